@@ -9,3 +9,5 @@ require (
 	go.uber.org/goleak v1.3.0
 	google.golang.org/protobuf v1.36.12
 )
+
+tool google.golang.org/protobuf/cmd/protoc-gen-go
