@@ -1,0 +1,82 @@
+# The targets below are the whole interface of the repository: CI runs nothing
+# else. Each installs what it lacks into .tools/ or through a modfile in tools/.
+# docs/testing.md says what each check is for.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Knobs, given on the command line: make fuzz-short FUZZTIME=1m
+FUZZTIME ?= 10s# for each fuzz target
+SERVICES ?= 300# that make corpus generates
+ALL ?=# 1: make corpus takes all of them
+COUNT ?= 20# how often make soak runs each test
+ARGS ?=# flags for make bench-rpc and make bench-smoke
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## generate the quickstart with buf and call all four kinds of methods
+	@scripts/generate examples/quickstart
+	@go run ./examples/quickstart demo
+
+# The go test stage stands last, so that its lines close the output.
+.PHONY: test
+test: ## run every check marked (test) and print the seconds of each
+	@scripts/stages checkgenerate fmt-check vet lint buf-lint cross demo corpus-short bench-smoke fuzz-short unit
+
+.PHONY: generate
+generate: ## generate all committed code from its protos
+	@scripts/generate
+
+.PHONY: checkgenerate
+checkgenerate: ## (test) generate again and fail if a generated file changes
+	@scripts/checkgenerate
+
+.PHONY: golden
+golden: ## generate the plugin's golden packages and compile them
+	@scripts/generate testdata/gen
+	go vet ./testdata/gen/...
+
+.PHONY: fmt-check
+fmt-check: ## (test) fail if gofmt -s would change a file
+	@scripts/fmt-check
+
+.PHONY: vet
+vet: ## (test) go vet in every module
+	@scripts/each-module go vet ./...
+
+.PHONY: lint
+lint: ## (test) golangci-lint in every module; .golangci.yml holds the import graph
+	@scripts/each-module $(CURDIR)/scripts/golangci-lint run ./...
+
+.PHONY: buf-lint
+buf-lint: ## (test) buf lint in every workspace of protos
+	@scripts/buf-lint
+
+.PHONY: unit
+unit: ## (test) go test -race -shuffle=on in every module
+	@scripts/each-module go test -race -shuffle=on ./...
+
+.PHONY: fuzz-short
+fuzz-short: ## (test) run each fuzz target for FUZZTIME
+	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: cross
+cross: ## (test) build for macOS, Windows, 32-bit and arm64
+	@scripts/cross darwin/arm64 windows/amd64 linux/386 linux/arm64
+
+.PHONY: soak
+soak: ## run the unit tests COUNT times and the corpus whole; takes hours
+	@scripts/each-module go test -race -shuffle=on -count=$(COUNT) -timeout=4h ./...
+	@$(MAKE) fuzz-short FUZZTIME=10m
+	@$(MAKE) corpus ALL=1
+
+.PHONY: bench-rpc
+bench-rpc: ## compare with grpc-go: calls per second, CPU, latency, allocations
+	@cd bench && go run . $(ARGS)
+
+.PHONY: bench-smoke
+bench-smoke: ## (test) the same in short, failing only if a run breaks
+	@cd bench && go run . -rounds 1 -seconds 0.3 -warmup 0.1 $(ARGS)
