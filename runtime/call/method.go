@@ -16,28 +16,28 @@ type Kind uint8
 // The four kinds of methods. The low bit is set if the caller streams, the
 // next one if the callee streams.
 const (
-	Unary        Kind = 0
-	ClientStream Kind = 1
-	ServerStream Kind = 2
-	BidiStream   Kind = 3
+	KindUnary        Kind = 0
+	KindClientStream Kind = 1
+	KindServerStream Kind = 2
+	KindBidiStream   Kind = 3
 )
 
 // CallerStreams reports whether the caller sends a stream of messages.
-func (k Kind) CallerStreams() bool { return k&ClientStream != 0 }
+func (k Kind) CallerStreams() bool { return k&KindClientStream != 0 }
 
 // CalleeStreams reports whether the callee sends a stream of messages.
-func (k Kind) CalleeStreams() bool { return k&ServerStream != 0 }
+func (k Kind) CalleeStreams() bool { return k&KindServerStream != 0 }
 
 // String returns the usual name of the kind, such as "server-streaming".
 func (k Kind) String() string {
 	switch k {
-	case Unary:
+	case KindUnary:
 		return "unary"
-	case ClientStream:
+	case KindClientStream:
 		return "client-streaming"
-	case ServerStream:
+	case KindServerStream:
 		return "server-streaming"
-	case BidiStream:
+	case KindBidiStream:
 		return "bidi-streaming"
 	}
 	return "invalid kind"

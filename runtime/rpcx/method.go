@@ -13,10 +13,10 @@ const SupportsGenerated1 = true
 
 // The kinds of methods and levels of idempotency, for generated code.
 const (
-	Unary        = call.Unary
-	ClientStream = call.ClientStream
-	ServerStream = call.ServerStream
-	BidiStream   = call.BidiStream
+	Unary        = call.KindUnary
+	ClientStream = call.KindClientStream
+	ServerStream = call.KindServerStream
+	BidiStream   = call.KindBidiStream
 
 	NoSideEffects = call.NoSideEffects
 	Idempotent    = call.Idempotent

@@ -1,0 +1,130 @@
+// Package codec turns messages into bytes and back.
+package codec
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// ID is a codec's number in native frames. Numbers are assigned by
+// docs/protocol.md and never change.
+type ID uint8
+
+// The codecs that the native protocol knows.
+const (
+	ProtoID ID = 0
+	JSONID  ID = 1
+)
+
+// Codec turns messages into bytes and back. Messages are pointers. Codecs are
+// used concurrently.
+type Codec interface {
+	// ID returns the codec's number in frames.
+	ID() ID
+	// Name returns the codec's name in content types: "proto", "json".
+	Name() string
+	// Size returns exactly how many bytes AppendMarshal will append next.
+	Size(msg any) (int, error)
+	// AppendMarshal appends msg's bytes to dst. It must directly follow a Size
+	// of the same message, which must not change in between.
+	AppendMarshal(dst []byte, msg any) ([]byte, error)
+	// Unmarshal fills msg, an empty message, from data.
+	Unmarshal(data []byte, msg any) error
+	// Retains reports whether messages keep references to the data that they
+	// were unmarshalled from. If not, the data may be overwritten afterwards.
+	Retains() bool
+}
+
+// Proto is the protobuf codec, on google.golang.org/protobuf.
+var Proto Codec = protoCodec{}
+
+type protoCodec struct{}
+
+func (protoCodec) ID() ID        { return ProtoID }
+func (protoCodec) Name() string  { return "proto" }
+func (protoCodec) Retains() bool { return false }
+
+func (protoCodec) Size(msg any) (int, error) {
+	m, ok := msg.(proto.Message)
+	if !ok {
+		return 0, notProto(msg)
+	}
+	return proto.Size(m), nil
+}
+
+func (protoCodec) AppendMarshal(dst []byte, msg any) ([]byte, error) {
+	m, ok := msg.(proto.Message)
+	if !ok {
+		return dst, notProto(msg)
+	}
+	out, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(dst, m)
+	if err != nil {
+		return dst, status.Errorf(status.Internal, "marshal %T: %w", msg, err)
+	}
+	return out, nil
+}
+
+func (protoCodec) Unmarshal(data []byte, msg any) error {
+	m, ok := msg.(proto.Message)
+	if !ok {
+		return notProto(msg)
+	}
+	if err := unmarshal.Unmarshal(data, m); err != nil {
+		return status.Errorf(status.Internal, "unmarshal %T of %d bytes: %w", msg, len(data), err)
+	}
+	return nil
+}
+
+// unmarshal merges into messages that are empty already, which spares a reset,
+// and bounds nesting as docs/protocol.md does.
+var unmarshal = proto.UnmarshalOptions{Merge: true, RecursionLimit: MaxNesting}
+
+// MaxNesting is how deep messages may be nested.
+const MaxNesting = 100
+
+func notProto(msg any) error {
+	return status.Errorf(status.Internal, "%T is not a protobuf message", msg)
+}
+
+// Append appends msg's bytes to dst, checks that they are exactly size bytes
+// and that dst is as it was if anything fails, a panic included. size is what c.Size
+// returned directly before.
+func Append(c Codec, dst []byte, msg any, size int) (out []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			out, err = dst, status.Errorf(status.Internal, "marshal %T: panic: %v", msg, r)
+		}
+	}()
+	out, err = c.AppendMarshal(dst, msg)
+	if err != nil {
+		return dst, err
+	}
+	if got := len(out) - len(dst); got != size {
+		return dst, status.Errorf(status.Internal,
+			"marshal %T: %d bytes where its size was %d: was it changed while it was sent?", msg, got, size)
+	}
+	return out, nil
+}
+
+// Size returns c.Size(msg); a panic becomes an error.
+func Size(c Codec, msg any) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			n, err = 0, status.Errorf(status.Internal, "size of %T: panic: %v", msg, r)
+		}
+	}()
+	return c.Size(msg)
+}
+
+// Decode returns c.Unmarshal(data, msg); a panic becomes an error.
+func Decode(c Codec, data []byte, msg any) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("unmarshal %T: panic: %v", msg, r)
+		}
+	}()
+	return c.Unmarshal(data, msg)
+}

@@ -1,0 +1,152 @@
+package dispatch
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// Wire is what a protocol's connection provides for one incoming call. The
+// dispatcher calls it from the goroutine that runs the call, except that
+// streams may be used by two goroutines as call.ServerStream says.
+type Wire interface {
+	call.ServerStream
+	// DecodeRequest fills msg with the single request of a unary call.
+	DecodeRequest(msg any) error
+	// RequestHeader returns the caller's metadata, which it may decode on first use.
+	RequestHeader() metadata.MD
+	// SendHeader sends the response headers ahead of the first message.
+	SendHeader(md metadata.MD) error
+	// Finish ends the call, once: with res (nil for calls whose callee streams
+	// or whose response went through Send) if err is nil, else with err. It
+	// returns the error with which the call ended in the caller's eyes, and how
+	// many bytes of messages were sent and received.
+	Finish(res any, err *status.Error, header, trailer metadata.MD) (end *status.Error, sent, received int)
+}
+
+// Call is one incoming call. It is the context of its handler. Connections
+// make one per call, fill it by Init, and never use it again.
+type Call struct {
+	lazyContext
+	base   context.Context
+	method *Method
+	wire   Wire
+	peer   *call.Peer
+	start  time.Time
+
+	// The response's metadata: written by the handler, read at its end.
+	metaMu     sync.Mutex
+	header     metadata.MD
+	trailer    metadata.MD
+	headerSent bool
+}
+
+// Init fills c for a call of m that arrived at start. The peer is shared by
+// all calls of a connection. A zero timeout means that the caller set none.
+func (c *Call) Init(base context.Context, m *Method, w Wire, peer *call.Peer, start time.Time, timeout time.Duration) {
+	c.base, c.method, c.wire, c.peer, c.start = base, m, w, peer, start
+	if timeout > 0 {
+		c.deadline = start.Add(timeout)
+	}
+}
+
+// Method returns the table's entry for the method that is called.
+func (c *Call) Method() *Method { return c.method }
+
+// Cancel makes the call's context done: the caller has given up, or the
+// connection is gone.
+func (c *Call) Cancel(err error) { c.cancel(err) }
+
+// Value answers for the call's own keys and otherwise asks the server's base context.
+func (c *Call) Value(key any) any {
+	switch key {
+	case call.ResponseKey:
+		return call.ResponseMetadata(c)
+	case call.PeerKey:
+		return c.peer
+	case call.MethodKey:
+		return c.method.Handler.Method
+	}
+	if key == incomingKey {
+		return metadata.IncomingSource(c)
+	}
+	return c.base.Value(key)
+}
+
+var incomingKey = metadata.IncomingKey()
+
+// IncomingMetadata returns the caller's metadata, for metadata.FromIncomingContext.
+func (c *Call) IncomingMetadata() (metadata.MD, bool) { return c.wire.RequestHeader(), true }
+
+// SetHeader implements call.ResponseMetadata.
+func (c *Call) SetHeader(md metadata.MD) error { return c.addHeader(md, false) }
+
+// SendHeader implements call.ResponseMetadata.
+func (c *Call) SendHeader(md metadata.MD) error { return c.addHeader(md, true) }
+
+// SetTrailer implements call.ResponseMetadata.
+func (c *Call) SetTrailer(md metadata.MD) error {
+	c.metaMu.Lock()
+	defer c.metaMu.Unlock()
+	all, err := joined(c.trailer, md)
+	if err == nil {
+		c.trailer = all
+	}
+	return err
+}
+
+func (c *Call) addHeader(md metadata.MD, send bool) error {
+	c.metaMu.Lock()
+	defer c.metaMu.Unlock()
+	if c.headerSent {
+		return status.Errorf(status.Internal, "headers of %s have been sent already", c.method.FullName())
+	}
+	all, err := joined(c.header, md)
+	if err != nil {
+		return err
+	}
+	c.header = all
+	if send {
+		c.headerSent = true
+		return c.wire.SendHeader(c.header)
+	}
+	return nil
+}
+
+func joined(a, b metadata.MD) (metadata.MD, error) {
+	all := metadata.Join(a, b)
+	if err := metadata.Validate(all, metadata.DefaultMaxBytes); err != nil {
+		return nil, status.Errorf(status.Internal, "response metadata: %w", err)
+	}
+	return all, nil
+}
+
+// ResponseHeader returns the response headers set so far.
+func (c *Call) ResponseHeader() metadata.MD {
+	c.metaMu.Lock()
+	defer c.metaMu.Unlock()
+	return c.header
+}
+
+// ResponseTrailer returns the trailers set so far.
+func (c *Call) ResponseTrailer() metadata.MD {
+	c.metaMu.Lock()
+	defer c.metaMu.Unlock()
+	return c.trailer
+}
+
+// TakeHeader returns the response headers for the frame that carries them and
+// marks them as sent; nil if there are none or they have been sent.
+func (c *Call) TakeHeader() metadata.MD {
+	c.metaMu.Lock()
+	defer c.metaMu.Unlock()
+	if c.headerSent {
+		return nil
+	}
+	c.headerSent = true
+	return c.header
+}

@@ -1,0 +1,209 @@
+package dispatch
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/stats"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// Admission decides which calls may run now. It is asked on the goroutine that
+// reads the connection, before anything is decoded, and must not block.
+type Admission interface {
+	// Admit lets c in by returning nil. An error refuses the call.
+	Admit(c *Call) *status.Error
+	// Done is called once for each call that was let in, when its handler has returned.
+	Done(c *Call)
+}
+
+// Config is what a Dispatcher is made from.
+type Config struct {
+	// Interceptors stand around each handler, the first one outermost.
+	Interceptors []call.Interceptor
+	// Observers are told of calls, beside the built-in counts.
+	Observers []call.Observer
+	// Admission decides which calls may run; nil lets all in.
+	Admission Admission
+	// Log receives panics of handlers.
+	Log *slog.Logger
+}
+
+// Dispatcher runs incoming calls. Its methods may be called concurrently.
+type Dispatcher struct {
+	table
+	cfg   Config
+	chain call.Next // nil without interceptors
+	work  sync.WaitGroup
+}
+
+// New returns a Dispatcher without methods.
+func New(cfg Config) *Dispatcher {
+	d := &Dispatcher{cfg: cfg}
+	if len(cfg.Interceptors) > 0 {
+		d.chain = call.Chain(cfg.Interceptors, innermost)
+	}
+	return d
+}
+
+// Register adds handlers. It panics if a method is registered already.
+func (d *Dispatcher) Register(handlers ...call.Handler) { d.add(handlers) }
+
+// Lookup returns the method of the given wire name ("users.v1.Users/Get"), or nil.
+func (d *Dispatcher) Lookup(name string) *Method { return d.lookup(name) }
+
+// Stats returns the counts of all methods in order of their names.
+func (d *Dispatcher) Stats() []stats.MethodStats {
+	methods := d.sorted()
+	out := make([]stats.MethodStats, len(methods))
+	for i, m := range methods {
+		out[i] = m.Stats.Snapshot(m.FullName())
+	}
+	return out
+}
+
+// Wait waits until no handler runs. No call may be submitted meanwhile.
+func (d *Dispatcher) Wait() { d.work.Wait() }
+
+// Admit counts c as started and asks whether it may run. If it may not, the
+// call is finished with the refusal and Admit returns false.
+func (d *Dispatcher) Admit(c *Call) bool {
+	c.method.Stats.Start()
+	for _, o := range d.cfg.Observers {
+		o.CallStarted(c.info())
+	}
+	if d.cfg.Admission == nil {
+		return true
+	}
+	refusal := d.cfg.Admission.Admit(c)
+	if refusal == nil {
+		return true
+	}
+	d.end(c, nil, refusal.WithNotRun())
+	return false
+}
+
+// Run runs an admitted call to its end on the calling goroutine. It returns
+// normally whatever the handler does, runtime.Goexit excepted: that ends the
+// goroutine, after the call has been finished.
+func (d *Dispatcher) Run(c *Call) {
+	finished := false
+	defer func() {
+		if !finished { // the handler called runtime.Goexit
+			d.done(c, nil, status.New(status.Internal, "the handler ended its goroutine"))
+		}
+	}()
+	res, err := d.invoke(c)
+	finished = true
+	d.done(c, res, status.FromError(err))
+}
+
+func (d *Dispatcher) done(c *Call, res any, err *status.Error) {
+	d.end(c, res, err)
+	if d.cfg.Admission != nil {
+		d.cfg.Admission.Done(c)
+	}
+}
+
+// end finishes the call on the wire and counts it.
+func (d *Dispatcher) end(c *Call, res any, err *status.Error) {
+	header := c.TakeHeader()
+	end, sent, received := c.wire.Finish(res, err, header, c.ResponseTrailer())
+	c.cancel(context.Canceled)
+	took := time.Since(c.start)
+	c.method.Stats.End(end.Code(), took, sent, received)
+	for _, o := range d.cfg.Observers {
+		r := call.Result{Duration: took, BytesSent: int64(sent), BytesReceived: int64(received)}
+		if end != nil {
+			r.Err = end
+		}
+		o.CallEnded(c.info(), r)
+	}
+}
+
+func (c *Call) info() call.Info {
+	return call.Info{Method: c.method.Handler.Method, Side: call.Server, Peer: *c.peer, Start: c.start}
+}
+
+// invoke runs interceptors and handler. A panic becomes INTERNAL; its value
+// and stack are logged and never sent.
+func (d *Dispatcher) invoke(c *Call) (res any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			d.cfg.Log.Error("handler panicked",
+				"method", c.method.FullName(), "peer", c.peer.Addr, "panic", r, "stack", string(debug.Stack()))
+			res, err = nil, status.New(status.Internal, "the handler panicked")
+		}
+	}()
+	if d.chain != nil {
+		return d.intercept(c)
+	}
+	if c.method.Unary == nil {
+		return nil, c.method.Stream(c, c.wire)
+	}
+	req := c.method.Handler.Method.NewRequest()
+	if err := c.wire.DecodeRequest(req); err != nil {
+		return nil, err
+	}
+	return c.method.Unary(c, req)
+}
+
+func (d *Dispatcher) intercept(c *Call) (any, error) {
+	md := c.wire.RequestHeader()
+	cfg := call.Config{
+		Method: c.method.Handler.Method, Side: call.Server, Peer: *c.peer,
+		RequestHeader: &md, Carrier: c,
+	}
+	if !c.method.Kind().CallerStreams() {
+		cfg.Decode = c.wire.DecodeRequest
+	}
+	cc := call.New(cfg, nil)
+	if err := d.chain(c, cc); err != nil {
+		return nil, err
+	}
+	if c.method.Unary != nil && cc.Response() == nil {
+		return nil, status.Errorf(status.Internal, "an interceptor of %s returned neither a response nor an error", c.method.FullName())
+	}
+	return cc.Response(), nil
+}
+
+// innermost is the end of the interceptor chain: the handler.
+func innermost(ctx context.Context, cc *call.Call) error {
+	c := cc.Carrier().(*Call)
+	if c.method.Unary == nil {
+		return c.method.Stream(ctx, intercepted{c.wire, cc})
+	}
+	req, err := cc.Request()
+	if err != nil {
+		return err
+	}
+	res, err := c.method.Unary(ctx, req)
+	if err == nil {
+		cc.SetResponse(res)
+	}
+	return err
+}
+
+// intercepted is a stream whose messages interceptors see.
+type intercepted struct {
+	call.ServerStream
+	call *call.Call
+}
+
+func (s intercepted) Send(msg any) error {
+	if err := s.call.Sending(msg); err != nil {
+		return err
+	}
+	return s.ServerStream.Send(msg)
+}
+
+func (s intercepted) Recv(msg any) error {
+	if err := s.ServerStream.Recv(msg); err != nil {
+		return err
+	}
+	return s.call.Received(msg)
+}

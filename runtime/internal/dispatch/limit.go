@@ -1,0 +1,31 @@
+package dispatch
+
+import (
+	"sync/atomic"
+
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// Limit is an Admission that bounds how many handlers run at once.
+type Limit struct {
+	max     int64
+	running atomic.Int64
+}
+
+// NewLimit returns an Admission that lets at most n handlers run at once.
+func NewLimit(n int) *Limit { return &Limit{max: int64(n)} }
+
+// Admit refuses with RESOURCE_EXHAUSTED while the limit is reached.
+func (l *Limit) Admit(*Call) *status.Error {
+	if l.running.Add(1) > l.max {
+		l.running.Add(-1)
+		return status.New(status.ResourceExhausted, "the server runs as many handlers as it may")
+	}
+	return nil
+}
+
+// Done makes room for another handler.
+func (l *Limit) Done(*Call) { l.running.Add(-1) }
+
+// Running returns how many handlers run now.
+func (l *Limit) Running() int { return int(l.running.Load()) }

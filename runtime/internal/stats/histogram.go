@@ -1,0 +1,82 @@
+// Package stats counts calls: the built-in observer, cheap enough to be always on.
+package stats
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// subBits is how many bits below its highest one a duration keeps: with 3,
+// a bucket is at most 1/8 of its value wide.
+const subBits = 3
+
+// buckets covers durations up to 2^42 ns, more than an hour.
+const buckets = (42 - subBits + 1) << subBits
+
+// Histogram counts durations in buckets that grow with the duration. The zero
+// value is ready. It may be used concurrently.
+type Histogram struct {
+	counts [buckets]atomic.Uint64
+}
+
+// Record counts d. Negative durations count as zero, overlong ones as the longest.
+func (h *Histogram) Record(d time.Duration) {
+	h.counts[bucketOf(d)].Add(1)
+}
+
+func bucketOf(d time.Duration) int {
+	if d < 1<<subBits {
+		return int(max(d, 0))
+	}
+	exp := bits.Len64(uint64(d)) - subBits - 1
+	sub := int(uint64(d)>>exp) & (1<<subBits - 1)
+	return min((exp+1)<<subBits|sub, buckets-1)
+}
+
+// upperBound returns the smallest duration that is above bucket i.
+func upperBound(i int) time.Duration {
+	exp, sub := i>>subBits, i&(1<<subBits-1)
+	if exp == 0 {
+		return time.Duration(sub + 1)
+	}
+	return time.Duration((1<<subBits | sub) + 1) << (exp - 1)
+}
+
+// Latency is a histogram at one moment.
+type Latency struct {
+	// Count is how many durations were recorded.
+	Count  uint64
+	counts [buckets]uint64
+}
+
+// Snapshot returns the histogram as it stands. Durations recorded meanwhile
+// may be in it or not.
+func (h *Histogram) Snapshot() Latency {
+	var l Latency
+	for i := range h.counts {
+		l.counts[i] = h.counts[i].Load()
+		l.Count += l.counts[i]
+	}
+	return l
+}
+
+// Quantile returns a duration that the share q (0 to 1) of the recorded ones
+// did not exceed, at most an eighth too large. It returns 0 if there are none.
+func (l *Latency) Quantile(q float64) time.Duration {
+	if l.Count == 0 {
+		return 0
+	}
+	rank := uint64(q * float64(l.Count))
+	if rank >= l.Count {
+		rank = l.Count - 1
+	}
+	var seen uint64
+	for i, n := range l.counts {
+		seen += n
+		if seen > rank {
+			return upperBound(i)
+		}
+	}
+	return upperBound(buckets - 1)
+}
