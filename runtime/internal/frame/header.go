@@ -1,0 +1,130 @@
+package frame
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+const (
+	// HeaderSize is the length of a frame header in bytes.
+	HeaderSize = 24
+	// Version is the layout version, in the preface and in each header.
+	Version = 1
+	// MaxPayload is the largest payload that any setting permits, in bytes.
+	MaxPayload = 1 << 20
+)
+
+// StreamID identifies a stream on its connection. 0 is the connection.
+type StreamID uint64
+
+// MaxStreamID is the largest id that a stream may have.
+const MaxStreamID StreamID = 1<<63 - 1
+
+// Header is a decoded frame header. What Arg and Code mean depends on the
+// type:
+//
+//	         ID                Arg            Code
+//	SETTINGS 0                 0              0
+//	PING     0                 0              0
+//	GOAWAY   last accepted id  0              ErrorCode
+//	CREDIT   stream or 0       bytes granted  0
+//	OPEN     new stream        DeadlineArg    method id, 0 not interned
+//	DATA     stream            0              0
+//	CLOSE    stream            PushBackArg    status code
+//	CANCEL   stream            0              status code, not 0
+type Header struct {
+	Length      uint32 // of the payload in bytes, without checksum; at most MaxPayload
+	Type        Type
+	Flags       Flags
+	Codec       uint8 // 0..15; OPEN, and the first frame of each message
+	Compression uint8 // 0..15; the first frame of each message
+	Class       Class // OPEN
+	ID          StreamID
+	Arg         uint32
+	Code        uint16
+}
+
+// versionWord is the version byte in its place in the header's third word.
+const versionWord = Version << 48
+
+// Put writes the header to b[:HeaderSize], with version and check byte. Length
+// must be below 1<<24, Codec and Compression below 16.
+func (h *Header) Put(b []byte) {
+	_ = b[HeaderSize-1]
+	w0 := uint64(h.Length) | uint64(h.Type)<<24 | uint64(h.Flags)<<32 |
+		uint64(h.Codec)<<48 | uint64(h.Compression)<<52 | uint64(h.Class)<<56
+	w1 := uint64(h.ID)
+	w2 := uint64(h.Arg) | uint64(h.Code)<<32 | versionWord
+	x := w0 ^ w1 ^ w2
+	x ^= x >> 32
+	x ^= x >> 16
+	x ^= x >> 8
+	binary.LittleEndian.PutUint64(b, w0)
+	binary.LittleEndian.PutUint64(b[8:], w1)
+	binary.LittleEndian.PutUint64(b[16:], w2|x<<56)
+}
+
+// Append appends the header to b.
+func (h *Header) Append(b []byte) []byte {
+	var buf [HeaderSize]byte
+	h.Put(buf[:])
+	return append(b, buf[:]...)
+}
+
+// ParseHeader decodes b[:HeaderSize]. It looks at the check byte and the
+// version only: call [Header.Validate] before acting on the header. It panics
+// if b is shorter than HeaderSize.
+func ParseHeader(b []byte) (Header, error) {
+	_ = b[HeaderSize-1]
+	w0 := binary.LittleEndian.Uint64(b)
+	w1 := binary.LittleEndian.Uint64(b[8:])
+	w2 := binary.LittleEndian.Uint64(b[16:])
+	x := w0 ^ w1 ^ w2
+	x ^= x >> 32
+	x ^= x >> 16
+	x ^= x >> 8
+	if uint8(x) != 0 || uint8(w2>>48) != Version {
+		return Header{}, headerError(b)
+	}
+	return Header{
+		Length:      uint32(w0) & 0xffffff,
+		Type:        Type(w0 >> 24),
+		Flags:       Flags(w0 >> 32),
+		Codec:       uint8(w0>>48) & 0xf,
+		Compression: uint8(w0 >> 52 & 0xf),
+		Class:       Class(w0 >> 56),
+		ID:          StreamID(w1),
+		Arg:         uint32(w2),
+		Code:        uint16(w2 >> 32),
+	}, nil
+}
+
+// headerError says what is wrong with a header that ParseHeader refuses. The
+// check comes first: a damaged header says nothing about its version.
+func headerError(b []byte) error {
+	var x byte
+	for _, c := range b[:HeaderSize] {
+		x ^= c
+	}
+	if x != 0 {
+		return errorf(ProtocolError, "header % x: the XOR of its bytes is 0x%02x, want 0", b[:HeaderSize], x)
+	}
+	return errorf(VersionError, "header version %d, want %d", b[22], Version)
+}
+
+// String returns the header for logs and test failures.
+func (h *Header) String() string {
+	flags := h.Flags.String()
+	if h.Type == TypePing && h.Flags.Has(FlagAck) {
+		flags = "ACK" + (h.Flags &^ FlagAck).suffix()
+	}
+	return fmt.Sprintf("%v id=%d flags=%s length=%d format=%d/%d class=%#02x arg=%d code=%d",
+		h.Type, h.ID, flags, h.Length, h.Codec, h.Compression, uint8(h.Class), h.Arg, h.Code)
+}
+
+func (f Flags) suffix() string {
+	if f == 0 {
+		return ""
+	}
+	return "|" + f.String()
+}
