@@ -1,0 +1,46 @@
+// Package measure takes the figures of a run: latencies, and what a process
+// and the machine spent.
+package measure
+
+import (
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// Usage is what a process has spent since it started. The fields of two
+// values are subtracted to get what it spent in between.
+type Usage struct {
+	// CPU is user and system time.
+	CPU time.Duration `json:"cpu_ns"`
+	// Allocs and AllocBytes count heap allocations.
+	Allocs     uint64 `json:"allocs"`
+	AllocBytes uint64 `json:"alloc_bytes"`
+	// Switches counts context switches that the process asked for by waiting.
+	Switches int64 `json:"switches"`
+}
+
+// Now returns what this process has spent so far.
+func Now() Usage {
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	var ru syscall.Rusage
+	// It fails only for a bad argument.
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &ru)
+	return Usage{
+		CPU:        time.Duration(ru.Utime.Nano() + ru.Stime.Nano()),
+		Allocs:     mem.Mallocs,
+		AllocBytes: mem.TotalAlloc,
+		Switches:   ru.Nvcsw,
+	}
+}
+
+// Since returns what was spent between earlier and u.
+func (u Usage) Since(earlier Usage) Usage {
+	return Usage{
+		CPU:        u.CPU - earlier.CPU,
+		Allocs:     u.Allocs - earlier.Allocs,
+		AllocBytes: u.AllocBytes - earlier.AllocBytes,
+		Switches:   u.Switches - earlier.Switches,
+	}
+}
