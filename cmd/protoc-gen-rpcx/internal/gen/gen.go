@@ -3,11 +3,13 @@
 package gen
 
 import (
-	"io/fs"
+	"strings"
 	"sync"
 	"text/template"
 
 	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/pluginpb"
 
 	"github.com/rpcx-go/rpcx/cmd/protoc-gen-rpcx/internal/model"
 	"github.com/rpcx-go/rpcx/templates"
@@ -15,45 +17,53 @@ import (
 
 // parsed returns the templates; they are parsed once per process.
 var parsed = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("").ParseFS(fs.FS(templates.Files), "*.tmpl"))
+	return template.Must(template.New("").ParseFS(templates.Files, "*.tmpl"))
 })
 
-// Generate adds the files for all services of plugin that are to be generated.
-// Files without services yield nothing.
-func Generate(plugin *protogen.Plugin, opts model.Options) error {
+// Generate returns the files for all services of plugin that are to be
+// generated, or the reason why it cannot. The plugin must have been made with
+// RewriteImport. Files without services yield nothing.
+func Generate(plugin *protogen.Plugin, opts model.Options) (*pluginpb.CodeGeneratorResponse, error) {
 	m, err := model.New(plugin, opts)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	imports := namer{m.PackageNames()}
 	for _, file := range plugin.Files {
 		if !file.Generate || len(file.Services) == 0 {
 			continue
 		}
-		if err := generateStub(plugin, m, file); err != nil {
-			return err
+		if err := generateStub(plugin, m, file, imports); err != nil {
+			return nil, err
 		}
 		if !opts.Fakes {
 			continue
 		}
-		if err := generateFake(plugin, m, file); err != nil {
-			return err
+		if err := generateFake(plugin, m, file, imports); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	resp := plugin.Response()
+	for _, file := range resp.File {
+		if strings.HasSuffix(file.GetName(), ".go") {
+			file.Content = proto.String(tidyImports(file.GetContent()))
+		}
+	}
+	return resp, nil
 }
 
-func generateStub(plugin *protogen.Plugin, m *model.Model, file *protogen.File) error {
+func generateStub(plugin *protogen.Plugin, m *model.Model, file *protogen.File, imports namer) error {
 	out := m.Output(file).Stub
 	g := plugin.NewGeneratedFile(out.Name, out.ImportPath)
-	stub, err := m.Stub(file, g.QualifiedGoIdent)
+	stub, err := m.Stub(file, imports.ident(g, out.ImportPath))
 	if err != nil {
 		return err
 	}
 	return parsed().ExecuteTemplate(g, "stub file", stub)
 }
 
-func generateFake(plugin *protogen.Plugin, m *model.Model, file *protogen.File) error {
+func generateFake(plugin *protogen.Plugin, m *model.Model, file *protogen.File, imports namer) error {
 	out := m.Output(file).Fake
 	g := plugin.NewGeneratedFile(out.Name, out.ImportPath)
-	return parsed().ExecuteTemplate(g, "fake file", m.Fake(file, g.QualifiedGoIdent))
+	return parsed().ExecuteTemplate(g, "fake file", m.Fake(file, imports.ident(g, out.ImportPath)))
 }

@@ -16,7 +16,7 @@ func (m *Model) Fake(file *protogen.File, ident Ident) *File {
 	f.VersionConst = ident(versionConst)
 	// The bodies of a fake's methods name packages beside variables, so a
 	// variable may not have the name of an import.
-	imports := make(scope)
+	imports := newScope(nil)
 	noting := func(id protogen.GoIdent) string {
 		text := ident(id)
 		if name, _, found := strings.Cut(text, "."); found {
@@ -61,11 +61,11 @@ func fakeMethod(s *Service, method *protogen.Method, names *methodNames, ident I
 	if kindOf(method).takesRequest() {
 		m.Recorded, m.CallsFunc = "req", "Calls"
 		m.CallsType = "[]*" + m.Request
-		m.CallsDoc = "the requests of the calls of " + m.Name
+		m.CallsDoc = "the requests that " + m.Name + " has received"
 		m.RecorderType = ident(rpcxtestPackage.Ident("Recorder")) + "[*" + m.Request + "]"
 	} else {
 		m.Recorded, m.CallsFunc, m.CallsType = "struct{}{}", "Count", "int"
-		m.CallsDoc = "how often " + m.Name + " was called"
+		m.CallsDoc = "how often " + m.Name + " has been called"
 		m.RecorderType = ident(rpcxtestPackage.Ident("Recorder")) + "[struct{}]"
 	}
 	m.UnsetError = ident(statusPackage.Ident("New")) + "(" + ident(statusPackage.Ident("Unimplemented")) + ", " +

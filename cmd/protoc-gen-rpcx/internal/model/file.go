@@ -37,6 +37,7 @@ type File struct {
 	PackageDoc   string
 	Package      string
 	Module       string
+	Version      string // of the generated code
 	VersionConst string
 	Services     []*Service
 }
@@ -88,7 +89,7 @@ type Method struct {
 
 // header fills in what stubs and fakes have in common.
 func (m *Model) header(file *protogen.File, out OutputFile) *File {
-	f := &File{Source: file.Desc.Path(), Package: string(out.Package), Module: Module}
+	f := &File{Source: file.Desc.Path(), Package: string(out.Package), Module: Module, Version: version}
 	locations := file.Desc.SourceLocations()
 	for _, number := range []int32{fileSyntax, fileEdition, filePackage} {
 		location := locations.ByPath(protoreflect.SourcePath{number})
@@ -144,8 +145,8 @@ func (m *Model) stubService(file *protogen.File, service *protogen.Service, iden
 	}
 	comment := commentOf(service.Comments)
 	deprecated := serviceDeprecation(file, service, comment)
-	s.ClientDoc = doc(names.client+" calls the methods of "+fullName+". It may be used concurrently.", comment, deprecated)
-	s.ServerDoc = doc(names.server+" answers the methods of "+fullName+". It is called concurrently.", comment, deprecated)
+	s.ClientDoc = doc(names.client+" is a client for "+fullName+". Its methods may be called concurrently.", comment, deprecated)
+	s.ServerDoc = doc(names.server+" is the server side of "+fullName+". Its methods are called concurrently.", comment, deprecated)
 	s.Deprecation = paragraph(serviceDeprecation(file, service, ""))
 	for i, method := range service.Methods {
 		stub, err := stubMethod(file, s, method, &names.methods[i], ident)

@@ -1,9 +1,7 @@
 package model
 
 import (
-	"path"
 	"slices"
-	"strings"
 	"unicode"
 
 	"google.golang.org/protobuf/compiler/protogen"
@@ -11,30 +9,42 @@ import (
 
 // scope is the set of names that are taken in one Go scope: a package, or the
 // members of a type.
-type scope map[string]bool
+type scope struct {
+	taken   map[string]bool
+	imports map[string]bool // taken too, and shared between scopes
+}
+
+// newScope returns a scope in which nothing is taken but imports, the names by
+// which files import packages: a declaration of a package must differ from the
+// imports of all of its files.
+func newScope(imports map[string]bool) *scope {
+	return &scope{taken: make(map[string]bool), imports: imports}
+}
+
+func (s *scope) has(name string) bool { return s.taken[name] || s.imports[name] }
 
 // reserve takes names whether or not they are free: others declare them.
-func (s scope) reserve(names ...string) {
+func (s *scope) reserve(names ...string) {
 	for _, name := range names {
-		s[name] = true
+		s.taken[name] = true
 	}
 }
 
 // claim takes name, or, if it is taken, name with as many underscores at its
 // end as make it free, and returns it. Protoc-gen-go avoids clashes likewise.
-func (s scope) claim(name string) string {
-	for s[name] {
+func (s *scope) claim(name string) string {
+	for s.has(name) {
 		name += "_"
 	}
-	s[name] = true
+	s.taken[name] = true
 	return name
 }
 
 // claimAll takes all names at once and reports whether it could: they must be
 // free and differ from each other.
-func (s scope) claimAll(names ...string) bool {
+func (s *scope) claimAll(names ...string) bool {
 	for i, name := range names {
-		if s[name] || slices.Contains(names[:i], name) {
+		if s.has(name) || slices.Contains(names[:i], name) {
 			return false
 		}
 	}
@@ -56,20 +66,9 @@ func unexport(name string) string {
 	return string(runes)
 }
 
-// importName returns the name by which protogen imports a package, if that name
-// is still free in the file.
-func importName(p protogen.GoImportPath) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return r
-		}
-		return '_'
-	}, path.Base(string(p)))
-}
-
 // reserveMessages takes the names that protoc-gen-go and protoc-gen-go-grpc
 // declare in the Go package of file.
-func (s scope) reserveMessages(file *protogen.File) {
+func (s *scope) reserveMessages(file *protogen.File) {
 	for _, e := range file.Enums {
 		s.reserveEnum(e)
 	}
@@ -85,7 +84,7 @@ func (s scope) reserveMessages(file *protogen.File) {
 	s.reserve(file.GoDescriptorIdent.GoName)
 }
 
-func (s scope) reserveEnum(e *protogen.Enum) {
+func (s *scope) reserveEnum(e *protogen.Enum) {
 	name := e.GoIdent.GoName
 	s.reserve(name, name+"_name", name+"_value")
 	for _, v := range e.Values {
@@ -95,7 +94,7 @@ func (s scope) reserveEnum(e *protogen.Enum) {
 
 // reserveMessage takes the names for all API levels: the level may be changed
 // without a new run of this generator.
-func (s scope) reserveMessage(m *protogen.Message) {
+func (s *scope) reserveMessage(m *protogen.Message) {
 	name := m.GoIdent.GoName
 	s.reserve(name, name+"_builder")
 	for _, f := range m.Fields {
@@ -115,7 +114,7 @@ func (s scope) reserveMessage(m *protogen.Message) {
 	}
 }
 
-func (s scope) reserveGRPC(service *protogen.Service) {
+func (s *scope) reserveGRPC(service *protogen.Service) {
 	name := service.GoName
 	s.reserve(
 		name+"Client", unexport(name)+"Client", "New"+name+"Client",

@@ -13,6 +13,9 @@ const (
 	statusPackage   = protogen.GoImportPath(Module + "/runtime/status")
 )
 
-// versionConst is the constant of the runtime that the generated code needs to
-// be there. A change that needs a newer runtime names a new one.
-var versionConst = rpcxPackage.Ident("SupportsGenerated1")
+// version is the version of generated code. The runtime has a constant for each
+// version that it supports; a change of the generated text that needs something
+// new of the runtime takes the next one.
+const version = "1"
+
+var versionConst = rpcxPackage.Ident("SupportsGenerated" + version)

@@ -25,7 +25,7 @@ const sharedInfix = "RPCX"
 
 // nameService claims the names of the service itself. All of them change
 // together if one is taken, so that they stay recognizable as a family.
-func (m *Model) nameService(service *protogen.Service, pkg scope) *serviceNames {
+func (m *Model) nameService(service *protogen.Service, pkg *scope) *serviceNames {
 	base := service.GoName
 	if m.opts.PackageSuffix == "" {
 		base += sharedInfix
@@ -49,8 +49,8 @@ func (m *Model) nameService(service *protogen.Service, pkg scope) *serviceNames 
 }
 
 // nameMethods claims the names of the service's methods.
-func (n *serviceNames) nameMethods(service *protogen.Service, pkg scope) {
-	methods := make(scope)
+func (n *serviceNames) nameMethods(service *protogen.Service, pkg *scope) {
+	methods := newScope(nil)
 	for _, method := range service.Methods {
 		// Different names in the proto, as get_user and GetUser, may be
 		// one name in Go.
@@ -65,9 +65,9 @@ func (n *serviceNames) nameMethods(service *protogen.Service, pkg scope) {
 
 // nameFake claims the names of the service's fake and of its members. The
 // methods of the service keep their names, which the server's interface fixes.
-func (n *serviceNames) nameFake(service *protogen.Service, pkg scope) {
+func (n *serviceNames) nameFake(service *protogen.Service, pkg *scope) {
 	n.fake = pkg.claim(service.GoName)
-	members := make(scope)
+	members := newScope(nil)
 	for _, method := range n.methods {
 		members.reserve(method.method)
 	}

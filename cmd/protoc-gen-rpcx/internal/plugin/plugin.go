@@ -115,12 +115,10 @@ func generate(req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorRespon
 	}
 	// Our own parameters are in params already.
 	ignore := func(string, string) error { return nil }
-	plugin, err := protogen.Options{ParamFunc: ignore}.New(req)
+	opts := protogen.Options{ParamFunc: ignore, ImportRewriteFunc: gen.RewriteImport}
+	plugin, err := opts.New(req)
 	if err != nil {
 		return nil, err
 	}
-	if err := gen.Generate(plugin, params.options); err != nil {
-		return nil, err
-	}
-	return plugin.Response(), nil
+	return gen.Generate(plugin, params.options)
 }

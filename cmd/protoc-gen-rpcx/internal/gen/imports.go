@@ -1,0 +1,70 @@
+package gen
+
+import (
+	"path"
+	"strings"
+
+	"google.golang.org/protobuf/compiler/protogen"
+)
+
+// A namer gives imports the names that a person would: usersv1 for a package
+// usersv1 in example.com/users/v1, where protogen by itself would say v1.
+//
+// Protogen names an import after the last element of its path. So the namer
+// shows it a path with the package's name at its end, and takes that off again
+// when protogen prints the import.
+type namer struct {
+	packages map[protogen.GoImportPath]protogen.GoPackageName
+}
+
+// marker separates a path from the name that was added; no path contains it.
+const marker = "/\x00/"
+
+// ident is the one function through which generated code names identifiers of
+// Go, in the file g of the package self.
+func (n namer) ident(g *protogen.GeneratedFile, self protogen.GoImportPath) func(protogen.GoIdent) string {
+	return func(id protogen.GoIdent) string {
+		name, ok := n.packages[id.GoImportPath]
+		if ok && id.GoImportPath != self && string(name) != path.Base(string(id.GoImportPath)) {
+			id.GoImportPath += protogen.GoImportPath(marker + string(name))
+		}
+		return g.QualifiedGoIdent(id)
+	}
+}
+
+// RewriteImport undoes what generated code's idents did to an import path. It
+// belongs into protogen's options.
+func RewriteImport(p protogen.GoImportPath) protogen.GoImportPath {
+	original, _, _ := strings.Cut(string(p), marker)
+	return protogen.GoImportPath(original)
+}
+
+// tidyImports gives the import block of a file the usual form: the standard
+// library's packages first, and no name where it only repeats the path.
+func tidyImports(content string) string {
+	const opening, closing = "\nimport (\n", "\n)\n"
+	start := strings.Index(content, opening)
+	if start < 0 {
+		return content
+	}
+	start += len(opening)
+	length := strings.Index(content[start:], closing)
+	var standard, others []string
+	for line := range strings.SplitSeq(content[start:start+length], "\n") {
+		name, quoted, _ := strings.Cut(strings.TrimSpace(line), " ")
+		importPath := strings.Trim(quoted, `"`)
+		if name == path.Base(importPath) {
+			line = "\t" + quoted
+		}
+		if first, _, _ := strings.Cut(importPath, "/"); strings.Contains(first, ".") {
+			others = append(others, line)
+		} else {
+			standard = append(standard, line)
+		}
+	}
+	if len(standard) > 0 && len(others) > 0 {
+		standard = append(standard, "")
+	}
+	block := strings.Join(append(standard, others...), "\n")
+	return content[:start] + block + content[start+length:]
+}
