@@ -1,0 +1,129 @@
+// Package archtest checks the parts of the architecture that a linter cannot
+// see: what a program links because of what its imports import, and what the
+// root module requires. The direct imports are checked by depguard; its rules
+// are in .golangci.yml.
+package archtest
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/rpcx-go/rpcx"
+
+// maxDirect is how many modules the root module may require for more than its tests.
+const maxDirect = 4
+
+// pkg is the part of go list's answer that the tests use.
+type pkg struct {
+	ImportPath string
+	Module     *struct {
+		Path string
+		Main bool
+	}
+}
+
+// goTool runs a go command in the root of the module.
+func goTool(t *testing.T, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"-C", "../.."}, args...)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return out
+}
+
+// linked returns every package that the given ones need when they are built
+// without their tests, themselves included.
+func linked(t *testing.T, patterns ...string) []pkg {
+	t.Helper()
+	out := goTool(t, append([]string{"list", "-deps", "-json=ImportPath,Module"}, patterns...)...)
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	var all []pkg
+	for dec.More() {
+		var p pkg
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) == 0 {
+		t.Fatalf("go list finds nothing for %v", patterns)
+	}
+	return all
+}
+
+func TestWhatIsLinked(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		patterns []string
+		// forbidden are import paths; a trailing slash forbids what lies below.
+		forbidden []string
+	}{
+		{
+			name:     "a native client or server carries no HTTP and no templates",
+			patterns: []string{"./runtime/rpcx"},
+			forbidden: []string{
+				"net/http", "net/http/", "text/template", "html/template",
+				module + "/runtime/rpcxtest", module + "/runtime/rpcxtest/", "testing",
+			},
+		},
+		{
+			name:      "messages and their glue need no runtime but wire",
+			patterns:  []string{"./proto/..."},
+			forbidden: []string{module + "/runtime/rpcx", module + "/runtime/internal/"},
+		},
+		{
+			name:      "the generator needs no runtime",
+			patterns:  []string{"./cmd/...", "./templates/..."},
+			forbidden: []string{module + "/runtime/"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, p := range linked(t, test.patterns...) {
+				if slices.ContainsFunc(test.forbidden, func(f string) bool {
+					return p.ImportPath == f || strings.HasSuffix(f, "/") && strings.HasPrefix(p.ImportPath, f)
+				}) {
+					t.Errorf("%v links %s; go mod why -m and go list -deps tell by which way", test.patterns, p.ImportPath)
+				}
+			}
+		})
+	}
+}
+
+func TestRootModuleIsLean(t *testing.T) {
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+		Replace []struct{ Old struct{ Path string } }
+	}
+	if err := json.Unmarshal(goTool(t, "mod", "edit", "-json"), &mod); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range mod.Replace {
+		t.Errorf("go.mod replaces %s; go install with a version refuses that", r.Old.Path)
+	}
+	needed := map[string]bool{}
+	for _, p := range linked(t, "./...") {
+		if p.Module != nil && !p.Module.Main {
+			needed[p.Module.Path] = true
+		}
+	}
+	var direct []string
+	for _, r := range mod.Require {
+		if !r.Indirect && needed[r.Path] {
+			direct = append(direct, r.Path)
+		}
+	}
+	if len(direct) == 0 || len(direct) > maxDirect {
+		t.Errorf("the root module requires %d modules for more than tests: %v; want 1 to %d", len(direct), direct, maxDirect)
+	}
+}
