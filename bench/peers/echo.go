@@ -147,8 +147,11 @@ func receiveAll(stream receiver, n, size int) error {
 			return err
 		}
 	}
-	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("after %d messages: want the end of the stream, got %v", n, err)
+	switch _, err := stream.Recv(); {
+	case err == nil:
+		return fmt.Errorf("more than the %d messages that were asked for", n)
+	case !errors.Is(err, io.EOF):
+		return fmt.Errorf("after %d messages: %w", n, err)
 	}
 	return nil
 }
