@@ -20,7 +20,8 @@ const (
 // AppendDetail appends message and details of e as a DETAIL section, which
 // begins with its length. A message longer than MaxStatusMessage is cut at a
 // rune boundary, invalid UTF-8 in it is replaced. Details that do not fit into
-// MaxDetail, or are one too many, are left out, and omitted counts them.
+// MaxDetail, are one too many or have no type are left out, and omitted counts
+// them.
 func AppendDetail(b []byte, e *status.Error) (out []byte, omitted int) {
 	msg := e.Message()
 	if !utf8.ValidString(msg) {
@@ -33,7 +34,7 @@ func AppendDetail(b []byte, e *status.Error) (out []byte, omitted int) {
 	var fits [MaxDetails]bool
 	for i := range details {
 		n := sizeDetail(&details[i])
-		if i >= MaxDetails || size+n > MaxDetail {
+		if i >= MaxDetails || size+n > MaxDetail || details[i].Type == "" {
 			omitted++
 			continue
 		}

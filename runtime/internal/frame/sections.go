@@ -102,12 +102,12 @@ func (s *Sections) parse(h *Header, payload []byte) (rest []byte, err error) {
 	return rest, nil
 }
 
-func checkName(name []byte) error {
+func checkName[T []byte | string](name T) error {
 	if len(name) == 0 || len(name) > MaxName {
 		return errorf(ProtocolError, "OPEN: NAME of %d bytes, must be 1 to %d", len(name), MaxName)
 	}
-	for i, c := range name {
-		if c < 0x21 || c > 0x7e {
+	for i := range len(name) {
+		if c := name[i]; c < 0x21 || c > 0x7e {
 			return errorf(ProtocolError, "OPEN: NAME byte %d is 0x%02x, must be 0x21 to 0x7e", i, c)
 		}
 	}
@@ -116,7 +116,7 @@ func checkName(name []byte) error {
 
 // ValidName reports whether name can be sent as NAME: 1 to MaxName printable
 // ASCII bytes without space.
-func ValidName(name string) bool { return len(name) <= MaxName && checkName([]byte(name)) == nil }
+func ValidName(name string) bool { return checkName(name) == nil }
 
 // AppendRoute appends a ROUTE section.
 func AppendRoute(b []byte, hash uint64) []byte { return binary.LittleEndian.AppendUint64(b, hash) }
