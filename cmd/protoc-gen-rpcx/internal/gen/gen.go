@@ -3,6 +3,7 @@
 package gen
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"text/template"
@@ -45,9 +46,14 @@ func Generate(plugin *protogen.Plugin, opts model.Options) (*pluginpb.CodeGenera
 	}
 	resp := plugin.Response()
 	for _, file := range resp.File {
-		if strings.HasSuffix(file.GetName(), ".go") {
-			file.Content = proto.String(tidyImports(file.GetContent()))
+		if !strings.HasSuffix(file.GetName(), ".go") {
+			continue
 		}
+		content, err := settle(tidyImports(file.GetContent()))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file.GetName(), err)
+		}
+		file.Content = proto.String(content)
 	}
 	return resp, nil
 }

@@ -12,6 +12,8 @@ func doc(paragraphs ...string) string {
 	var b strings.Builder
 	for _, p := range paragraphs {
 		p = strings.Trim(strings.ReplaceAll(p, "\r", ""), "\n")
+		// What is left of the two stars that begin a comment in Javadoc style.
+		p = strings.TrimPrefix(p, "*\n")
 		if strings.TrimSpace(p) == "" {
 			continue
 		}
@@ -43,12 +45,9 @@ func commentOf(c protogen.CommentSet) string {
 	return string(c.Trailing)
 }
 
-// deprecation returns the paragraph that marks a declaration as deprecated, or
-// nothing if it is not, or if its comment says so already.
-func deprecation(deprecated bool, comment, reason string) string {
-	if !deprecated {
-		return ""
-	}
+// deprecation returns the paragraph that marks a declaration as deprecated,
+// unless comment, which stands before it, says so already.
+func deprecation(comment, reason string) string {
 	for line := range strings.Lines(comment) {
 		if strings.HasPrefix(strings.TrimSpace(line), "Deprecated:") {
 			return ""

@@ -13,7 +13,7 @@ func (m *Model) Fake(file *protogen.File, ident Ident) *File {
 	out := m.outputs[file]
 	f := m.header(file, out.Fake)
 	f.PackageDoc = doc("Package " + f.Package + " has fakes of the services of " + f.Source + ", for tests.")
-	f.VersionConst = ident(versionConst)
+	f.nameRuntime(file, ident)
 	// The bodies of a fake's methods name packages beside variables, so a
 	// variable may not have the name of an import.
 	imports := newScope(nil)

@@ -106,6 +106,17 @@ func (m *Model) header(file *protogen.File, out OutputFile) *File {
 	return f
 }
 
+// nameRuntime names the runtime before any package of messages is named, so
+// that these yield if they have the same name.
+func (f *File) nameRuntime(file *protogen.File, ident Ident) {
+	f.VersionConst = ident(versionConst)
+	for _, service := range file.Services {
+		if len(service.Methods) > 0 {
+			ident(contextPackage.Ident("Context"))
+		}
+	}
+}
+
 // Stub returns the file of stubs of file's services. It names every identifier
 // through ident.
 func (m *Model) Stub(file *protogen.File, ident Ident) (*File, error) {
@@ -115,7 +126,7 @@ func (m *Model) Stub(file *protogen.File, ident Ident) (*File, error) {
 		comment := file.Desc.SourceLocations().ByPath(protoreflect.SourcePath{filePackage}).LeadingComments
 		f.PackageDoc = doc("Package "+f.Package+" has clients and servers for the services of "+f.Source+".", comment)
 	}
-	f.VersionConst = ident(versionConst)
+	f.nameRuntime(file, ident)
 	for _, service := range file.Services {
 		s, err := m.stubService(file, service, ident)
 		if err != nil {
@@ -161,11 +172,13 @@ func (m *Model) stubService(file *protogen.File, service *protogen.Service, iden
 // serviceDeprecation returns the paragraph that marks what belongs to the
 // service as deprecated, if its option or that of its file says so.
 func serviceDeprecation(file *protogen.File, service *protogen.Service, comment string) string {
-	if service.Desc.Options().(*descriptorpb.ServiceOptions).GetDeprecated() {
-		return deprecation(true, comment, "the service "+string(service.Desc.FullName())+" is marked as deprecated.")
+	switch {
+	case service.Desc.Options().(*descriptorpb.ServiceOptions).GetDeprecated():
+		return deprecation(comment, "Marked as deprecated in "+file.Desc.Path()+".")
+	case file.Proto.GetOptions().GetDeprecated():
+		return deprecation(comment, "The file "+file.Desc.Path()+" is marked as deprecated.")
 	}
-	return deprecation(file.Proto.GetOptions().GetDeprecated(), comment,
-		"the file "+file.Desc.Path()+" is marked as deprecated.")
+	return ""
 }
 
 // paragraph returns text to follow a comment as a paragraph of it.
@@ -183,8 +196,10 @@ func stubMethod(file *protogen.File, s *Service, method *protogen.Method, names 
 	}
 	m := signatures(s, method, names, ident)
 	comment := commentOf(method.Comments)
-	deprecated := method.Desc.Options().(*descriptorpb.MethodOptions).GetDeprecated()
-	m.Doc = doc(comment, deprecation(deprecated, comment, "the method "+string(method.Desc.Name())+" is marked as deprecated."))
+	m.Doc = doc(comment)
+	if method.Desc.Options().(*descriptorpb.MethodOptions).GetDeprecated() {
+		m.Doc = doc(comment, deprecation(comment, "Marked as deprecated in "+file.Desc.Path()+"."))
+	}
 	m.ProcedureConst = names.procedureConst
 	m.QuotedProcedure = strconv.Quote("/" + s.FullName + "/" + string(method.Desc.Name()))
 	m.Descriptor = names.descriptor

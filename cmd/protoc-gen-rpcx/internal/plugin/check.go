@@ -3,8 +3,10 @@ package plugin
 import (
 	"cmp"
 	"fmt"
+	"go/token"
 	"path"
 	"strings"
+	"unicode"
 
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/pluginpb"
@@ -128,7 +130,13 @@ func (c *checker) goPackage(file *descriptorpb.FileDescriptorProto) error {
 		return at("go_package %q has no dot or slash and so is no Go import path: "+
 			"write example.com/path/to/%s", importPath, importPath)
 	}
-	name := cmp.Or(paramName, optionName, path.Base(cmp.Or(optionPath, importPath)))
+	name := cmp.Or(paramName, optionName)
+	if name == "" {
+		name = packageName(path.Base(cmp.Or(optionPath, importPath)))
+	}
+	if !token.IsIdentifier(name) {
+		return at("Go package %s is named %q, which cannot be the name of a Go package: choose another one", importPath, name)
+	}
 	if other, ok := c.packages[importPath]; ok && other.name != name {
 		return at("Go package %s is named %s here and %s in %s: give both the same name",
 			importPath, name, other.name, other.file)
@@ -140,6 +148,21 @@ func (c *checker) goPackage(file *descriptorpb.FileDescriptorProto) error {
 			importPath, module)
 	}
 	return nil
+}
+
+// packageName returns the name that protogen gives a package whose import path
+// ends in base.
+func packageName(base string) string {
+	name := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return '_'
+	}, base)
+	if !token.IsIdentifier(name) {
+		name = "_" + name
+	}
+	return name
 }
 
 // goPackagePosition returns the path of the option go_package, or of what it

@@ -1,7 +1,9 @@
 package gen
 
 import (
+	"go/format"
 	"path"
+	"regexp"
 	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
@@ -39,6 +41,8 @@ func RewriteImport(p protogen.GoImportPath) protogen.GoImportPath {
 	return protogen.GoImportPath(original)
 }
 
+var majorVersion = regexp.MustCompile(`^v[0-9]+$`)
+
 // tidyImports gives the import block of a file the usual form: the standard
 // library's packages first, and no name where it only repeats the path.
 func tidyImports(content string) string {
@@ -53,7 +57,8 @@ func tidyImports(content string) string {
 	for line := range strings.SplitSeq(content[start:start+length], "\n") {
 		name, quoted, _ := strings.Cut(strings.TrimSpace(line), " ")
 		importPath := strings.Trim(quoted, `"`)
-		if name == path.Base(importPath) {
+		// A path that ends in a major version does not tell the name to readers.
+		if name == path.Base(importPath) && !majorVersion.MatchString(name) {
 			line = "\t" + quoted
 		}
 		if first, _, _ := strings.Cut(importPath, "/"); strings.Contains(first, ".") {
@@ -67,4 +72,21 @@ func tidyImports(content string) string {
 	}
 	block := strings.Join(append(standard, others...), "\n")
 	return content[:start] + block + content[start+length:]
+}
+
+// settle formats content until that changes nothing. Protogen formats once,
+// which is not enough for some doc comments with indented text: how gofmt reads
+// a list depends on what is around it.
+func settle(content string) (string, error) {
+	for strings.Contains(content, "//\t") || strings.Contains(content, "//  ") {
+		formatted, err := format.Source([]byte(content))
+		if err != nil {
+			return "", err
+		}
+		if string(formatted) == content {
+			break
+		}
+		content = string(formatted)
+	}
+	return content, nil
 }
