@@ -57,7 +57,7 @@ buf-lint: ## (test) buf lint in every workspace of protos
 
 .PHONY: unit
 unit: ## (test) go test -race -shuffle=on in every module
-	@scripts/each-module go test -race -shuffle=on ./...
+	@scripts/unit
 
 .PHONY: fuzz-short
 fuzz-short: ## (test) run each fuzz target for FUZZTIME
@@ -69,14 +69,14 @@ cross: ## (test) build for macOS, Windows, 32-bit and arm64
 
 .PHONY: soak
 soak: ## run the unit tests COUNT times and the corpus whole; takes hours
-	@scripts/each-module go test -race -shuffle=on -count=$(COUNT) -timeout=4h ./...
+	@scripts/unit -count=$(COUNT) -timeout=4h
 	@$(MAKE) fuzz-short FUZZTIME=10m
 	@$(MAKE) corpus ALL=1
 
 .PHONY: bench-rpc
 bench-rpc: ## compare with grpc-go: calls per second, CPU, latency, allocations
-	@cd bench && go run . $(ARGS)
+	@scripts/bench $(ARGS)
 
 .PHONY: bench-smoke
 bench-smoke: ## (test) the same in short, failing only if a run breaks
-	@cd bench && go run . -rounds 1 -seconds 0.3 -warmup 0.1 $(ARGS)
+	@scripts/bench -rounds 1 -seconds 0.3 -warmup 0.1 $(ARGS)

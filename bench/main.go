@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -112,6 +113,9 @@ func (p *plan) writeJSON(runs []report.Run, rows []report.Row) error {
 		"summary":  rows,
 	}, "", "  ")
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(p.jsonFile), 0o755); err != nil {
 		return err
 	}
 	return os.WriteFile(p.jsonFile, append(data, '\n'), 0o644)
