@@ -1,0 +1,58 @@
+package transport
+
+import (
+	"fmt"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+)
+
+// assembly is a message that arrives in fragments. It never holds more memory
+// than firstPart and twice what has arrived.
+type assembly struct {
+	buf    []byte
+	total  int // bytes of the whole message; 0: none is being assembled
+	format format
+}
+
+// firstPart is what may be allocated before anything has arrived.
+const firstPart = 64 << 10
+
+// format is how a message is encoded.
+type format struct{ codec, compression uint8 }
+
+func (a *assembly) active() bool { return a.total > 0 }
+
+// add adds a fragment and reports whether the message is complete. Errors are
+// the peer's breach of protocol.
+func (a *assembly) add(h *frame.Header, s *frame.Sections) (complete bool, err error) {
+	more := h.Flags.Has(frame.FlagMore)
+	if !a.active() {
+		a.total = int(s.Total)
+		a.buf = make([]byte, 0, min(a.total, max(firstPart, len(s.Message))))
+		a.format = format{h.Codec, h.Compression}
+	} else if h.Flags.Has(frame.FlagTotal) {
+		return false, protocolErrorf("stream %d: TOTAL in the middle of a message", h.ID)
+	}
+	n := len(a.buf) + len(s.Message)
+	if n > a.total || !more && n < a.total {
+		return false, protocolErrorf("stream %d: fragments of %d bytes where TOTAL said %d", h.ID, n, a.total)
+	}
+	if n > cap(a.buf) {
+		bigger := make([]byte, len(a.buf), min(a.total, firstPart+2*n))
+		copy(bigger, a.buf)
+		a.buf = bigger
+	}
+	a.buf = append(a.buf, s.Message...)
+	return !more, nil
+}
+
+// take returns the complete message and makes room for the next one.
+func (a *assembly) take() ([]byte, format) {
+	buf, f := a.buf, a.format
+	*a = assembly{}
+	return buf, f
+}
+
+func protocolErrorf(text string, args ...any) *frame.Error {
+	return &frame.Error{Code: frame.ProtocolError, Reason: fmt.Sprintf(text, args...)}
+}

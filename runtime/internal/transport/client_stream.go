@@ -1,0 +1,317 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/codec"
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// ClientStream is the caller's side of a call that streams. It implements
+// call.ClientStream.
+type ClientStream struct {
+	stream
+	c      *Client
+	p      *pending
+	ctx    context.Context
+	method *call.Method
+	// stop takes back the watch over ctx.
+	stop func() bool
+	// onEnd, if not nil, is called once when the call has ended.
+	onEnd func(err *status.Error, sent, received int)
+
+	// head is closed when the headers are there, or will never be.
+	head     chan struct{}
+	headOnce sync.Once
+
+	metaMu   sync.Mutex
+	headers  metadata.MD
+	trailers metadata.MD
+	ended    bool // Recv has returned an error, or the stream was closed
+}
+
+// StreamCall is what is asked for when a stream is opened.
+type StreamCall struct {
+	Method   *call.Method
+	Req      any // the single request of a server-streaming method
+	Metadata metadata.MD
+	// OnEnd, if not nil, is called once, when the call has ended.
+	OnEnd func(err *status.Error, sent, received int)
+}
+
+// Stream opens a call that streams. Its life is bounded by ctx.
+func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *status.Error) {
+	if err := c.ready(ctx, sc.Method, nil); err != nil {
+		return nil, c.notOpened(ctx, err)
+	}
+	s := &ClientStream{c: c, ctx: ctx, method: sc.Method, head: make(chan struct{}), onEnd: sc.OnEnd}
+	s.p = &pending{stream: s}
+	deadline, _ := ctx.Deadline()
+	o := opening{method: sc.Method, deadline: deadline, metadata: sc.Metadata}
+	var err error
+	if sc.Method.Kind().CallerStreams() {
+		err = s.open(&o)
+	} else {
+		err = s.openWith(&o, sc.Req)
+	}
+	if err != nil {
+		return nil, c.notOpened(ctx, err)
+	}
+	s.stop = context.AfterFunc(ctx, func() { s.giveUp(errCanceled) })
+	return s, nil
+}
+
+func (c *Client) notOpened(ctx context.Context, err error) *status.Error {
+	if err == errCanceled || err == errLate {
+		return ended(ctx, err, status.PhaseSend).WithNotRun()
+	}
+	if e, ok := err.(*status.Error); ok {
+		return e
+	}
+	return unavailable(err, true)
+}
+
+// open sends OPEN; messages follow.
+func (s *ClientStream) open(o *opening) error {
+	c, w := s.c, &s.c.w
+	if err := c.reserveSlot(o.room(0)+frame.HeaderSize, s.ctx.Done(), nil); err != nil {
+		return err
+	}
+	mark := len(w.buf)
+	h := o.header(c)
+	w.buf = o.append(c, h.Append(w.buf), &h)
+	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
+	h.Put(w.buf[mark:])
+	s.init(&c.link, h.ID)
+	c.openedLocked(s.p, h.ID)
+	w.unlockAsync()
+	return nil
+}
+
+// openWith sends OPEN with the single request.
+func (s *ClientStream) openWith(o *opening, req any) error {
+	c, w := s.c, &s.c.w
+	size, err := codec.Size(c.cfg.Codec, req)
+	if err == nil {
+		err = c.checkSize(size)
+	}
+	if err != nil {
+		return err
+	}
+	data, err := codec.Append(c.cfg.Codec, make([]byte, 0, size), req, size)
+	if err != nil {
+		return err
+	}
+	whole := o.room(size) <= int(c.peer().MaxFrame)
+	if err := c.reserveSlot(min(o.room(size), int(c.peer().MaxFrame))+frame.HeaderSize, s.ctx.Done(), nil); err != nil {
+		return err
+	}
+	mark := len(w.buf)
+	h := o.header(c)
+	h.Flags |= frame.FlagMessage
+	w.buf = o.append(c, h.Append(w.buf), &h)
+	if whole {
+		h.Flags |= frame.FlagHalfClose
+	} else {
+		h.Flags |= frame.FlagMore | frame.FlagTotal
+		w.buf = frame.AppendTotal(w.buf, uint32(size))
+	}
+	part := data[:min(len(data), int(c.peer().MaxFrame)-(len(w.buf)-mark-frame.HeaderSize))]
+	w.buf = append(w.buf, part...)
+	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
+	h.Put(w.buf[mark:])
+	s.init(&c.link, h.ID)
+	s.sent = size
+	c.openedLocked(s.p, h.ID)
+	w.unlockAsync()
+	if err := c.sendRest(h.ID, data[len(part):], s.ctx.Done(), nil); err != nil {
+		s.giveUp(err)
+		return err
+	}
+	return nil
+}
+
+// giveUp ends the call from this side and tells the peer.
+func (s *ClientStream) giveUp(cause error) {
+	if s.c.calls.take(s.id) == nil {
+		s.abort(ended(s.ctx, cause, status.PhaseHandler))
+		s.openHead()
+		return
+	}
+	s.c.ended()
+	err := ended(s.ctx, cause, status.PhaseHandler)
+	s.c.cancelFrame(s.id, err.Code())
+	s.over(err)
+}
+
+// over ends the stream at once with err, which the receiver is told.
+func (s *ClientStream) over(err *status.Error) {
+	s.abort(err)
+	s.openHead()
+	s.report(err)
+}
+
+// fail ends the stream because the connection did, or will not have it.
+func (s *ClientStream) fail(err *status.Error) {
+	// What has arrived may still be received.
+	s.finish(err)
+	s.leave()
+	s.openHead()
+	s.report(err)
+}
+
+func (s *ClientStream) report(err *status.Error) {
+	if s.onEnd == nil {
+		return
+	}
+	sent, arrived := s.moved()
+	s.onEnd(err, sent, arrived)
+}
+
+// data takes in a DATA frame. It is called on the reading goroutine.
+func (s *ClientStream) data(h *frame.Header, sec *frame.Sections) error {
+	if h.Flags.Has(frame.FlagHeaders) {
+		md := s.c.responseMetadata(sec.Headers)
+		s.metaMu.Lock()
+		s.headers = md
+		s.metaMu.Unlock()
+		s.openHead()
+	}
+	if !h.Flags.Has(frame.FlagMessage) {
+		return nil
+	}
+	if credited := h.Flags.Has(frame.FlagCredited); credited != s.method.Kind().CalleeStreams() {
+		return protocolErrorf("stream %d: CREDITED is %v on a message of a %v method", h.ID, credited, s.method.Kind())
+	}
+	s.openHead()
+	return s.message(h, sec)
+}
+
+// message takes in message bytes; a message above the limit ends the call.
+func (s *ClientStream) message(h *frame.Header, sec *frame.Sections) error {
+	var large *tooLarge
+	if errors.As(s.c.tooLarge(h, sec), &large) {
+		if s.c.calls.take(s.id) != nil {
+			s.c.ended()
+			s.c.cancelFrame(s.id, status.ResourceExhausted)
+			s.over(large.err)
+		}
+		return s.c.late(h)
+	}
+	return s.push(h, sec)
+}
+
+// closed handles CLOSE. It is called on the reading goroutine.
+func (s *ClientStream) closed(h *frame.Header, sec *frame.Sections, r *result) error {
+	single := !s.method.Kind().CalleeStreams()
+	switch has := h.Flags.Has(frame.FlagMessage); {
+	case has && !single:
+		return protocolErrorf("CLOSE of stream %d has a message, but its method streams", h.ID)
+	case !has && single && r.err == nil:
+		return protocolErrorf("CLOSE of stream %d is OK and has no message", h.ID)
+	case has:
+		var large *tooLarge
+		if errors.As(s.c.tooLarge(h, sec), &large) {
+			r.err = large.err
+		} else if err := s.push(h, sec); err != nil {
+			return err
+		}
+	}
+	s.metaMu.Lock()
+	if r.headers != nil {
+		s.headers = r.headers
+	}
+	s.trailers = r.trailers
+	s.metaMu.Unlock()
+	if r.err != nil {
+		s.finish(r.err)
+	} else {
+		s.finish(io.EOF)
+	}
+	s.leave()
+	s.openHead()
+	s.report(r.err)
+	return nil
+}
+
+func (s *ClientStream) openHead() { s.headOnce.Do(func() { close(s.head) }) }
+
+// Send implements call.ClientStream.
+func (s *ClientStream) Send(msg any) error {
+	err := s.send(msg)
+	if err != nil && err != io.EOF {
+		// The message cannot be sent: the call cannot go on.
+		if s.c.calls.take(s.id) != nil {
+			s.c.ended()
+			s.c.cancelFrame(s.id, status.CodeOf(err))
+			s.over(status.FromError(err))
+		}
+	}
+	return err
+}
+
+// CloseSend implements call.ClientStream.
+func (s *ClientStream) CloseSend() error {
+	if s.method.Kind().CallerStreams() {
+		s.closeSend() // if it fails, Recv tells why
+	}
+	return nil
+}
+
+// Recv implements call.ClientStream.
+func (s *ClientStream) Recv(msg any) error {
+	err := s.recv(msg)
+	if err != nil {
+		if !s.finished() {
+			s.giveUp(errCanceled) // the message could not be decoded
+		}
+		s.ending()
+	}
+	return err
+}
+
+func (s *ClientStream) ending() {
+	s.metaMu.Lock()
+	s.ended = true
+	s.metaMu.Unlock()
+	s.stop()
+}
+
+// Header implements call.ClientStream.
+func (s *ClientStream) Header() (metadata.MD, error) {
+	<-s.head
+	s.mu.Lock()
+	end := s.end
+	s.mu.Unlock()
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if s.headers == nil && end != nil && end != io.EOF {
+		return nil, end
+	}
+	return s.headers, nil
+}
+
+// Trailer implements call.ClientStream.
+func (s *ClientStream) Trailer() metadata.MD {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if !s.ended {
+		return nil
+	}
+	return s.trailers
+}
+
+// Close implements call.ClientStream.
+func (s *ClientStream) Close() error {
+	s.giveUp(errCanceled)
+	s.ending()
+	return nil
+}
+
+var _ call.ClientStream = (*ClientStream)(nil)

@@ -1,0 +1,104 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+)
+
+// A peer may send this many frames that bring no call forward within floodTime.
+const (
+	floodFrames = 1000
+	floodTime   = 10 * time.Second
+)
+
+// flood counts frames that bring no call forward.
+type flood struct {
+	n     int
+	since time.Time
+}
+
+// check counts h. Frames that carry message bytes, open a call or close one
+// are progress and start the count anew.
+func (f *flood) check(h *frame.Header, now time.Time) error {
+	switch h.Type {
+	case frame.TypeOpen, frame.TypeClose:
+		f.n = 0
+		return nil
+	case frame.TypeData:
+		if h.Flags.Has(frame.FlagMessage) {
+			f.n = 0
+			return nil
+		}
+	case frame.TypeCredit:
+		return nil // bounded by what this side sends: see granted
+	}
+	if f.n == 0 || now.Sub(f.since) > floodTime {
+		f.n, f.since = 0, now
+	}
+	f.n++
+	if f.n > floodFrames {
+		return &frame.Error{Code: frame.FloodError, Reason: fmt.Sprintf("more than %d frames without progress within %v", floodFrames, floodTime)}
+	}
+	return nil
+}
+
+// pings are the PINGs that this side has sent and that wait for their answer.
+type pings struct {
+	mu      sync.Mutex
+	last    uint64
+	waiting map[uint64]chan struct{}
+}
+
+func (l *link) ping(h *frame.Header, payload []byte) error {
+	opaque := frame.ParsePing(payload)
+	if h.Flags.Has(frame.FlagAck) {
+		l.pings.mu.Lock()
+		defer l.pings.mu.Unlock()
+		if answered, ok := l.pings.waiting[opaque]; ok {
+			delete(l.pings.waiting, opaque)
+			close(answered)
+		}
+		return nil
+	}
+	if err := l.w.lockControl(); err != nil {
+		return err
+	}
+	l.w.buf = frame.AppendPingAck(l.w.buf, opaque)
+	l.w.unlockAsync()
+	return nil
+}
+
+// Ping sends a PING and waits for its answer.
+func (l *link) Ping(ctx context.Context) error {
+	answered := make(chan struct{})
+	l.pings.mu.Lock()
+	l.pings.last++
+	opaque := l.pings.last
+	if l.pings.waiting == nil {
+		l.pings.waiting = map[uint64]chan struct{}{}
+	}
+	l.pings.waiting[opaque] = answered
+	l.pings.mu.Unlock()
+	defer func() {
+		l.pings.mu.Lock()
+		delete(l.pings.waiting, opaque)
+		l.pings.mu.Unlock()
+	}()
+	if err := l.w.lock(); err != nil {
+		return err
+	}
+	l.w.buf = frame.AppendPing(l.w.buf, opaque)
+	l.w.unlockAsync()
+	select {
+	case <-answered:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.dead:
+		return l.err
+	}
+}

@@ -1,0 +1,52 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// What ends a wait; the one who waits says what it means for the call.
+var (
+	errCanceled = errors.New("canceled")
+	errLate     = errors.New("deadline exceeded")
+)
+
+// ErrClosed says that the connection was closed on purpose, by this side.
+var ErrClosed = errors.New("the connection is closed")
+
+// ErrDraining says that the peer takes no new calls on the connection.
+var ErrDraining = errors.New("the server is shutting down")
+
+// ConnError is why a connection ended. Calls that end with it wrap it.
+type ConnError struct {
+	Addr string // the peer
+	Err  error
+}
+
+// Error names the peer and the reason.
+func (e *ConnError) Error() string { return fmt.Sprintf("connection to %s: %v", e.Addr, e.Err) }
+
+// Unwrap returns the reason.
+func (e *ConnError) Unwrap() error { return e.Err }
+
+// unavailable is the error of a call whose connection ended; notRun says that
+// no byte of the call had been written.
+func unavailable(err error, notRun bool) *status.Error {
+	e := status.New(status.Unavailable, err.Error()).WithCause(err)
+	if notRun {
+		e = e.WithNotRun()
+	}
+	return e
+}
+
+// ended is the error of a call that ended on this side, because its context
+// was done or its time ran out during phase.
+func ended(ctx context.Context, cause error, phase status.Phase) *status.Error {
+	if cause == errLate || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return status.New(status.DeadlineExceeded, "the deadline passed").WithPhase(phase).WithCause(context.DeadlineExceeded)
+	}
+	return status.New(status.Canceled, "the caller gave up").WithCause(context.Canceled)
+}

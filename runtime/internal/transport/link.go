@@ -1,0 +1,257 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/codec"
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+)
+
+// Config is what both roles of a connection are made from.
+type Config struct {
+	// Settings are what this side accepts from the peer.
+	Settings frame.Settings
+	// Codec encodes and decodes messages.
+	Codec codec.Codec
+	// HandshakeTimeout bounds the time until the peer's preface and settings
+	// have arrived; zero means for ever.
+	HandshakeTimeout time.Duration
+	// WriteStall is how long the peer may take nothing before the connection
+	// ends; zero means for ever.
+	WriteStall time.Duration
+	// Log receives why connections end.
+	Log *slog.Logger
+}
+
+// linger is how long a closing side reads on, so that its last frames are not
+// destroyed by a reset.
+const linger = time.Second
+
+// link is one native connection, as far as both roles are alike: frames in,
+// frames out, settings, pings and the connection's credit.
+type link struct {
+	nc  net.Conn
+	cfg *Config
+	w   writer
+	r   reader
+
+	// remote is what the other side accepts: the minimum until its SETTINGS
+	// arrive; settled is closed then.
+	remote  atomic.Pointer[frame.Settings]
+	settled chan struct{}
+
+	// tasks counts the goroutines that read and write for this link.
+	tasks sync.WaitGroup
+	// dead is closed when the link is over; err says why. Only end writes err.
+	dead    chan struct{}
+	endOnce sync.Once
+	err     error
+
+	// credit is what this side may send of credited frames; it and waiting are
+	// guarded by w.mu.
+	credit  int64
+	waiting waitlist
+	// window is what the peer may still send, owed what was consumed and has
+	// not been granted again.
+	window atomic.Int64
+	owed   atomic.Int64
+
+	flood flood
+	pings pings
+	// lateFrames counts frames that were dropped because their stream had ended.
+	lateFrames atomic.Uint64
+}
+
+func (l *link) init(nc net.Conn, cfg *Config) {
+	l.nc, l.cfg = nc, cfg
+	l.settled, l.dead = make(chan struct{}), make(chan struct{})
+	l.r = reader{nc: nc, maxPayload: cfg.Settings.MaxFrame}
+	l.w.init(nc, cfg.WriteStall, &l.tasks, l.end)
+	least := frame.MinimumSettings()
+	l.remote.Store(&least)
+	l.credit = int64(least.ConnCredit)
+	l.window.Store(int64(cfg.Settings.ConnCredit))
+}
+
+// peer returns what the other side accepts.
+func (l *link) peer() *frame.Settings { return l.remote.Load() }
+
+// greet sends the preface and this side's settings.
+func (l *link) greet() {
+	if l.w.lock() != nil {
+		return
+	}
+	l.w.buf = append(l.w.buf, frame.Preface...)
+	l.w.buf = frame.AppendSettings(l.w.buf, l.cfg.Settings)
+	l.w.unlockAsync()
+}
+
+// settle reads the peer's SETTINGS, which must come first.
+func (l *link) settle() error {
+	var h frame.Header
+	payload, err := l.r.next(&h)
+	if err != nil {
+		return err
+	}
+	switch h.Type {
+	case frame.TypeSettings:
+	case frame.TypeGoAway:
+		return goAwayError(frame.ParseGoAway(&h, payload))
+	default:
+		return protocolErrorf("the first frame is %v, not SETTINGS", h.Type)
+	}
+	s, err := frame.ParseSettings(payload)
+	if err != nil {
+		return err
+	}
+	l.w.mu.Lock()
+	l.credit += int64(s.ConnCredit) - int64(l.peer().ConnCredit)
+	l.remote.Store(&s)
+	l.w.mu.Unlock()
+	close(l.settled)
+	return nil
+}
+
+// role is what differs between client and server.
+type role interface {
+	// frame handles a frame of a stream, or GOAWAY. The payload is valid until it returns.
+	frame(h *frame.Header, payload []byte) error
+	// streamCredit handles CREDIT for a stream.
+	streamCredit(h *frame.Header) error
+	// batchEnd is called when all frames received so far have been handled.
+	batchEnd()
+}
+
+// serve reads frames until the connection ends and returns why.
+func (l *link) serve(r role) error {
+	var h frame.Header
+	for {
+		payload, err := l.r.next(&h)
+		if err != nil {
+			return err
+		}
+		if err := l.flood.check(&h, l.r.now); err != nil {
+			return err
+		}
+		switch h.Type {
+		case frame.TypePing:
+			err = l.ping(&h, payload)
+		case frame.TypeCredit:
+			err = l.granted(r, &h)
+		case frame.TypeSettings:
+			err = protocolErrorf("SETTINGS twice")
+		case frame.TypeGoAway, frame.TypeOpen, frame.TypeData, frame.TypeClose, frame.TypeCancel:
+			err = r.frame(&h, payload)
+		}
+		if err != nil {
+			return err
+		}
+		if !l.r.buffered() {
+			r.batchEnd()
+		}
+	}
+}
+
+func (l *link) granted(r role, h *frame.Header) error {
+	n := int64(h.Arg)
+	if h.ID != 0 {
+		return r.streamCredit(h)
+	}
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	l.credit += n
+	if l.credit > frame.MaxCredit {
+		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("connection credit of %d is above %d", l.credit, int64(frame.MaxCredit))}
+	}
+	l.waiting.wake(1)
+	return nil
+}
+
+// drawn accounts for a credited frame that arrived.
+func (l *link) drawn(n int64) error {
+	if left := l.window.Add(-n); left < 0 {
+		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("connection credit overdrawn by %d bytes", -left)}
+	}
+	return nil
+}
+
+// release gives back n bytes of the connection's credit that the peer drew.
+func (l *link) release(n int64) {
+	if n == 0 {
+		return
+	}
+	owed := l.owed.Add(n)
+	if owed < int64(l.cfg.Settings.ConnCredit)/4 {
+		return
+	}
+	if !l.owed.CompareAndSwap(owed, 0) {
+		return // somebody else adds: the last one grants
+	}
+	l.window.Add(owed)
+	if l.w.lock() == nil {
+		l.w.buf = frame.AppendCredit(l.w.buf, 0, uint32(owed))
+		l.w.unlockAsync()
+	}
+}
+
+// late drops a frame of a stream that has ended.
+func (l *link) late(h *frame.Header) error {
+	l.lateFrames.Add(1)
+	if !h.Flags.Has(frame.FlagCredited) || h.Type != frame.TypeData {
+		return nil
+	}
+	n := int64(h.Cost())
+	if err := l.drawn(n); err != nil {
+		return err
+	}
+	l.release(n)
+	return nil
+}
+
+// end ends the link: nothing is sent or received any more. The first reason stays.
+func (l *link) end(err error) {
+	l.endOnce.Do(func() {
+		l.err = err
+		close(l.dead)
+	})
+	l.w.close(err)
+	l.nc.Close()
+}
+
+// abort ends the link because of err, after telling the peer if the breach was
+// the peer's. It is called on the reading goroutine.
+func (l *link) abort(err error) {
+	var breach *frame.Error
+	if errors.As(err, &breach) && l.w.lock() == nil {
+		l.w.buf = frame.AppendGoAway(l.w.buf, frame.Undecided, breach.Code, breach.Reason)
+		l.w.unlockAsync()
+		l.closeGently()
+	}
+	l.end(err)
+}
+
+// closeGently half-closes once everything has been written and reads on for a
+// moment: a close with unread input would reset the connection and could
+// destroy the last frames on their way.
+func (l *link) closeGently() {
+	late := time.NewTimer(linger)
+	defer late.Stop()
+	l.nc.SetReadDeadline(time.Now().Add(linger))
+	l.w.drain(late.C)
+	if cw, ok := l.nc.(interface{ CloseWrite() error }); ok {
+		cw.CloseWrite()
+		io.Copy(io.Discard, l.nc)
+	}
+}
+
+// goAwayError is the reason of a connection that the peer ended.
+func goAwayError(g frame.GoAway) error {
+	return fmt.Errorf("the peer closed the connection: %v: %s", g.Code, g.Text)
+}

@@ -1,0 +1,305 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// Server is the accepting side of a connection.
+type Server struct {
+	link
+	base  context.Context
+	d     *dispatch.Dispatcher
+	queue *dispatch.Queue
+	remotePeer call.Peer
+
+	calls   table[serverCall]
+	running atomic.Int64 // handlers that have not returned
+
+	// Owned by the reading goroutine.
+	lastID  frame.StreamID
+	methods []*dispatch.Method // by id on this connection, 1 first; nil if not served
+	inline  bool               // replies of inline handlers wait to be flushed
+
+	lastSeen    atomic.Uint64 // lastID, for others to read
+	refuseAbove atomic.Uint64 // calls with a larger id are not accepted
+	idle        chan struct{} // receives when the last handler returns while draining
+}
+
+// NewServer prepares to speak the native protocol on nc, which it owns from
+// then on. base is the root of the handlers' contexts.
+func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispatcher, peer call.Peer) *Server {
+	s := &Server{base: base, d: d, queue: d.NewQueue(), remotePeer: peer, idle: make(chan struct{}, 1)}
+	s.refuseAbove.Store(uint64(frame.Undecided))
+	s.init(nc, cfg)
+	return s
+}
+
+// Serve speaks until the connection ends, and returns why: nil if the peer
+// closed it. Its handlers' contexts are cancelled then; they may still run.
+func (s *Server) Serve() error {
+	err := s.handshake()
+	if err == nil {
+		err = s.serve(s)
+	}
+	if errors.Is(err, errSilent) {
+		s.end(err)
+		return nil
+	}
+	s.abort(err)
+	for _, c := range s.calls.takeIf(func(frame.StreamID) bool { return true }) {
+		c.gone(context.Canceled)
+	}
+	s.tasks.Wait()
+	if err == io.EOF || s.err == ErrClosed {
+		return nil
+	}
+	return &ConnError{Addr: s.nc.RemoteAddr().String(), Err: err}
+}
+
+// errSilent ends connections that do not begin like ours without a word.
+var errSilent = errors.New("not the native protocol")
+
+func (s *Server) handshake() error {
+	if t := s.cfg.HandshakeTimeout; t > 0 {
+		s.nc.SetReadDeadline(time.Now().Add(t))
+	}
+	if err := s.r.preface(); err != nil {
+		var version *frame.Error
+		if !errors.As(err, &version) {
+			return fmt.Errorf("%w: %w", errSilent, err)
+		}
+		if s.w.lock() == nil {
+			s.w.buf = append(s.w.buf, frame.Preface...)
+			s.w.unlockAsync()
+		}
+		return err
+	}
+	s.greet()
+	if err := s.settle(); err != nil {
+		return err
+	}
+	return s.nc.SetReadDeadline(time.Time{})
+}
+
+// Close ends the connection at once.
+func (s *Server) Close() { s.end(ErrClosed) }
+
+// Drain asks the peer for no more calls, accepts those on their way, and closes
+// the connection when all have ended. It returns when ctx is done or the
+// connection has ended; in the first case calls may still run.
+func (s *Server) Drain(ctx context.Context) {
+	s.goAway(frame.Undecided)
+	// What the peer sent before it read that arrives before this answer.
+	if s.Ping(ctx) == nil {
+		last := s.lastSeen.Load()
+		s.refuseAbove.Store(last)
+		s.goAway(frame.StreamID(last))
+	}
+	for s.running.Load() > 0 {
+		select {
+		case <-s.idle:
+		case <-ctx.Done():
+			return
+		case <-s.dead:
+			return
+		}
+	}
+	s.closeGently()
+	s.end(ErrClosed)
+}
+
+func (s *Server) goAway(last frame.StreamID) {
+	if s.w.lock() == nil {
+		s.w.buf = frame.AppendGoAway(s.w.buf, last, frame.NoError, "the server is shutting down")
+		s.w.unlockAsync()
+	}
+}
+
+// frame handles a frame of a stream, or GOAWAY.
+func (s *Server) frame(h *frame.Header, payload []byte) error {
+	var sec frame.Sections
+	switch h.Type {
+	case frame.TypeOpen, frame.TypeData:
+		if err := frame.ParseSections(h, payload, &sec); err != nil {
+			return err
+		}
+		if h.Type == frame.TypeOpen {
+			return s.open(h, &sec)
+		}
+		return s.data(h, &sec)
+	case frame.TypeCancel:
+		if c := s.calls.take(h.ID); c != nil {
+			c.canceled(status.Code(h.Code))
+			return nil
+		}
+		return s.stray(h)
+	case frame.TypeGoAway:
+		if g := frame.ParseGoAway(h, payload); g.Code != frame.NoError {
+			return goAwayError(g)
+		}
+		return nil
+	}
+	return protocolErrorf("%v from a client", h.Type)
+}
+
+func (s *Server) streamCredit(h *frame.Header) error {
+	c := s.calls.get(h.ID)
+	if c == nil {
+		return s.stray(h)
+	}
+	if c.stream != nil && c.method.Kind().CalleeStreams() {
+		return c.stream.granted(int64(h.Arg))
+	}
+	return nil
+}
+
+// stray drops a frame of a stream that has ended. One of a stream that was
+// never opened is a breach.
+func (s *Server) stray(h *frame.Header) error {
+	if h.ID&1 == 0 || h.ID > s.lastID {
+		return protocolErrorf("%v for stream %d, which was not opened", h.Type, h.ID)
+	}
+	return s.late(h)
+}
+
+// batchEnd sends the replies of handlers that ran on this goroutine.
+func (s *Server) batchEnd() {
+	if s.inline {
+		s.inline = false
+		s.w.flush()
+	}
+}
+
+// data takes in a DATA frame.
+func (s *Server) data(h *frame.Header, sec *frame.Sections) error {
+	c := s.calls.get(h.ID)
+	if c == nil {
+		return s.stray(h)
+	}
+	if h.Flags.Has(frame.FlagHeaders) {
+		return protocolErrorf("HEADERS from a client on stream %d", h.ID)
+	}
+	if c.closed {
+		return protocolErrorf("DATA on stream %d after HALF_CLOSE", h.ID)
+	}
+	c.closed = h.Flags.Has(frame.FlagHalfClose)
+	streams := c.method.Kind().CallerStreams()
+	if h.Flags.Has(frame.FlagMessage) && h.Flags.Has(frame.FlagCredited) != streams {
+		return protocolErrorf("stream %d: CREDITED is %v on a message of a %v method", h.ID, !streams, c.method.Kind())
+	}
+	if !streams {
+		return c.part(h, sec)
+	}
+	return c.message(h, sec)
+}
+
+// open handles OPEN: it finds the method, checks the call against the rules
+// and has it dispatched.
+func (s *Server) open(h *frame.Header, sec *frame.Sections) error {
+	if h.ID&1 == 0 || h.ID <= s.lastID {
+		return protocolErrorf("OPEN of stream %d after stream %d", h.ID, s.lastID)
+	}
+	s.lastID = h.ID
+	s.lastSeen.Store(uint64(h.ID))
+	m, err := s.method(h, sec)
+	if err != nil {
+		return err
+	}
+	refusal, err := s.refusal(h, sec, m)
+	if err != nil {
+		return err
+	}
+	if refusal != nil {
+		return s.refuse(h.ID, refusal)
+	}
+	timeout, _ := frame.ArgDeadline(h.Arg)
+	c := s.newCall(h, sec, m, timeout)
+	return c.start(h, sec)
+}
+
+// method returns the method that an OPEN names, or nil if it is not served. It
+// keeps the names that are served, so that a flood of others costs nothing.
+func (s *Server) method(h *frame.Header, sec *frame.Sections) (*dispatch.Method, error) {
+	if !h.Flags.Has(frame.FlagName) {
+		if i := int(h.Code); i > 0 && i <= len(s.methods) {
+			return s.methods[i-1], nil
+		}
+		return nil, nil
+	}
+	m := s.d.Lookup(string(sec.Name))
+	if h.Code == 0 {
+		return m, nil
+	}
+	if int(h.Code) != len(s.methods)+1 || uint32(h.Code) > s.cfg.Settings.MaxMethods {
+		return nil, protocolErrorf("method id %d defined after %d of at most %d", h.Code, len(s.methods), s.cfg.Settings.MaxMethods)
+	}
+	s.methods = append(s.methods, m)
+	return m, nil
+}
+
+// refusal says why the call is not let in, if it is not.
+func (s *Server) refusal(h *frame.Header, sec *frame.Sections, m *dispatch.Method) (*status.Error, error) {
+	if m == nil {
+		name := fmt.Sprintf("with id %d", h.Code)
+		if len(sec.Name) > 0 {
+			name = "/" + string(sec.Name)
+		}
+		return status.New(status.Unimplemented, fmt.Sprintf("method %s is not served here", name)), nil
+	}
+	want := m.Kind()
+	if caller, callee := h.Flags.Has(frame.FlagCallerStreams), h.Flags.Has(frame.FlagCalleeStreams); caller != want.CallerStreams() || callee != want.CalleeStreams() {
+		return status.New(status.Unimplemented, fmt.Sprintf("method %s is %v; it was called as another kind", m.FullName(), want)), nil
+	}
+	if h.Codec != uint8(s.cfg.Codec.ID()) {
+		return status.New(status.Unimplemented, fmt.Sprintf("codec %d is not supported", h.Codec)), nil
+	}
+	if h.Compression != 0 {
+		return status.New(status.Unimplemented, fmt.Sprintf("compression %d is not supported", h.Compression)), nil
+	}
+	if uint64(h.ID) > s.refuseAbove.Load() {
+		return status.New(status.Unavailable, ErrDraining.Error()), nil
+	}
+	if h.Flags.Has(frame.FlagHeaders) {
+		if err := frame.CheckMetadata(sec.Headers, int(s.cfg.Settings.MaxMetadata)); err != nil {
+			var own *frame.CallError
+			if !errors.As(err, &own) {
+				return nil, err
+			}
+			e := status.New(own.Code, own.Reason)
+			if own.Code == status.ResourceExhausted {
+				e = e.WithDoNotRetry()
+			}
+			return e, nil
+		}
+	}
+	var large *tooLarge
+	if errors.As(s.tooLarge(h, sec), &large) {
+		return large.err.WithDoNotRetry(), nil
+	}
+	if n := s.running.Load(); n >= int64(s.cfg.Settings.MaxStreams) {
+		return status.New(status.ResourceExhausted, fmt.Sprintf("%d calls run on this connection, as many as may (option WithMaxStreams)", n)), nil
+	}
+	return nil, nil
+}
+
+// refuse answers a call that was not let in. It is a reply that the peer
+// caused, and so one of those of which only a few may wait.
+func (s *Server) refuse(id frame.StreamID, e *status.Error) error {
+	if err := s.w.lockControl(); err != nil {
+		return err
+	}
+	s.w.buf = appendClose(s.w.buf, id, nil, nil, e.WithNotRun())
+	s.w.unlockAsync()
+	return nil
+}

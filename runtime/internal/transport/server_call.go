@@ -1,0 +1,250 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/codec"
+	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// serverCall is one call that arrived on a connection. It implements
+// dispatch.Wire.
+type serverCall struct {
+	dispatch.Call
+	s      *Server
+	id     frame.StreamID
+	method *dispatch.Method
+	stream *stream // nil for unary calls
+
+	// Of the reading goroutine.
+	closed bool // the caller has half-closed
+	asm    assembly
+
+	msg      []byte // the single request, in its own buffer unless the handler runs inline
+	owned    *[]byte
+	received int
+	block    []byte // the caller's metadata, encoded
+	mdOnce   sync.Once
+	md       metadata.MD
+
+	single []byte // the single answer of a client-streaming call, encoded
+	inline bool   // the handler runs on the reading goroutine
+}
+
+func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Method, timeout time.Duration) *serverCall {
+	c := &serverCall{s: s, id: h.ID, method: m, closed: h.Flags.Has(frame.FlagHalfClose)}
+	c.Init(s.base, m, c, &s.remotePeer, s.r.now, timeout)
+	if len(sec.Headers) > 0 {
+		c.block = append([]byte(nil), sec.Headers...)
+	}
+	if m.Unary == nil {
+		c.stream = new(stream)
+		c.stream.init(&s.link, h.ID)
+		c.stream.takeHeader = c.TakeHeader
+	}
+	s.running.Add(1)
+	s.calls.put(h.ID, c)
+	return c
+}
+
+// start dispatches the call if its single request is there or its caller
+// streams; otherwise the rest of the request is still to come.
+func (c *serverCall) start(h *frame.Header, sec *frame.Sections) error {
+	switch {
+	case h.Flags.Has(frame.FlagMore):
+		_, err := c.asm.add(h, sec)
+		return err
+	case c.stream == nil:
+		c.request(sec.Message)
+	case h.Flags.Has(frame.FlagMessage):
+		if err := c.stream.push(h, sec); err != nil {
+			return err
+		}
+	}
+	if c.closed && c.stream != nil {
+		c.stream.finish(io.EOF)
+	}
+	c.dispatch()
+	return nil
+}
+
+// request keeps the single request of a unary call. A handler that runs on
+// this goroutine reads it where it lies.
+func (c *serverCall) request(msg []byte) {
+	c.received = len(msg)
+	if c.method.Handler.Method.NonBlocking() {
+		c.inline, c.msg = true, msg
+		return
+	}
+	if c.s.cfg.Codec.Retains() {
+		c.msg = append(make([]byte, 0, len(msg)), msg...)
+		return
+	}
+	c.owned = buffers.Get().(*[]byte)
+	*c.owned = append((*c.owned)[:0], msg...)
+	c.msg = *c.owned
+}
+
+// part takes in a part of a single request.
+func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
+	complete, err := c.asm.add(h, sec)
+	if err != nil || !complete {
+		return err
+	}
+	msg, f := c.asm.take()
+	if c.stream == nil {
+		c.received, c.msg = len(msg), msg
+	} else {
+		c.stream.deliver(msg, f)
+		c.stream.finish(io.EOF)
+	}
+	c.dispatch()
+	return nil
+}
+
+func (c *serverCall) dispatch() {
+	s := c.s
+	if !s.d.Admit(&c.Call) {
+		return
+	}
+	if c.inline {
+		s.inline = true
+		s.d.Run(&c.Call)
+		return
+	}
+	s.queue.Push(&c.Call)
+}
+
+// message takes in a message of a caller that streams, or its half-close.
+func (c *serverCall) message(h *frame.Header, sec *frame.Sections) error {
+	if h.Flags.Has(frame.FlagMessage) {
+		var large *tooLarge
+		if errors.As(c.s.tooLarge(h, sec), &large) {
+			c.stream.finish(large.err)
+			return c.s.late(h)
+		}
+		if err := c.stream.push(h, sec); err != nil {
+			return err
+		}
+	}
+	if c.closed {
+		c.stream.finish(io.EOF)
+	}
+	return nil
+}
+
+// canceled handles the caller's CANCEL.
+func (c *serverCall) canceled(code status.Code) {
+	if code == status.DeadlineExceeded {
+		c.gone(context.DeadlineExceeded)
+	} else {
+		c.gone(context.Canceled)
+	}
+}
+
+// gone ends the call without an answer: nobody waits for it. The handler may
+// still run; one whose request never became complete never will.
+func (c *serverCall) gone(err error) {
+	c.Cancel(err)
+	if c.stream != nil {
+		c.stream.abort(status.FromError(err))
+	}
+	if c.asm.active() {
+		c.asm = assembly{}
+		c.left()
+	}
+}
+
+// left frees the call's slot.
+func (c *serverCall) left() {
+	if c.s.running.Add(-1) == 0 {
+		select {
+		case c.s.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// DecodeRequest implements dispatch.Wire.
+func (c *serverCall) DecodeRequest(msg any) error {
+	if c.stream != nil {
+		return c.stream.recv(msg)
+	}
+	err := codec.Decode(c.s.cfg.Codec, c.msg, msg)
+	c.msg = nil
+	if c.owned != nil {
+		if cap(*c.owned) <= keepMessage {
+			buffers.Put(c.owned)
+		}
+		c.owned = nil
+	}
+	if err != nil {
+		return status.Errorf(status.InvalidArgument, "request: %w", err)
+	}
+	return nil
+}
+
+// RequestHeader implements dispatch.Wire.
+func (c *serverCall) RequestHeader() metadata.MD {
+	c.mdOnce.Do(func() {
+		c.md, _ = frame.ParseMetadata(c.block) // it has been checked
+		c.block = nil
+	})
+	return c.md
+}
+
+// Send implements call.ServerStream.
+func (c *serverCall) Send(msg any) error {
+	if c.stream == nil || !c.method.Kind().CalleeStreams() {
+		return c.answer(msg)
+	}
+	err := c.stream.send(msg)
+	if err == io.EOF {
+		if err := c.Err(); err != nil {
+			return status.FromError(err)
+		}
+		return status.New(status.Unavailable, "the connection is gone")
+	}
+	return err
+}
+
+// answer keeps the single answer until the call ends.
+func (c *serverCall) answer(msg any) error {
+	size, err := codec.Size(c.s.cfg.Codec, msg)
+	if err == nil {
+		err = c.s.checkSize(size)
+	}
+	if err == nil {
+		c.single, err = codec.Append(c.s.cfg.Codec, make([]byte, 0, size), msg, size)
+	}
+	return err
+}
+
+// Recv implements call.ServerStream.
+func (c *serverCall) Recv(msg any) error { return c.stream.recv(msg) }
+
+// SendHeader implements dispatch.Wire.
+func (c *serverCall) SendHeader(md metadata.MD) error {
+	if err := c.s.w.lockFor(0, nil, nil); err != nil {
+		return unavailable(err, false)
+	}
+	appendHeaders(&c.s.w, c.id, md)
+	c.s.w.unlockAsync()
+	return nil
+}
+
+// appendHeaders appends a DATA frame that carries response headers.
+func appendHeaders(w *writer, id frame.StreamID, md metadata.MD) {
+	mark := len(w.buf)
+	h := frame.Header{Type: frame.TypeData, Flags: frame.FlagHeaders, ID: id}
+	w.buf = frame.AppendMetadata(h.Append(w.buf), md)
+	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
+	h.Put(w.buf[mark:])
+}

@@ -1,0 +1,241 @@
+package transport
+
+import (
+	"context"
+
+	"github.com/rpcx-go/rpcx/runtime/codec"
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// Finish implements dispatch.Wire: it sends the end of the call, unless nobody
+// waits for it.
+func (c *serverCall) Finish(res any, err *status.Error, header, trailer metadata.MD) (end *status.Error, sent, received int) {
+	defer c.left()
+	received = c.received
+	if c.stream != nil {
+		c.stream.free()
+		sent, received = c.stream.moved()
+	}
+	if c.s.calls.take(c.id) == nil { // cancelled, or the connection is gone
+		if err == nil {
+			err = status.New(status.Canceled, "the caller had given up").WithCause(context.Canceled)
+		}
+		return err, sent, received
+	}
+	if err == nil {
+		n := 0
+		n, err = c.succeed(res, header, trailer)
+		sent += n
+	}
+	if err != nil {
+		c.reply(func(w *writer) { w.buf = appendClose(w.buf, c.id, header, trailer, err) })
+	}
+	return err, sent, received
+}
+
+// reply appends a last frame and has it written.
+func (c *serverCall) reply(append func(*writer)) {
+	w := &c.s.w
+	if w.lockFor(0, nil, nil) == nil {
+		append(w)
+		c.unlock(w)
+	}
+}
+
+// unlock unlocks w after an append and sees to it that it is written. Replies
+// of handlers that ran on the reading goroutine wait for the end of the batch
+// that it reads, or until they are many.
+func (c *serverCall) unlock(w *writer) {
+	if c.inline && len(w.buf) < inlineBatch {
+		w.unlockLater()
+		return
+	}
+	w.unlockLead(c.others())
+}
+
+// inlineBatch is how many bytes of replies wait for the end of a batch.
+const inlineBatch = 64 << 10
+
+// others reports whether other calls run on the connection, so that waiting a
+// moment for their replies is worth it.
+func (c *serverCall) others() bool { return c.s.running.Load() > 1 }
+
+// succeed sends the end of a call that succeeded, with its single message if
+// there is one. If it fails, nothing has been sent.
+func (c *serverCall) succeed(res any, header, trailer metadata.MD) (int, *status.Error) {
+	var msg message
+	switch {
+	case c.stream == nil:
+		msg.value = res
+		size, err := codec.Size(c.s.cfg.Codec, res)
+		if err == nil {
+			err = c.s.checkSize(size)
+		}
+		if err != nil {
+			return 0, status.FromError(err)
+		}
+		msg.size = size
+	case !c.method.Kind().CalleeStreams():
+		if c.single == nil {
+			return 0, status.Errorf(status.Internal, "handler of %s sent no response", c.method.FullName()).(*status.Error)
+		}
+		msg.encoded, msg.size = c.single, len(c.single)
+	default:
+		c.reply(func(w *writer) { w.buf = appendClose(w.buf, c.id, header, trailer, nil) })
+		return 0, nil
+	}
+	if closeRoom(header, trailer)+msg.size > int(c.s.peer().MaxFrame) {
+		return msg.size, c.succeedLarge(&msg, header, trailer)
+	}
+	return msg.size, c.succeedWhole(&msg, header, trailer)
+}
+
+// message is a single answer: a message, or its bytes.
+type message struct {
+	value   any
+	encoded []byte
+	size    int
+}
+
+func (m *message) append(c codec.Codec, b []byte) ([]byte, error) {
+	if m.value == nil {
+		return append(b, m.encoded...), nil
+	}
+	return codec.Append(c, b, m.value, m.size)
+}
+
+// succeedWhole sends CLOSE with the message in it.
+func (c *serverCall) succeedWhole(m *message, header, trailer metadata.MD) *status.Error {
+	w := &c.s.w
+	if w.lockFor(frame.HeaderSize+m.size, nil, nil) != nil {
+		return nil // nobody waits any more
+	}
+	mark := len(w.buf)
+	h := closeHeader(c.id, header, trailer)
+	h.Flags |= frame.FlagMessage
+	h.Codec = uint8(c.s.cfg.Codec.ID())
+	buf := h.Append(w.buf)
+	if header != nil || trailer != nil {
+		buf = appendMetadata(buf, header, trailer)
+	}
+	buf, err := m.append(c.s.cfg.Codec, buf)
+	if err != nil {
+		w.buf = buf[:mark]
+		w.unlockAsync()
+		return status.FromError(err)
+	}
+	h.Length = uint32(len(buf) - mark - frame.HeaderSize)
+	h.Put(buf[mark:])
+	w.buf = buf
+	c.unlock(w)
+	return nil
+}
+
+// succeedLarge sends a message that does not fit one frame: DATA frames, and
+// CLOSE with the last part. It is marshalled beforehand, so that nobody waits
+// for that.
+func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *status.Error {
+	data, err := m.append(c.s.cfg.Codec, make([]byte, 0, m.size))
+	if err != nil {
+		return status.FromError(err)
+	}
+	// It can be cancelled until the last part has been sent.
+	c.s.calls.put(c.id, c)
+	defer c.s.calls.take(c.id)
+	w, limit := &c.s.w, int(c.s.peer().MaxFrame)
+	for first := true; len(data) > 0; first = false {
+		h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagMore, ID: c.id}
+		room := limit
+		if first {
+			h.Flags |= frame.FlagTotal
+			h.Codec = uint8(c.s.cfg.Codec.ID())
+			room -= totalSize
+			if header != nil {
+				h.Flags |= frame.FlagHeaders
+				room -= header.Size() + 4
+			}
+		} else if len(data)+closeRoom(nil, trailer) <= limit {
+			h = closeHeader(c.id, nil, trailer)
+			h.Flags |= frame.FlagMessage
+		}
+		part := data[:min(len(data), room)]
+		if h.Type == frame.TypeData && len(part) == len(data) {
+			part = part[:len(part)/2] // the rest goes with the trailers
+		}
+		data = data[len(part):]
+		if w.lockFor(frame.HeaderSize+len(part), c.Done(), nil) != nil {
+			return nil
+		}
+		mark := len(w.buf)
+		w.buf = h.Append(w.buf)
+		switch {
+		case first && header != nil:
+			w.buf = frame.AppendMetadata(w.buf, header)
+		case h.Type == frame.TypeClose && trailer != nil:
+			w.buf = frame.AppendMetadata(w.buf, trailer)
+		}
+		if first {
+			w.buf = frame.AppendTotal(w.buf, uint32(m.size))
+		}
+		w.buf = append(w.buf, part...)
+		h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
+		h.Put(w.buf[mark:])
+		w.unlockAsync()
+	}
+	return nil
+}
+
+// closeRoom returns an upper bound of what precedes the message in a CLOSE.
+func closeRoom(header, trailer metadata.MD) int {
+	n := 0
+	for _, md := range [...]metadata.MD{header, trailer} {
+		if md != nil {
+			n += md.Size() + 4
+		}
+	}
+	return n
+}
+
+func closeHeader(id frame.StreamID, header, trailer metadata.MD) frame.Header {
+	h := frame.Header{Type: frame.TypeClose, ID: id}
+	if header != nil {
+		h.Flags |= frame.FlagHeaders
+	}
+	if trailer != nil {
+		h.Flags |= frame.FlagTrailers
+	}
+	return h
+}
+
+func appendMetadata(b []byte, header, trailer metadata.MD) []byte {
+	if header != nil {
+		b = frame.AppendMetadata(b, header)
+	}
+	if trailer != nil {
+		b = frame.AppendMetadata(b, trailer)
+	}
+	return b
+}
+
+// appendClose appends a CLOSE without a message; e is nil for success.
+func appendClose(b []byte, id frame.StreamID, header, trailer metadata.MD, e *status.Error) []byte {
+	mark := len(b)
+	h := closeHeader(id, header, trailer)
+	b = appendMetadata(h.Append(b), header, trailer)
+	if e != nil {
+		h.Code = uint16(e.Code())
+		h.Arg = frame.StatusPushBack(e)
+		if e.NotRun() {
+			h.Flags |= frame.FlagNotRun
+		}
+		if e.Message() != "" || len(e.Details()) > 0 {
+			h.Flags |= frame.FlagDetail
+			b, _ = frame.AppendDetail(b, e)
+		}
+	}
+	h.Length = uint32(len(b) - mark - frame.HeaderSize)
+	h.Put(b[mark:])
+	return b
+}

@@ -1,0 +1,200 @@
+package transport
+
+import (
+	"io"
+
+	"github.com/rpcx-go/rpcx/runtime/codec"
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// send sends one message, waiting for credit. It returns io.EOF if the stream
+// has ended.
+func (s *stream) send(msg any) error {
+	c := s.l.cfg.Codec
+	size, err := codec.Size(c, msg)
+	if err != nil {
+		return err
+	}
+	if err := s.l.checkSize(size); err != nil {
+		return err
+	}
+	var header metadata.MD
+	if s.takeHeader != nil {
+		header = s.takeHeader()
+	}
+	if size <= s.maxPart() && header == nil {
+		return s.sendWhole(msg, size)
+	}
+	if header != nil {
+		if err := s.sendHeader(header); err != nil {
+			return err
+		}
+	}
+	if size <= s.maxPart() {
+		return s.sendWhole(msg, size)
+	}
+	return s.sendParts(msg, size)
+}
+
+// maxPart is how many bytes of a message go into one frame: a quarter of the
+// credit, so that the credit that a receiver has not yet given back is always
+// enough for one more.
+func (s *stream) maxPart() int {
+	quarter := min(s.l.peer().StreamCredit, s.l.peer().ConnCredit)/4 - frame.HeaderSize
+	return int(min(s.l.peer().MaxFrame-totalSize, quarter-totalSize))
+}
+
+// totalSize is the size of a TOTAL section.
+const totalSize = 4
+
+func (s *stream) sendWhole(msg any, size int) error {
+	w := &s.l.w
+	if err := s.reserve(frame.HeaderSize + size); err != nil {
+		return err
+	}
+	mark := len(w.buf)
+	h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagCredited, Codec: uint8(s.l.cfg.Codec.ID()), ID: s.id, Length: uint32(size)}
+	buf, err := codec.Append(s.l.cfg.Codec, h.Append(w.buf), msg, size)
+	if err != nil {
+		w.buf = w.buf[:mark]
+		s.unreserveLocked(frame.HeaderSize + size)
+		w.unlockAsync()
+		return err
+	}
+	w.buf = buf
+	s.sent += size
+	w.unlockAsync()
+	return nil
+}
+
+// sendParts sends a message that is larger than a frame or the credit. It is
+// marshalled beforehand, so that nobody waits for that.
+func (s *stream) sendParts(msg any, size int) error {
+	data, err := codec.Append(s.l.cfg.Codec, make([]byte, 0, size), msg, size)
+	if err != nil {
+		return err
+	}
+	for rest, first := data, true; len(rest) > 0; first = false {
+		h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagCredited, ID: s.id}
+		part := rest[:min(len(rest), s.maxPart())]
+		rest = rest[len(part):]
+		h.Length = uint32(len(part))
+		if first {
+			h.Flags |= frame.FlagTotal
+			h.Codec = uint8(s.l.cfg.Codec.ID())
+			h.Length += totalSize
+		}
+		if len(rest) > 0 {
+			h.Flags |= frame.FlagMore
+		}
+		if err := s.reserve(frame.HeaderSize + int(h.Length)); err != nil {
+			return err
+		}
+		w := &s.l.w
+		w.buf = h.Append(w.buf)
+		if first {
+			w.buf = frame.AppendTotal(w.buf, uint32(size))
+		}
+		w.buf = append(w.buf, part...)
+		s.sent += len(part)
+		w.unlockAsync()
+	}
+	return nil
+}
+
+// sendHeader sends the headers in a frame of their own.
+func (s *stream) sendHeader(md metadata.MD) error {
+	w := &s.l.w
+	if err := w.lockFor(0, s.gone, nil); err != nil {
+		return s.sendError(err)
+	}
+	mark := len(w.buf)
+	h := frame.Header{Type: frame.TypeData, Flags: frame.FlagHeaders, ID: s.id}
+	w.buf = frame.AppendMetadata(h.Append(w.buf), md)
+	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
+	h.Put(w.buf[mark:])
+	w.unlockAsync()
+	return nil
+}
+
+// closeSend half-closes.
+func (s *stream) closeSend() error {
+	w := &s.l.w
+	if err := w.lockFor(0, s.gone, nil); err != nil {
+		return s.sendError(err)
+	}
+	h := frame.Header{Type: frame.TypeData, Flags: frame.FlagHalfClose, ID: s.id}
+	w.buf = h.Append(w.buf)
+	w.unlockAsync()
+	return nil
+}
+
+// reserve locks the writer for a frame of n bytes in all and draws its credit,
+// waiting for both. If it fails, the writer is unlocked.
+func (s *stream) reserve(n int) error {
+	l, w := s.l, &s.l.w
+	if err := w.lock(); err != nil {
+		return s.sendError(err)
+	}
+	var from *waitlist
+	for {
+		if s.over() {
+			if from != nil {
+				from.wake(1)
+			}
+			w.unlockAsync()
+			return io.EOF
+		}
+		var list *waitlist
+		switch {
+		case s.credit < int64(n):
+			list = &s.blocked
+		case l.credit < int64(n) || from == nil && !l.waiting.empty():
+			list = &l.waiting
+		default:
+			list = w.fullLocked(n, from)
+		}
+		if from != nil && from != list {
+			from.wake(1) // this one needs it no more, or not yet
+		}
+		if list == nil {
+			s.credit -= int64(n)
+			l.credit -= int64(n)
+			return nil
+		}
+		if err := w.waitLocked(list, from != nil, s.gone, nil); err != nil {
+			return s.sendError(err)
+		}
+		from = list
+	}
+}
+
+// unreserveLocked gives back the credit of a frame that was not sent.
+func (s *stream) unreserveLocked(n int) {
+	s.credit += int64(n)
+	s.l.credit += int64(n)
+	s.l.waiting.wake(1)
+}
+
+func (s *stream) over() bool {
+	select {
+	case <-s.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// sendError is what a failed send returns: io.EOF, as the reason is for the
+// receiving side to tell.
+func (s *stream) sendError(error) error { return io.EOF }
+
+// checkSize refuses messages that the peer would.
+func (l *link) checkSize(size int) error {
+	if limit := int(l.peer().MaxMessage); size > limit {
+		return status.Errorf(status.ResourceExhausted, "message of %d bytes is above the peer's limit of %d (option WithMaxMessageSize)", size, limit)
+	}
+	return nil
+}

@@ -1,0 +1,351 @@
+package transport
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// The writer's marks, in bytes of frames that wait to be written.
+const (
+	// highWater is where senders wait until the buffer has been taken.
+	highWater = 512 << 10
+	// bulkSize is from where a frame counts as bulk: of those only one waits at a time.
+	bulkSize = 16 << 10
+	// keepBuffer is the largest buffer that is kept for the next batch.
+	keepBuffer = 1 << 20
+	// maxControl is how many control replies may wait before the connection stops reading.
+	maxControl = 100
+	// leaderRounds is how many batches a sender writes for others before a
+	// goroutine takes over.
+	leaderRounds = 8
+)
+
+// writer gathers the frames of all senders in one buffer and writes it in as
+// few system calls as it can.
+//
+// A sender locks, appends whole frames to buf, and unlocks with one of the
+// unlock methods, which see to it that somebody writes. While one goroutine
+// writes, others append to the next batch. Before it takes a batch, the one who
+// writes yields its processor once if other calls are in flight, so that
+// callers that are ready to run add their frames to it; that is worth more than
+// anything else the writer does (see docs/performance.md).
+//
+// Frames larger than bulkSize wait for their turn, so that at most one of them
+// stands before a small frame in each batch.
+//
+// No sender ever blocks in a system call: the attempt of unlockLead does not
+// block, and what the socket does not take is left to a goroutine.
+type writer struct {
+	nc    net.Conn
+	raw   syscall.RawConn // nil if the connection has no descriptor to write to directly
+	stall time.Duration   // how long one write may make no progress; 0: for ever
+	tasks *sync.WaitGroup // counts the goroutines that write
+	fail  func(error)     // told, once, that writing failed; called without the lock
+
+	mu       sync.Mutex
+	buf      []byte // whole frames that nobody has taken yet; nil while idle
+	batches  uint64 // how many times buf has been taken
+	flushing bool   // somebody writes, or is about to
+	bulk     bool   // buf holds a frame larger than bulkSize
+	control  int    // control replies in buf
+	err      error  // why nothing can be sent any more
+	room     waitlist
+	turns    waitlist
+	idle     waitlist // waits until everything has been written
+
+	attempt attempt // owned by whoever is flushing
+}
+
+func (w *writer) init(nc net.Conn, stall time.Duration, tasks *sync.WaitGroup, fail func(error)) {
+	w.nc, w.stall, w.tasks, w.fail = nc, stall, tasks, fail
+	w.raw = rawConn(nc)
+	w.attempt.init()
+}
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// lock locks w for appending. It fails, unlocked, if the connection is over.
+func (w *writer) lock() error {
+	w.mu.Lock()
+	if w.err != nil {
+		err := w.err
+		w.mu.Unlock()
+		return err
+	}
+	w.prepareLocked()
+	return nil
+}
+
+func (w *writer) prepareLocked() {
+	if w.buf == nil {
+		w.buf = (*buffers.Get().(*[]byte))[:0]
+		if w.buf == nil {
+			w.buf = make([]byte, 0, 4<<10)
+		}
+	}
+}
+
+// lockFor locks w for appending a frame of size bytes, after waiting until
+// there is room for it. It returns done or late as soon as one of these is
+// closed or ready, and the writer's error if the connection ends.
+func (w *writer) lockFor(size int, done <-chan struct{}, late <-chan time.Time) error {
+	if err := w.lock(); err != nil {
+		return err
+	}
+	var from *waitlist
+	for {
+		list := w.fullLocked(size, from)
+		if from != nil && from != list {
+			from.wake(1) // this one needs it no more, or not yet
+		}
+		if list == nil {
+			return nil
+		}
+		if err := w.waitLocked(list, from != nil, done, late); err != nil {
+			return err
+		}
+		from = list
+	}
+}
+
+// fullLocked returns where a sender of size bytes must wait, or nil if there is
+// room for it now, which it then has. from is where it has waited, or nil.
+func (w *writer) fullLocked(size int, from *waitlist) *waitlist {
+	if len(w.buf) > highWater || from == nil && !w.room.empty() {
+		return &w.room
+	}
+	if size > bulkSize {
+		if w.bulk || from != &w.turns && !w.turns.empty() {
+			return &w.turns
+		}
+		w.bulk = true
+	}
+	return nil
+}
+
+// waitLocked waits in list with w unlocked, and returns with w locked, or
+// unlocked if it fails.
+func (w *writer) waitLocked(list *waitlist, first bool, done <-chan struct{}, late <-chan time.Time) error {
+	turn := list.add(first)
+	w.mu.Unlock()
+	var err error
+	select {
+	case <-turn.ready:
+	case <-done:
+		err = errCanceled
+	case <-late:
+		err = errLate
+	}
+	w.mu.Lock()
+	if w.err != nil {
+		err = w.err
+	}
+	if err != nil {
+		list.remove(turn)
+		list.wake(1) // the next one may have waited for this one only
+		w.mu.Unlock()
+		return err
+	}
+	w.prepareLocked()
+	return nil
+}
+
+// lockControl locks w for appending a reply that the peer caused. It waits
+// while too many of them wait already, which stops reading.
+func (w *writer) lockControl() error {
+	if err := w.lock(); err != nil {
+		return err
+	}
+	for w.control >= maxControl {
+		if err := w.waitLocked(&w.room, true, nil, nil); err != nil {
+			return err
+		}
+	}
+	w.control++
+	return nil
+}
+
+// unlockLead unlocks w and, unless somebody writes already, writes. It is for
+// senders that have nothing to do until an answer comes. yield says that other
+// calls are in flight.
+func (w *writer) unlockLead(yield bool) {
+	if w.flushing || len(w.buf) == 0 {
+		w.mu.Unlock()
+		return
+	}
+	w.flushing = true
+	if w.raw == nil {
+		w.mu.Unlock()
+		w.handOver(nil)
+		return
+	}
+	w.mu.Unlock()
+	w.lead(yield)
+}
+
+// unlockAsync unlocks w and, unless somebody writes already, has a goroutine
+// write. It is for senders that have more to send.
+func (w *writer) unlockAsync() {
+	if w.flushing || len(w.buf) == 0 {
+		w.mu.Unlock()
+		return
+	}
+	w.flushing = true
+	w.mu.Unlock()
+	w.handOver(nil)
+}
+
+// unlockLater unlocks w. The caller promises to call flush soon.
+func (w *writer) unlockLater() { w.mu.Unlock() }
+
+// flush writes what waits unless somebody writes already.
+func (w *writer) flush() {
+	w.mu.Lock()
+	if w.err != nil {
+		w.mu.Unlock()
+		return
+	}
+	w.unlockLead(false)
+}
+
+// take takes the batch, or ends the flushing if there is none.
+func (w *writer) take() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.buf) == 0 || w.err != nil {
+		w.flushing = false
+		w.recycle(w.buf)
+		w.buf = nil
+		w.wakeLocked()
+		w.idle.wakeAll()
+		return nil
+	}
+	out := w.buf
+	w.buf = nil
+	w.batches++
+	w.wakeLocked()
+	return out
+}
+
+// wakeLocked lets in those who waited for the batch to be taken: bulk senders
+// one at a time, in their order, the others as many as can be expected to fit.
+func (w *writer) wakeLocked() {
+	w.bulk, w.control = false, 0
+	w.turns.wake(1)
+	w.room.wake(64)
+}
+
+func (w *writer) recycle(b []byte) {
+	if cap(b) > 0 && cap(b) <= keepBuffer {
+		b = b[:0]
+		buffers.Put(&b)
+	}
+}
+
+// lead writes batches until there are none, the socket is full, or it has done
+// its share.
+func (w *writer) lead(yield bool) {
+	for round := 0; ; round++ {
+		if round == leaderRounds {
+			w.handOver(nil)
+			return
+		}
+		if yield {
+			runtime.Gosched()
+		}
+		out := w.take()
+		if out == nil {
+			return
+		}
+		n, err := w.attempt.write(w.raw, out)
+		switch {
+		case err != nil:
+			w.failed(err)
+			return
+		case n < len(out):
+			w.handOver(out[n:])
+			return
+		}
+		w.recycle(out)
+	}
+}
+
+// handOver has a goroutine write rest and whatever waits.
+func (w *writer) handOver(rest []byte) {
+	w.tasks.Add(1)
+	go func() {
+		defer w.tasks.Done()
+		for {
+			if rest == nil {
+				runtime.Gosched()
+				if rest = w.take(); rest == nil {
+					return
+				}
+			}
+			if err := w.writeAll(rest); err != nil {
+				w.failed(err)
+				return
+			}
+			w.recycle(rest)
+			rest = nil
+		}
+	}()
+}
+
+// writeAll writes b, blocking. It fails if the peer takes nothing for the
+// duration of stall.
+func (w *writer) writeAll(b []byte) error {
+	for len(b) > 0 {
+		if w.stall > 0 {
+			if err := w.nc.SetWriteDeadline(time.Now().Add(w.stall)); err != nil {
+				return err
+			}
+		}
+		n, err := w.nc.Write(b[:min(len(b), 64<<10)])
+		b = b[n:]
+		if err != nil {
+			if ne, ok := err.(net.Error); ok && ne.Timeout() && n > 0 {
+				continue
+			}
+			return err
+		}
+		if n == 0 {
+			return io.ErrShortWrite
+		}
+	}
+	return nil
+}
+
+func (w *writer) failed(err error) {
+	w.close(err)
+	w.fail(err)
+}
+
+// close has all senders fail with err, from now on and those that wait. It may
+// be called more than once; the first error stays.
+func (w *writer) close(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+	}
+	w.flushing = false
+	w.turns.wakeAll()
+	w.room.wakeAll()
+	w.idle.wakeAll()
+}
+
+// drain waits until everything has been written, writing has failed, or late.
+func (w *writer) drain(late <-chan time.Time) {
+	w.mu.Lock()
+	for w.err == nil && (w.flushing || len(w.buf) > 0) {
+		if w.waitLocked(&w.idle, false, nil, late) != nil {
+			return
+		}
+	}
+	w.mu.Unlock()
+}
