@@ -32,9 +32,9 @@ var File_api_api_proto protoreflect.FileDescriptor
 
 const file_api_api_proto_rawDesc = "" +
 	"\n" +
-	"\rapi/api.proto\x12\x12golden.imports.api\x1a\x10api/public.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\fx/v1/x.proto\x1a\fy/v1/y.proto2\xda\x01\n" +
-	"\aImports\x12H\n" +
-	"\aContext\x12\x1f.golden.imports.context.Message\x1a\x1c.golden.imports.rpcx.Message\x12J\n" +
+	"\rapi/api.proto\x12\x12golden.imports.api\x1a\x10api/public.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\fx/v1/x.proto\x1a\fy/v1/y.proto2\xd9\x01\n" +
+	"\aImports\x12G\n" +
+	"\aContext\x12\x1f.golden.imports.context.Message\x1a\x1b.golden.imports.rpcx.Answer\x12J\n" +
 	"\bVersions\x12\x1d.golden.imports.x.v1.MessageX\x1a\x1d.golden.imports.y.v1.MessageY0\x01\x129\n" +
 	"\x05Empty\x12\x16.google.protobuf.Empty\x1a\x16.google.protobuf.Empty(\x01B2Z0github.com/rpcx-go/rpcx/testdata/gen/imports/apib\x06proto3"
 
@@ -42,14 +42,14 @@ var file_api_api_proto_goTypes = []any{
 	(*context.Message)(nil), // 0: golden.imports.context.Message
 	(*v1.MessageX)(nil),     // 1: golden.imports.x.v1.MessageX
 	(*emptypb.Empty)(nil),   // 2: google.protobuf.Empty
-	(*rpcx.Message)(nil),    // 3: golden.imports.rpcx.Message
+	(*rpcx.Answer)(nil),     // 3: golden.imports.rpcx.Answer
 	(*v11.MessageY)(nil),    // 4: golden.imports.y.v1.MessageY
 }
 var file_api_api_proto_depIdxs = []int32{
 	0, // 0: golden.imports.api.Imports.Context:input_type -> golden.imports.context.Message
 	1, // 1: golden.imports.api.Imports.Versions:input_type -> golden.imports.x.v1.MessageX
 	2, // 2: golden.imports.api.Imports.Empty:input_type -> google.protobuf.Empty
-	3, // 3: golden.imports.api.Imports.Context:output_type -> golden.imports.rpcx.Message
+	3, // 3: golden.imports.api.Imports.Context:output_type -> golden.imports.rpcx.Answer
 	4, // 4: golden.imports.api.Imports.Versions:output_type -> golden.imports.y.v1.MessageY
 	2, // 5: golden.imports.api.Imports.Empty:output_type -> google.protobuf.Empty
 	3, // [3:6] is the sub-list for method output_type

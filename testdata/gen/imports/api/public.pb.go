@@ -28,7 +28,7 @@ type Message = context.Message
 
 // Symbols defined in public import of rpcx/rpcx.proto.
 
-type Message = rpcx.Message
+type Answer = rpcx.Answer
 
 var File_api_public_proto protoreflect.FileDescriptor
 

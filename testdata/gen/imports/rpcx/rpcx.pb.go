@@ -21,26 +21,26 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-type Message struct {
+type Answer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Message) Reset() {
-	*x = Message{}
+func (x *Answer) Reset() {
+	*x = Answer{}
 	mi := &file_rpcx_rpcx_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Message) String() string {
+func (x *Answer) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Message) ProtoMessage() {}
+func (*Answer) ProtoMessage() {}
 
-func (x *Message) ProtoReflect() protoreflect.Message {
+func (x *Answer) ProtoReflect() protoreflect.Message {
 	mi := &file_rpcx_rpcx_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -52,8 +52,8 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Message.ProtoReflect.Descriptor instead.
-func (*Message) Descriptor() ([]byte, []int) {
+// Deprecated: Use Answer.ProtoReflect.Descriptor instead.
+func (*Answer) Descriptor() ([]byte, []int) {
 	return file_rpcx_rpcx_proto_rawDescGZIP(), []int{0}
 }
 
@@ -61,8 +61,8 @@ var File_rpcx_rpcx_proto protoreflect.FileDescriptor
 
 const file_rpcx_rpcx_proto_rawDesc = "" +
 	"\n" +
-	"\x0frpcx/rpcx.proto\x12\x13golden.imports.rpcx\"\t\n" +
-	"\aMessageB3Z1github.com/rpcx-go/rpcx/testdata/gen/imports/rpcxb\x06proto3"
+	"\x0frpcx/rpcx.proto\x12\x13golden.imports.rpcx\"\b\n" +
+	"\x06AnswerB3Z1github.com/rpcx-go/rpcx/testdata/gen/imports/rpcxb\x06proto3"
 
 var (
 	file_rpcx_rpcx_proto_rawDescOnce sync.Once
@@ -78,7 +78,7 @@ func file_rpcx_rpcx_proto_rawDescGZIP() []byte {
 
 var file_rpcx_rpcx_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_rpcx_rpcx_proto_goTypes = []any{
-	(*Message)(nil), // 0: golden.imports.rpcx.Message
+	(*Answer)(nil), // 0: golden.imports.rpcx.Answer
 }
 var file_rpcx_rpcx_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type

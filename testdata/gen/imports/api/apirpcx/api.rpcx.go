@@ -32,7 +32,7 @@ const (
 
 // ImportsClient is a client for golden.imports.api.Imports. Its methods may be called concurrently.
 type ImportsClient interface {
-	Context(ctx context.Context, req *context1.Message, opts ...rpcx.CallOption) (*rpcx1.Message, error)
+	Context(ctx context.Context, req *context1.Message, opts ...rpcx.CallOption) (*rpcx1.Answer, error)
 	Versions(ctx context.Context, req *v1.MessageX, opts ...rpcx.CallOption) (rpcx.ServerStreamingClient[v11.MessageY], error)
 	Empty(ctx context.Context, opts ...rpcx.CallOption) (rpcx.ClientStreamingClient[emptypb.Empty, emptypb.Empty], error)
 }
@@ -42,7 +42,7 @@ func NewImportsClient(conn rpcx.Caller) ImportsClient { return importsClient{con
 
 // ImportsServer is the server side of golden.imports.api.Imports. Its methods are called concurrently.
 type ImportsServer interface {
-	Context(ctx context.Context, req *context1.Message) (*rpcx1.Message, error)
+	Context(ctx context.Context, req *context1.Message) (*rpcx1.Answer, error)
 	Versions(ctx context.Context, req *v1.MessageX, stream rpcx.ServerStreamingServer[v11.MessageY]) error
 	Empty(ctx context.Context, stream rpcx.ClientStreamingServer[emptypb.Empty]) (*emptypb.Empty, error)
 }
@@ -61,7 +61,7 @@ func RegisterImportsServer(srv rpcx.Registrar, impl ImportsServer) {
 // an implementation to have that compile when the service gains methods.
 type UnimplementedImportsServer struct{}
 
-func (UnimplementedImportsServer) Context(context.Context, *context1.Message) (*rpcx1.Message, error) {
+func (UnimplementedImportsServer) Context(context.Context, *context1.Message) (*rpcx1.Answer, error) {
 	return nil, rpcx.ErrUnimplemented(importsContext)
 }
 
@@ -74,14 +74,14 @@ func (UnimplementedImportsServer) Empty(context.Context, rpcx.ClientStreamingSer
 }
 
 var (
-	importsContext  = rpcx.NewMethod[context1.Message, rpcx1.Message](rpcx.MethodSpec{Service: ImportsName, Name: "Context"})
+	importsContext  = rpcx.NewMethod[context1.Message, rpcx1.Answer](rpcx.MethodSpec{Service: ImportsName, Name: "Context"})
 	importsVersions = rpcx.NewMethod[v1.MessageX, v11.MessageY](rpcx.MethodSpec{Service: ImportsName, Name: "Versions", Kind: rpcx.ServerStream})
 	importsEmpty    = rpcx.NewMethod[emptypb.Empty, emptypb.Empty](rpcx.MethodSpec{Service: ImportsName, Name: "Empty", Kind: rpcx.ClientStream})
 )
 
 type importsClient struct{ conn rpcx.Caller }
 
-func (c importsClient) Context(ctx context.Context, req *context1.Message, opts ...rpcx.CallOption) (*rpcx1.Message, error) {
+func (c importsClient) Context(ctx context.Context, req *context1.Message, opts ...rpcx.CallOption) (*rpcx1.Answer, error) {
 	return rpcx.CallUnary(ctx, c.conn, importsContext, req, opts...)
 }
 

@@ -25,7 +25,7 @@ import (
 // calls the function of its name; without one, it answers UNIMPLEMENTED.
 // Set the functions first: the methods may be called concurrently.
 type Imports struct {
-	ContextFunc  func(ctx context.Context, req *context1.Message) (*rpcx1.Message, error)
+	ContextFunc  func(ctx context.Context, req *context1.Message) (*rpcx1.Answer, error)
 	VersionsFunc func(ctx context.Context, req *v1.MessageX, stream rpcx.ServerStreamingServer[v11.MessageY]) error
 	EmptyFunc    func(ctx context.Context, stream rpcx.ClientStreamingServer[emptypb.Empty]) (*emptypb.Empty, error)
 
@@ -44,7 +44,7 @@ func (f *Imports) Client() apirpcx.ImportsClient {
 }
 
 // Context calls Imports.ContextFunc.
-func (f *Imports) Context(ctx context.Context, req *context1.Message) (*rpcx1.Message, error) {
+func (f *Imports) Context(ctx context.Context, req *context1.Message) (*rpcx1.Answer, error) {
 	f.contextCalls.Record(req)
 	if f.ContextFunc == nil {
 		return nil, status.New(status.Unimplemented, "Imports.ContextFunc is not set")
