@@ -71,10 +71,16 @@ func (h *Header) Append(b []byte) []byte {
 	return append(b, buf[:]...)
 }
 
-// ParseHeader decodes b[:HeaderSize]. It looks at the check byte and the
-// version only: call [Header.Validate] before acting on the header. It panics
-// if b is shorter than HeaderSize.
-func ParseHeader(b []byte) (Header, error) {
+// ParseHeader decodes b[:HeaderSize], as [Header.Parse] does.
+func ParseHeader(b []byte) (h Header, err error) {
+	err = h.Parse(b)
+	return h, err
+}
+
+// Parse decodes b[:HeaderSize] into h. It looks at the check byte and the
+// version only: call [Header.Validate] before acting on the header. After an
+// error h is unchanged. It panics if b is shorter than HeaderSize.
+func (h *Header) Parse(b []byte) error {
 	_ = b[HeaderSize-1]
 	w0 := binary.LittleEndian.Uint64(b)
 	w1 := binary.LittleEndian.Uint64(b[8:])
@@ -84,19 +90,18 @@ func ParseHeader(b []byte) (Header, error) {
 	x ^= x >> 16
 	x ^= x >> 8
 	if uint8(x) != 0 || uint8(w2>>48) != Version {
-		return Header{}, headerError(b)
+		return headerError(b)
 	}
-	return Header{
-		Length:      uint32(w0) & 0xffffff,
-		Type:        Type(w0 >> 24),
-		Flags:       Flags(w0 >> 32),
-		Codec:       uint8(w0>>48) & 0xf,
-		Compression: uint8(w0 >> 52 & 0xf),
-		Class:       Class(w0 >> 56),
-		ID:          StreamID(w1),
-		Arg:         uint32(w2),
-		Code:        uint16(w2 >> 32),
-	}, nil
+	h.Length = uint32(w0) & 0xffffff
+	h.Type = Type(w0 >> 24)
+	h.Flags = Flags(w0 >> 32)
+	h.Codec = uint8(w0>>48) & 0xf
+	h.Compression = uint8(w0 >> 52 & 0xf)
+	h.Class = Class(w0 >> 56)
+	h.ID = StreamID(w1)
+	h.Arg = uint32(w2)
+	h.Code = uint16(w2 >> 32)
+	return nil
 }
 
 // headerError says what is wrong with a header that ParseHeader refuses. The
