@@ -6,6 +6,7 @@ import (
 
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
+	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
 // ServerStreamingClient is the caller's side of a server-streaming call.
@@ -160,14 +161,22 @@ func recv[M any](r receiver) (*M, error) {
 // recvOnly receives the single response of a call and its clean end.
 func recvOnly[M any](s call.ClientStream) (*M, error) {
 	msg := new(M)
-	if err := s.Recv(msg); err != nil {
-		return nil, noEOF(err)
-	}
-	if err := s.Recv(new(M)); err != io.EOF {
-		s.Close()
+	switch err := s.Recv(msg); err {
+	case nil:
+	case io.EOF:
+		return nil, status.New(status.Internal, "the server ended the call without a response")
+	default:
 		return nil, err
 	}
-	return msg, nil
+	switch err := s.Recv(new(M)); err {
+	case io.EOF:
+		return msg, nil
+	case nil:
+		s.Close()
+		return nil, status.New(status.Internal, "the server sent more than one response")
+	default:
+		return nil, err
+	}
 }
 
 func all[M any](r receiver) iter.Seq2[*M, error] {

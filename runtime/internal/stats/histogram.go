@@ -40,7 +40,7 @@ func upperBound(i int) time.Duration {
 	if exp == 0 {
 		return time.Duration(sub + 1)
 	}
-	return time.Duration((1<<subBits | sub) + 1) << (exp - 1)
+	return time.Duration((1<<subBits|sub)+1) << (exp - 1)
 }
 
 // Latency is a histogram at one moment.

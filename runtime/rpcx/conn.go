@@ -1,0 +1,236 @@
+package rpcx
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/address"
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/cluster"
+	"github.com/rpcx-go/rpcx/runtime/internal/stats"
+	"github.com/rpcx-go/rpcx/runtime/internal/transport"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// Conn is what clients call through: the way to a server, not one network
+// connection. It connects when the first call comes and again after a
+// connection was lost. Its methods may be called concurrently.
+type Conn struct {
+	target   string
+	cfg      dialConfig
+	defaults call.Options
+	cluster  cluster.Cluster
+	stats    stats.Table
+	chain    call.Next // nil without interceptors
+}
+
+// Dial returns a Conn to target: "host:port", "tcp://host:port" or
+// "unix:///path". It does not connect yet: an error says that the target or an
+// option is wrong.
+func Dial(target string, opts ...DialOption) (*Conn, error) {
+	cfg := dialConfig{
+		common:      newCommon(),
+		dial:        new(net.Dialer).DialContext,
+		dialTimeout: defaultDialTimeout,
+		backoff:     cluster.Backoff{Base: 100 * time.Millisecond, Max: 10 * time.Second},
+	}
+	for _, o := range opts {
+		o.applyDial(&cfg)
+	}
+	endpoint, err := address.Parse(target)
+	if err != nil {
+		return nil, fmt.Errorf("rpcx: dial: %w", err)
+	}
+	c := &Conn{target: target, cfg: cfg, defaults: CallOptions(cfg.defaults...)}
+	c.cluster = cluster.NewSingle(cluster.Config{
+		Endpoint:    endpoint,
+		Dial:        cfg.dial,
+		DialTimeout: cfg.dialTimeout,
+		Backoff:     cfg.backoff,
+		Transport:   cfg.transport(),
+		Observers:   cfg.observers,
+		Log:         cfg.log,
+	})
+	if len(cfg.interceptors) > 0 {
+		c.chain = call.Chain(cfg.interceptors, innermost)
+	}
+	return c, nil
+}
+
+// Target returns what was given to Dial.
+func (c *Conn) Target() string { return c.target }
+
+// Stats returns the counts of all methods that have been called, in order of
+// their names.
+func (c *Conn) Stats() []Stats { return c.stats.Snapshot() }
+
+// Close closes the network connection. Calls in flight, and all later ones,
+// fail with UNAVAILABLE.
+func (c *Conn) Close() error { return c.cluster.Close() }
+
+func (c *Conn) options(opts []CallOption) *call.Options {
+	if len(opts) == 0 {
+		return &c.defaults
+	}
+	o := c.defaults
+	for _, opt := range opts {
+		opt.applyCall(&o)
+	}
+	return &o
+}
+
+// CallUnary implements Caller.
+func (c *Conn) CallUnary(ctx context.Context, m *call.Method, req, res any, opts ...CallOption) error {
+	o := c.options(opts)
+	if c.chain != nil {
+		return c.interceptUnary(ctx, m, req, res, o)
+	}
+	md, err := outgoing(ctx, o)
+	if err != nil {
+		return err
+	}
+	u := transport.Unary{Method: m, Req: req, Res: res, Metadata: md}
+	if err := c.unary(ctx, &u, o); err != nil {
+		return err
+	}
+	return nil
+}
+
+// outgoing returns the metadata that a call is made with, without that of credentials.
+func outgoing(ctx context.Context, o *call.Options) (metadata.MD, error) {
+	md, _ := metadata.FromOutgoingContext(ctx)
+	if len(o.Metadata) > 0 {
+		md = metadata.Join(md, o.Metadata)
+	}
+	return md, validate(md)
+}
+
+func validate(md metadata.MD) error {
+	if len(md) == 0 {
+		return nil
+	}
+	if err := metadata.Validate(md, metadata.DefaultMaxBytes); err != nil {
+		return status.New(status.InvalidArgument, err.Error()).WithNotRun()
+	}
+	return nil
+}
+
+// maxResends bounds how often a call that never ran is sent again.
+const maxResends = 10
+
+// unary makes one attempt, which is repeated only while it provably never left
+// this process or never ran because the connection was on its end.
+func (c *Conn) unary(ctx context.Context, u *transport.Unary, o *call.Options) *status.Error {
+	st := c.stats.Method(u.Method)
+	st.Start()
+	start := time.Now()
+	u.Deadline, _ = ctx.Deadline()
+	if o.Timeout > 0 {
+		if d := start.Add(o.Timeout); u.Deadline.IsZero() || d.Before(u.Deadline) {
+			u.Deadline, u.Timed = d, true
+		}
+	}
+	info := c.started(u.Method, start)
+	base := u.Metadata
+	var err *status.Error
+	for resend := 0; ; resend++ {
+		err = c.attempt(ctx, u, base, o, resend)
+		if err == nil || !connectionLost(err) || resend == maxResends {
+			break
+		}
+	}
+	if o.Header != nil {
+		*o.Header = u.Header
+	}
+	if o.Trailer != nil {
+		*o.Trailer = u.Trailer
+	}
+	took := time.Since(start)
+	st.End(err.Code(), took, u.Sent, u.Received)
+	c.ended(info, err, took, u.Sent, u.Received)
+	return err
+}
+
+// connectionLost reports whether err says that the call never ran because its
+// connection ended, so that it may be sent again over another one.
+func connectionLost(err *status.Error) bool {
+	_, lost := err.Unwrap().(*transport.ConnError)
+	return lost && err.NotRun() && err.Code() == status.Unavailable
+}
+
+func (c *Conn) attempt(ctx context.Context, u *transport.Unary, base metadata.MD, o *call.Options, n int) *status.Error {
+	client, err := c.cluster.Pick(ctx, u.Deadline, o.WaitForReady)
+	if err != nil {
+		return err
+	}
+	if o.Credentials != nil {
+		if u.Metadata, err = c.authorize(ctx, client.Peer(), u.Method, base, o.Credentials); err != nil {
+			return err
+		}
+	}
+	if len(c.cfg.observers) == 0 {
+		return client.Unary(ctx, u)
+	}
+	info := call.Info{Method: u.Method, Side: call.Client, Peer: client.Peer(), Start: time.Now(), Attempt: n}
+	for _, ob := range c.cfg.observers {
+		ob.AttemptStarted(info)
+	}
+	err = client.Unary(ctx, u)
+	r := result(err, time.Since(info.Start), u.Sent, u.Received)
+	for _, ob := range c.cfg.observers {
+		ob.AttemptEnded(info, r)
+	}
+	return err
+}
+
+// authorize adds the metadata of credentials.
+func (c *Conn) authorize(ctx context.Context, peer call.Peer, m *call.Method, md metadata.MD, creds call.Credentials) (metadata.MD, *status.Error) {
+	if creds.RequireSecure() && !peer.Secure {
+		return nil, status.New(status.Unauthenticated, fmt.Sprintf("credentials require a secure connection, and that to %v is not", peer.Addr)).WithNotRun()
+	}
+	own, err := creds.Metadata(ctx, m)
+	if err != nil {
+		e := status.FromError(err)
+		if e.Code() == status.Unknown {
+			e = status.New(status.Unauthenticated, "credentials: "+err.Error()).WithCause(err)
+		}
+		return nil, e.WithNotRun()
+	}
+	md = metadata.Join(md, own)
+	if err := validate(md); err != nil {
+		return nil, status.FromError(err)
+	}
+	return md, nil
+}
+
+func (c *Conn) started(m *call.Method, start time.Time) call.Info {
+	if len(c.cfg.observers) == 0 {
+		return call.Info{}
+	}
+	info := call.Info{Method: m, Side: call.Client, Peer: call.Peer{Protocol: "rpcx"}, Start: start}
+	for _, o := range c.cfg.observers {
+		o.CallStarted(info)
+	}
+	return info
+}
+
+func (c *Conn) ended(info call.Info, err *status.Error, took time.Duration, sent, received int) {
+	if len(c.cfg.observers) == 0 {
+		return
+	}
+	r := result(err, took, sent, received)
+	for _, o := range c.cfg.observers {
+		o.CallEnded(info, r)
+	}
+}
+
+func result(err *status.Error, took time.Duration, sent, received int) call.Result {
+	r := call.Result{Duration: took, BytesSent: int64(sent), BytesReceived: int64(received)}
+	if err != nil {
+		r.Err = err
+	}
+	return r
+}

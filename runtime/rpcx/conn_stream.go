@@ -1,0 +1,109 @@
+package rpcx
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/transport"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// CallStream implements Caller.
+func (c *Conn) CallStream(ctx context.Context, m *call.Method, req any, opts ...CallOption) (call.ClientStream, error) {
+	o := c.options(opts)
+	if c.chain != nil {
+		return c.interceptStream(ctx, m, req, o)
+	}
+	md, err := outgoing(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	s, e := c.stream(ctx, &transport.StreamCall{Method: m, Req: req, Metadata: md}, o)
+	if e != nil {
+		return nil, e
+	}
+	return s, nil
+}
+
+// stream opens a stream, again if the attempt provably never left this process.
+// sc.OnEnd, if set, is called once if there is a stream.
+func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Options) (call.ClientStream, *status.Error) {
+	st := c.stats.Method(sc.Method)
+	st.Start()
+	start := time.Now()
+	info := c.started(sc.Method, start)
+	cancel := func() {}
+	if o.Timeout > 0 {
+		ctx, cancel = context.WithDeadline(ctx, start.Add(o.Timeout))
+	}
+	var once sync.Once
+	end := func(err *status.Error, sent, received int) {
+		once.Do(func() {
+			cancel()
+			took := time.Since(start)
+			st.End(err.Code(), took, sent, received)
+			c.ended(info, err, took, sent, received)
+		})
+	}
+	onEnd, base := sc.OnEnd, sc.Metadata
+	sc.OnEnd = func(err *status.Error, sent, received int) {
+		end(err, sent, received)
+		if onEnd != nil {
+			onEnd(err, sent, received)
+		}
+	}
+	deadline, _ := ctx.Deadline()
+	for resend := 0; ; resend++ {
+		s, err := c.openStream(ctx, sc, base, deadline, o)
+		if err == nil {
+			return withMetadata(s, o), nil
+		}
+		if !connectionLost(err) || resend == maxResends {
+			end(err, 0, 0)
+			return nil, err
+		}
+	}
+}
+
+func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base metadata.MD, deadline time.Time, o *call.Options) (*transport.ClientStream, *status.Error) {
+	client, err := c.cluster.Pick(ctx, deadline, o.WaitForReady)
+	if err != nil {
+		return nil, err
+	}
+	if o.Credentials != nil {
+		if sc.Metadata, err = c.authorize(ctx, client.Peer(), sc.Method, base, o.Credentials); err != nil {
+			return nil, err
+		}
+	}
+	return client.Stream(ctx, sc)
+}
+
+// withMetadata has the options Header and Trailer filled in when the stream has
+// been received to its end.
+func withMetadata(s *transport.ClientStream, o *call.Options) call.ClientStream {
+	if o.Header == nil && o.Trailer == nil {
+		return s
+	}
+	return metadataStream{s, o}
+}
+
+type metadataStream struct {
+	call.ClientStream
+	o *call.Options
+}
+
+func (s metadataStream) Recv(msg any) error {
+	err := s.ClientStream.Recv(msg)
+	if err != nil {
+		if s.o.Header != nil {
+			*s.o.Header, _ = s.ClientStream.Header()
+		}
+		if s.o.Trailer != nil {
+			*s.o.Trailer = s.ClientStream.Trailer()
+		}
+	}
+	return err
+}

@@ -1,0 +1,249 @@
+package rpcx
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/codec"
+	"github.com/rpcx-go/rpcx/runtime/internal/cluster"
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/internal/transport"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
+)
+
+// Option configures a Server or a Conn.
+type Option interface {
+	ServerOption
+	DialOption
+}
+
+// ServerOption configures a Server.
+type ServerOption interface{ applyServer(*serverConfig) }
+
+// DialOption configures a Conn.
+type DialOption interface{ applyDial(*dialConfig) }
+
+// CallOption configures one call, or, given to WithDefaultCallOptions, all
+// calls of a Conn.
+type CallOption interface{ applyCall(*call.Options) }
+
+// common is what servers and connections have in common.
+type common struct {
+	settings     frame.Settings
+	interceptors []call.Interceptor
+	observers    []call.Observer
+	log          *slog.Logger
+	handshake    time.Duration
+	stall        time.Duration
+}
+
+type serverConfig struct {
+	common
+	maxHandlers int
+	base        context.Context
+}
+
+type dialConfig struct {
+	common
+	dial        cluster.DialFunc
+	dialTimeout time.Duration
+	backoff     cluster.Backoff
+	defaults    []CallOption
+}
+
+// Defaults of options that have no constant elsewhere.
+const (
+	defaultHandshakeTimeout = 5 * time.Second
+	defaultWriteStall       = 10 * time.Second
+	defaultMaxHandlers      = 10_000
+	defaultDialTimeout      = 10 * time.Second
+)
+
+func newCommon() common {
+	return common{
+		settings:  frame.DefaultSettings(),
+		log:       slog.New(slog.DiscardHandler),
+		handshake: defaultHandshakeTimeout,
+		stall:     defaultWriteStall,
+	}
+}
+
+func (c *common) transport() *transport.Config {
+	return &transport.Config{
+		Settings:         c.settings,
+		Codec:            codec.Proto,
+		HandshakeTimeout: c.handshake,
+		WriteStall:       c.stall,
+		Log:              c.log,
+	}
+}
+
+type option func(*common)
+
+func (o option) applyServer(c *serverConfig) { o(&c.common) }
+func (o option) applyDial(c *dialConfig)     { o(&c.common) }
+
+type serverOption func(*serverConfig)
+
+func (o serverOption) applyServer(c *serverConfig) { o(c) }
+
+type dialOption func(*dialConfig)
+
+func (o dialOption) applyDial(c *dialConfig) { o(c) }
+
+type callOption func(*call.Options)
+
+func (o callOption) applyCall(c *call.Options) { o(c) }
+
+// WithInterceptors adds interceptors, which see every call of every kind; the
+// first one is outermost. Given more than once, later ones are inner.
+func WithInterceptors(interceptors ...call.Interceptor) Option {
+	return option(func(c *common) { c.interceptors = append(c.interceptors, interceptors...) })
+}
+
+// WithObserver adds an observer, which is told of calls and connections.
+func WithObserver(o call.Observer) Option {
+	return option(func(c *common) { c.observers = append(c.observers, o) })
+}
+
+// WithLogger has connections' ends and handlers' panics logged to log. The
+// default logs nothing.
+func WithLogger(log *slog.Logger) Option {
+	return option(func(c *common) { c.log = log })
+}
+
+// WithMaxMessageSize sets the largest message in bytes that is received. The
+// default is 4 MiB, the range 64 KiB to 1 GiB; values outside are brought into it.
+// A larger message fails its call with RESOURCE_EXHAUSTED.
+func WithMaxMessageSize(bytes int) Option {
+	return option(func(c *common) { c.settings.MaxMessage = clamp(bytes, 64<<10, 1<<30) })
+}
+
+// WithStreamWindow sets how many bytes the peer may send on one stream before
+// the receiver has read them. The default is 256 KiB, the range 64 KiB to 16 MiB;
+// values outside are brought into it.
+func WithStreamWindow(bytes int) Option {
+	return option(func(c *common) { c.settings.StreamCredit = clamp(bytes, 64<<10, 16<<20) })
+}
+
+// WithConnWindow sets how many bytes the peer may send on all streams of a
+// connection before their receivers have read them. Unary messages do not
+// count. The default is 1 MiB, the range 64 KiB to 64 MiB; values outside are
+// brought into it.
+func WithConnWindow(bytes int) Option {
+	return option(func(c *common) { c.settings.ConnCredit = clamp(bytes, 64<<10, 64<<20) })
+}
+
+// WithMaxMetadataSize sets the largest headers or trailers in bytes that are
+// received. The default is 8 KiB, the range 8 KiB to 16 KiB; values outside are
+// brought into it. Larger ones fail their call with RESOURCE_EXHAUSTED.
+func WithMaxMetadataSize(bytes int) Option {
+	return option(func(c *common) { c.settings.MaxMetadata = clamp(bytes, 8<<10, 16<<10) })
+}
+
+// WithHandshakeTimeout bounds the time until a new connection's peer has said
+// which protocol it speaks. The default is 5 s; zero means for ever.
+func WithHandshakeTimeout(d time.Duration) Option {
+	return option(func(c *common) { c.handshake = d })
+}
+
+// WithWriteStall sets how long a peer may take nothing of what is sent to it
+// before the connection is closed. The default is 10 s; zero means for ever.
+func WithWriteStall(d time.Duration) Option {
+	return option(func(c *common) { c.stall = d })
+}
+
+// WithMaxStreams sets how many calls of one connection may be open at once, on
+// a server. The default is 4,096, the range 16 to 1,048,576; values outside are
+// brought into it. A client that knows the limit waits; a call above it fails
+// with RESOURCE_EXHAUSTED.
+func WithMaxStreams(n int) ServerOption {
+	return serverOption(func(c *serverConfig) { c.settings.MaxStreams = clamp(n, 16, 1<<20) })
+}
+
+// WithMaxHandlers sets how many handlers of a server run at once, all
+// connections together. The default is 10,000. Calls above it fail with
+// RESOURCE_EXHAUSTED without having run.
+func WithMaxHandlers(n int) ServerOption {
+	return serverOption(func(c *serverConfig) { c.maxHandlers = max(n, 1) })
+}
+
+// WithBaseContext sets the context whose values handlers see. Its cancellation
+// is not passed on: Shutdown and Close end a server. The default is
+// context.Background.
+func WithBaseContext(ctx context.Context) ServerOption {
+	return serverOption(func(c *serverConfig) { c.base = context.WithoutCancel(ctx) })
+}
+
+// WithDialer sets the function that opens connections, such as a proxy's, or
+// the Dial method of rpcxtest.Network. The default is net.Dialer.DialContext.
+func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) DialOption {
+	return dialOption(func(c *dialConfig) { c.dial = dial })
+}
+
+// WithDialTimeout bounds each attempt to connect. The default is 10 s.
+func WithDialTimeout(d time.Duration) DialOption {
+	return dialOption(func(c *dialConfig) { c.dialTimeout = d })
+}
+
+// WithBackoff sets how long a Conn waits after a failed attempt to connect
+// before the next: half to all of base after the first failure, at random, 1.6
+// times as long after each further one, at most longest. The defaults are
+// 100 ms and 10 s.
+func WithBackoff(base, longest time.Duration) DialOption {
+	return dialOption(func(c *dialConfig) { c.backoff = cluster.Backoff{Base: base, Max: longest} })
+}
+
+// WithDefaultCallOptions sets options of all calls; a call's own come after them.
+func WithDefaultCallOptions(opts ...CallOption) DialOption {
+	return dialOption(func(c *dialConfig) { c.defaults = append(c.defaults, opts...) })
+}
+
+// WithTimeout bounds a call to d, beside its context's own deadline.
+func WithTimeout(d time.Duration) CallOption {
+	return callOption(func(o *call.Options) { o.Timeout = d })
+}
+
+// WithWaitForReady has a call wait, within its deadline, while the server
+// cannot be reached. By default it fails with UNAVAILABLE as soon as an attempt
+// to connect has failed.
+func WithWaitForReady(wait bool) CallOption {
+	return callOption(func(o *call.Options) { o.WaitForReady = wait })
+}
+
+// WithMetadata sends md with the request, after the metadata of the context.
+func WithMetadata(md metadata.MD) CallOption {
+	return callOption(func(o *call.Options) { o.Metadata = metadata.Join(o.Metadata, md) })
+}
+
+// WithCredentials adds metadata that says who calls. Credentials that require
+// it fail calls over connections that are not secure.
+func WithCredentials(c call.Credentials) CallOption {
+	return callOption(func(o *call.Options) { o.Credentials = c })
+}
+
+// Header has the response headers of a call stored in md. They are complete
+// when a unary call has returned; streams have a Header method instead.
+func Header(md *metadata.MD) CallOption {
+	return callOption(func(o *call.Options) { o.Header = md })
+}
+
+// Trailer has the response trailers of a call stored in md. They are complete
+// when a unary call has returned; streams have a Trailer method instead.
+func Trailer(md *metadata.MD) CallOption {
+	return callOption(func(o *call.Options) { o.Trailer = md })
+}
+
+// CallOptions collects options, for those who write a Caller.
+func CallOptions(opts ...CallOption) call.Options {
+	var o call.Options
+	for _, opt := range opts {
+		opt.applyCall(&o)
+	}
+	return o
+}
+
+func clamp(v, low, high int) uint32 { return uint32(min(max(v, low), high)) }

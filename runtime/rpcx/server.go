@@ -1,0 +1,254 @@
+package rpcx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/address"
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
+	"github.com/rpcx-go/rpcx/runtime/internal/stats"
+	"github.com/rpcx-go/rpcx/runtime/internal/transport"
+)
+
+// ErrServerClosed is what Serve returns after Shutdown or Close.
+var ErrServerClosed = errors.New("rpcx: the server is closed")
+
+// Stats are the counts of one method at one moment.
+type Stats = stats.MethodStats
+
+// Server answers calls. Its methods may be called concurrently.
+type Server struct {
+	cfg       serverConfig
+	transport *transport.Config
+	dispatch  *dispatch.Dispatcher
+	serving   sync.WaitGroup // connections, and calls of Serve
+
+	mu        sync.Mutex
+	closed    bool
+	listeners map[net.Listener]struct{}
+	conns     map[*transport.Server]struct{}
+}
+
+// NewServer returns a server without services.
+func NewServer(opts ...ServerOption) *Server {
+	cfg := serverConfig{common: newCommon(), maxHandlers: defaultMaxHandlers, base: context.Background()}
+	for _, o := range opts {
+		o.applyServer(&cfg)
+	}
+	return &Server{
+		cfg:       cfg,
+		transport: cfg.transport(),
+		dispatch: dispatch.New(dispatch.Config{
+			Interceptors: cfg.interceptors,
+			Observers:    cfg.observers,
+			Admission:    dispatch.NewLimit(cfg.maxHandlers),
+			Log:          cfg.log,
+		}),
+		listeners: map[net.Listener]struct{}{},
+		conns:     map[*transport.Server]struct{}{},
+	}
+}
+
+// Register adds handlers; generated code calls it. It panics if one of their
+// methods is registered already. Services may be registered while the server runs.
+func (s *Server) Register(handlers ...Handler) { s.dispatch.Register(handlers...) }
+
+// Stats returns the counts of all registered methods in order of their names.
+func (s *Server) Stats() []Stats { return s.dispatch.Stats() }
+
+// ListenAndServe listens on addresses such as ":7000", "tcp://127.0.0.1:7000"
+// and "unix:///run/users.sock" and serves until ctx is done; then it shuts the
+// server down, as Shutdown does with half a minute's patience, and returns nil.
+func (s *Server) ListenAndServe(ctx context.Context, addrs ...string) error {
+	if len(addrs) == 0 {
+		return errors.New("rpcx: ListenAndServe: no address")
+	}
+	var listeners []net.Listener
+	for _, addr := range addrs {
+		l, err := listen(ctx, addr)
+		if err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return fmt.Errorf("rpcx: listen on %s: %w", addr, err)
+		}
+		listeners = append(listeners, l)
+	}
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- s.Serve(l) }()
+	}
+	var err error
+	left := len(listeners)
+	select {
+	case <-ctx.Done():
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownPatience)
+		defer cancel()
+		err = s.Shutdown(patience)
+	case err = <-failed:
+		left--
+		s.Close()
+	}
+	for range left {
+		<-failed
+	}
+	return err
+}
+
+const shutdownPatience = 30 * time.Second
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	e, err := address.Parse(addr)
+	if err != nil {
+		return nil, err
+	}
+	return new(net.ListenConfig).Listen(ctx, e.Network, e.Addr)
+}
+
+// Serve accepts connections from l, which it closes in the end. It returns
+// ErrServerClosed after Shutdown or Close, otherwise l's error. A server may
+// serve several listeners.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.add(l) {
+		l.Close()
+		return ErrServerClosed
+	}
+	defer s.serving.Done()
+	defer s.remove(l)
+	for pause := time.Duration(0); ; {
+		nc, err := l.Accept()
+		if err == nil {
+			pause = 0
+			s.serving.Add(1)
+			go func() {
+				defer s.serving.Done()
+				s.serveConn(nc)
+			}()
+			continue
+		}
+		if s.isClosed() {
+			return ErrServerClosed
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		// Out of descriptors, or a connection that was gone before it was
+		// accepted: others may still come.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		s.cfg.log.Warn("cannot accept", "listener", l.Addr(), "error", err, "pause", pause)
+		time.Sleep(pause)
+	}
+}
+
+// ServeConn serves one connection, which it closes in the end. It returns when
+// the connection has ended: nil if one of the two sides closed it.
+func (s *Server) ServeConn(nc net.Conn) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		nc.Close()
+		return ErrServerClosed
+	}
+	s.serving.Add(1)
+	s.mu.Unlock()
+	defer s.serving.Done()
+	return s.serveConn(nc)
+}
+
+func (s *Server) serveConn(nc net.Conn) error {
+	_, unix := nc.(*net.UnixConn)
+	peer := call.Peer{Addr: nc.RemoteAddr(), Protocol: "rpcx", Secure: unix}
+	c := transport.NewServer(s.cfg.base, nc, s.transport, s.dispatch, peer)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		nc.Close()
+		return ErrServerClosed
+	}
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	info := call.ConnInfo{Side: call.Server, Local: nc.LocalAddr(), Remote: nc.RemoteAddr(), Protocol: "rpcx", Opened: time.Now()}
+	for _, o := range s.cfg.observers {
+		o.ConnOpened(info)
+	}
+	err := c.Serve()
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	if err != nil {
+		s.cfg.log.Debug("connection ended", "peer", nc.RemoteAddr(), "error", err)
+	}
+	for _, o := range s.cfg.observers {
+		o.ConnClosed(info, err)
+	}
+	return err
+}
+
+func (s *Server) add(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.serving.Add(1)
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) remove(l net.Listener) {
+	l.Close()
+	s.mu.Lock()
+	delete(s.listeners, l)
+	s.mu.Unlock()
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// stop closes the listeners and returns the connections that are left.
+func (s *Server) stop() []*transport.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for l := range s.listeners {
+		l.Close()
+	}
+	conns := make([]*transport.Server, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// Shutdown stops listening, tells clients to call no more, and waits until all
+// calls have ended. If ctx is done first, the calls that are left are
+// cancelled, and it returns the context's error once their handlers have returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	var drains sync.WaitGroup
+	for _, c := range s.stop() {
+		drains.Go(func() { c.Drain(ctx) })
+	}
+	drains.Wait()
+	err := ctx.Err()
+	s.Close()
+	return err
+}
+
+// Close ends the server at once: calls are cancelled, connections closed. It
+// returns when all handlers have returned.
+func (s *Server) Close() error {
+	for _, c := range s.stop() {
+		c.Close()
+	}
+	s.serving.Wait()
+	s.dispatch.Wait()
+	return nil
+}
