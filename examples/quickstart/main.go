@@ -74,13 +74,14 @@ func serve(ctx context.Context, addr string, w io.Writer) error {
 	}
 	fmt.Fprintln(w, ready+lis.Addr().String())
 
+	// With an address that is known before, srv.ListenAndServe(ctx, addr) does all of this.
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		stopped <- srv.Shutdown(ctx)
+		stopped <- srv.Shutdown(patience)
 	})
-	if err := srv.Serve(lis); err != nil {
+	if err := srv.Serve(lis); !errors.Is(err, rpcx.ErrServerClosed) {
 		return err
 	}
 	return <-stopped
