@@ -33,7 +33,6 @@ type ClientStream struct {
 	metaMu   sync.Mutex
 	headers  metadata.MD
 	trailers metadata.MD
-	ended    bool // Recv has returned an error, or the stream was closed
 }
 
 // StreamCall is what is asked for when a stream is opened.
@@ -271,16 +270,9 @@ func (s *ClientStream) Recv(msg any) error {
 		if !s.finished() {
 			s.giveUp(errCanceled) // the message could not be decoded
 		}
-		s.ending()
+		s.stop()
 	}
 	return err
-}
-
-func (s *ClientStream) ending() {
-	s.metaMu.Lock()
-	s.ended = true
-	s.metaMu.Unlock()
-	s.stop()
 }
 
 // Header implements call.ClientStream.
@@ -301,16 +293,13 @@ func (s *ClientStream) Header() (metadata.MD, error) {
 func (s *ClientStream) Trailer() metadata.MD {
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
-	if !s.ended {
-		return nil
-	}
 	return s.trailers
 }
 
 // Close implements call.ClientStream.
 func (s *ClientStream) Close() error {
 	s.giveUp(errCanceled)
-	s.ending()
+	s.stop()
 	return nil
 }
 

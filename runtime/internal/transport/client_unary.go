@@ -236,6 +236,9 @@ func (c *Client) outcome(ctx context.Context, p *pending, u *Unary, err error, p
 	r := &p.result
 	u.Header, u.Trailer, u.Received = r.headers, r.trailers, len(r.msg)
 	if r.err != nil {
+		if r.err.Code() == status.DeadlineExceeded {
+			return r.err.WithPhase(status.PhaseHandler)
+		}
 		return r.err
 	}
 	if r.format != (format{codec: uint8(c.cfg.Codec.ID())}) {

@@ -18,9 +18,9 @@ import (
 // Server is the accepting side of a connection.
 type Server struct {
 	link
-	base  context.Context
-	d     *dispatch.Dispatcher
-	queue *dispatch.Queue
+	base       context.Context
+	d          *dispatch.Dispatcher
+	queue      *dispatch.Queue
 	remotePeer call.Peer
 
 	calls   table[serverCall]
