@@ -39,6 +39,14 @@ golden: ## generate the plugin's golden packages and compile them
 	@scripts/generate testdata/gen
 	go vet ./testdata/gen/...
 
+.PHONY: corpus
+corpus: ## generate and compile SERVICES services that others wrote, ALL=1 for all
+	@go run ./internal/tools/corpus $(if $(ALL),-all,-services $(SERVICES))
+
+.PHONY: corpus-short
+corpus-short: ## (test) the same with 40 services
+	@$(MAKE) corpus SERVICES=40
+
 .PHONY: fmt-check
 fmt-check: ## (test) fail if gofmt -s would change a file
 	@scripts/fmt-check
