@@ -152,3 +152,13 @@ func (r *response) takeTrailer() metadata.MD {
 	defer r.mu.Unlock()
 	return r.trailer
 }
+
+// fill stores headers and trailers where the caller's options want them.
+func (r *response) fill(o *call.Options) {
+	if o.Header != nil {
+		*o.Header = r.takeHeader()
+	}
+	if o.Trailer != nil {
+		*o.Trailer = r.takeTrailer()
+	}
+}

@@ -5,7 +5,6 @@ package local
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"runtime/debug"
 
@@ -52,11 +51,8 @@ func (s *Server) Unary(ctx context.Context, m *call.Method, req, res any, o call
 	if err == nil {
 		err = copyMessage(res, out)
 	}
-	if o.Header != nil {
-		*o.Header = c.meta.takeHeader()
-	}
-	if o.Trailer != nil {
-		*o.Trailer = c.meta.takeTrailer()
+	if c.ended(status.PhaseNone) == nil { // else nobody waits for the answer
+		c.meta.fill(&o)
 	}
 	return err
 }
@@ -97,11 +93,8 @@ func requestMetadata(ctx context.Context, m *call.Method, o *call.Options) (meta
 		}
 	}
 	md := metadata.Join(outgoing, o.Metadata, credentials)
-	switch err := metadata.Validate(md, metadata.DefaultMaxBytes); {
-	case errors.Is(err, metadata.ErrTooLarge):
-		return nil, status.Errorf(status.ResourceExhausted, "request %w", err)
-	case err != nil:
-		return nil, status.Errorf(status.InvalidArgument, "request %w", err)
+	if err := metadata.Validate(md, metadata.DefaultMaxBytes); err != nil {
+		return nil, status.New(status.InvalidArgument, err.Error())
 	}
 	return md, nil
 }

@@ -210,7 +210,7 @@ func TestRequestMetadata(t *testing.T) {
 		want status.Code
 	}{
 		"reserved":                {call.Options{Metadata: metadata.Pairs("rpcx-x", "1")}, status.InvalidArgument},
-		"too large":               {call.Options{Metadata: metadata.Pairs("x", strings.Repeat("x", 9000))}, status.ResourceExhausted},
+		"too large":               {call.Options{Metadata: metadata.Pairs("x", strings.Repeat("x", 9000))}, status.InvalidArgument},
 		"credentials fail":        {call.Options{Credentials: tokens{err: io.EOF}}, status.Unauthenticated},
 		"credentials' own status": {call.Options{Credentials: tokens{err: status.New(status.Unavailable, "x")}}, status.Unavailable},
 	} {

@@ -127,6 +127,7 @@ func (s *stream) Recv(msg any) error {
 	}
 	<-s.done
 	s.c.cancelCaller()
+	s.c.meta.fill(&s.options)
 	return s.endOnce(err)
 }
 
@@ -187,12 +188,6 @@ func (s *stream) endOnce(err error) error {
 		return s.end
 	}
 	s.end = err
-	if s.options.Header != nil {
-		*s.options.Header = s.c.meta.takeHeader()
-	}
-	if s.options.Trailer != nil {
-		*s.options.Trailer = s.c.meta.takeTrailer()
-	}
 	return err
 }
 

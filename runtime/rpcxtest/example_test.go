@@ -1,0 +1,98 @@
+package rpcxtest_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/rpcx-go/rpcx/runtime/rpcx"
+	"github.com/rpcx-go/rpcx/runtime/rpcxtest"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// Generated code makes the method, the handler and the call; they stand here to
+// show what Local does with them.
+func ExampleLocal() {
+	greet := rpcx.NewMethod[wrapperspb.StringValue, wrapperspb.StringValue](
+		rpcx.MethodSpec{Service: "greet.v1.Greeter", Name: "Greet"})
+
+	caller := rpcxtest.Local(func(srv rpcx.Registrar) {
+		srv.Register(rpcx.UnaryHandler(greet,
+			func(_ context.Context, req *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
+				if req.GetValue() == "" {
+					return nil, status.Errorf(status.InvalidArgument, "name is empty")
+				}
+				return wrapperspb.String("hello, " + req.GetValue()), nil
+			}))
+	})
+
+	res, _ := rpcx.CallUnary(context.Background(), caller, greet, wrapperspb.String("ann"))
+	fmt.Println(res.GetValue())
+	_, err := rpcx.CallUnary(context.Background(), caller, greet, wrapperspb.String(""))
+	fmt.Println(err)
+	// Output:
+	// hello, ann
+	// INVALID_ARGUMENT: name is empty
+}
+
+// A Recorder is for hand-written fakes; generated ones have their own.
+func ExampleRecorder() {
+	type mail struct{ to, text string }
+	var sent rpcxtest.Recorder[mail]
+
+	send := func(to, text string) { sent.Record(mail{to, text}) }
+	send("ann", "hello")
+	send("bob", "bye")
+
+	fmt.Println(sent.Count(), "mails, the last one to", sent.Calls()[1].to)
+	// Output: 2 mails, the last one to bob
+}
+
+func ExampleNewNetwork() {
+	network := rpcxtest.NewNetwork()
+	l := network.Listener()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		text, _ := io.ReadAll(c)
+		io.WriteString(c, strings.ToUpper(string(text)))
+	}()
+
+	c, err := network.Dial(context.Background(), "tcp", "any.name:7000")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	io.WriteString(c, "hello")
+	c.(*rpcxtest.Conn).CloseWrite()
+	answer, _ := io.ReadAll(c)
+	fmt.Println(c.RemoteAddr(), "answers", string(answer))
+	// Output: any.name:7000 answers HELLO
+}
+
+// A connection that delivers five bytes and is then reset.
+func ExampleNewFault() {
+	network := rpcxtest.NewNetwork()
+	l := network.Listener()
+	defer l.Close()
+	c, err := network.Dial(context.Background(), "tcp", "users")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	faulty := rpcxtest.NewFault(c,
+		rpcxtest.Step{In: rpcxtest.Outbound, After: 2, Do: rpcxtest.Split(1)},
+		rpcxtest.Step{In: rpcxtest.Outbound, After: 5, Do: rpcxtest.RST()},
+	)
+	defer faulty.Close()
+	n, err := io.WriteString(faulty, "hello, world")
+	fmt.Println(n, err)
+	// Output: 5 write mem client-1->users: connection reset by peer
+}
