@@ -35,8 +35,8 @@ checkgenerate: ## (test) generate again and fail if a generated file changes
 	@scripts/checkgenerate
 
 .PHONY: golden
-golden: ## generate the plugin's golden packages and compile them
-	@scripts/generate testdata/gen
+golden: ## write the plugin's golden packages anew and compile them
+	@scripts/golden
 	go vet ./testdata/gen/...
 
 .PHONY: corpus
