@@ -36,7 +36,7 @@ func TestVectors(t *testing.T) {
 			var decoded []string
 			seen := map[vectors.Dir]bool{}
 			for i, u := range v.Units {
-				preface := v.Start && !seen[u.Dir]
+				preface := v.Start == vectors.Preface && !seen[u.Dir]
 				seen[u.Dir] = true
 				line, again, err := decodeUnit(u.Bytes, preface)
 				if err != nil && i == len(v.Units)-1 && v.By == "frame" {

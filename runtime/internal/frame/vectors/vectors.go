@@ -26,11 +26,21 @@ type Unit struct {
 	Bytes []byte
 }
 
+// Start says where on a connection a vector's units stand.
+type Start string
+
+// The places.
+const (
+	Preface       Start = "preface"  // at its beginning
+	AfterSettings Start = ""         // after default SETTINGS of both sides
+	Anywhere      Start = "anywhere" // they are no conversation
+)
+
 // Vector is one example of the protocol.
 type Vector struct {
 	Name    string
 	About   string
-	Start   bool     // the units are a connection from its beginning
+	Start   Start
 	Expect  string   // "ok", or what the last unit leads to: "connection PROTOCOL", "call …", "not-native"
 	By      string   // "frame" or "state": what shows that the last unit is wrong; "" if Expect is "ok"
 	Units   []Unit   // in the order of the wire
@@ -80,7 +90,9 @@ func Parse(text string) (Vector, error) {
 		case "about":
 			v.About = value
 		case "start":
-			v.Start = value == "preface"
+			if v.Start = Start(value); v.Start != Preface && v.Start != Anywhere {
+				return v, fmt.Errorf("unknown start %q", value)
+			}
 		case "expect":
 			v.Expect, v.By, _ = strings.Cut(value, " by ")
 		default:
