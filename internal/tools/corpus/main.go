@@ -1,0 +1,78 @@
+// Corpus generates stubs and fakes from protos that others wrote, and has the
+// go command compile and vet them: the test protos of protobuf-go, the API of
+// etcd, and services of npm's google-proto-files.
+//
+//	go run ./internal/tools/corpus            # 300 services of google-proto-files
+//	go run ./internal/tools/corpus -services 40
+//	go run ./internal/tools/corpus -all       # all of them; takes long
+//
+// It works in .work/corpus, where it also installs what it needs, and ends with
+//
+//	corpus: files=N services=N methods=N failed=0
+//
+// which counts the protos with services, and the files and packages that could
+// not be generated, formatted, compiled or vetted.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+type config struct {
+	root     string // of the repository
+	work     string // where everything is written
+	services int    // of google-proto-files, 0 for all
+	seed     uint64
+}
+
+func main() {
+	var c config
+	var all bool
+	flag.StringVar(&c.work, "work", ".work/corpus", "the `folder` to work in")
+	flag.IntVar(&c.services, "services", 300, "take at least so many services of google-proto-files")
+	flag.BoolVar(&all, "all", false, "take all services of google-proto-files")
+	flag.Uint64Var(&c.seed, "seed", 1, "chooses the services of google-proto-files")
+	flag.Parse()
+	if all {
+		c.services = 0
+	}
+	failed, err := run(c)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "corpus:", err)
+		os.Exit(1)
+	}
+	if failed > 0 {
+		os.Exit(1)
+	}
+}
+
+func run(c config) (failed int, err error) {
+	if c.root, err = os.Getwd(); err != nil {
+		return 0, err
+	}
+	if _, err := os.Stat(filepath.Join(c.root, "cmd/protoc-gen-rpcx")); err != nil {
+		return 0, fmt.Errorf("run it in the root of the repository: %w", err)
+	}
+	if c.work, err = filepath.Abs(c.work); err != nil {
+		return 0, err
+	}
+	sources, err := fetch(c)
+	if err != nil {
+		return 0, err
+	}
+	out, err := newOutput(c)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range sources {
+		if err := out.generate(s); err != nil {
+			return 0, fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	out.compile()
+	fmt.Printf("corpus: files=%d services=%d methods=%d failed=%d\n", out.files, out.services, out.methods, out.failed)
+	return out.failed, nil
+}
