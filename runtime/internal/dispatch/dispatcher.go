@@ -139,6 +139,9 @@ func (d *Dispatcher) invoke(c *Call) (res any, err error) {
 			res, err = nil, status.New(status.Internal, "the handler panicked")
 		}
 	}()
+	if !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+		return nil, status.New(status.DeadlineExceeded, "the deadline passed before the handler could start").WithNotRun()
+	}
 	if d.chain != nil {
 		return d.intercept(c)
 	}

@@ -93,13 +93,6 @@ func (c *Client) Dead() <-chan struct{} { return c.dead }
 // Err returns why the connection is over. It may be called once Dead is closed.
 func (c *Client) Err() error { return &ConnError{Addr: c.addr(), Err: c.err} }
 
-func (c *Client) addr() string {
-	if a := c.nc.RemoteAddr(); a != nil {
-		return a.String()
-	}
-	return "?"
-}
-
 // Close ends the connection. Calls in flight fail with UNAVAILABLE. It returns
 // when all goroutines of the connection have ended.
 func (c *Client) Close() error {

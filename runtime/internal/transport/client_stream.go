@@ -46,6 +46,9 @@ type StreamCall struct {
 
 // Stream opens a call that streams. Its life is bounded by ctx.
 func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *status.Error) {
+	if ctx.Err() != nil {
+		return nil, c.notOpened(ctx, errCanceled)
+	}
 	if err := c.ready(ctx, sc.Method, nil); err != nil {
 		return nil, c.notOpened(ctx, err)
 	}

@@ -31,9 +31,12 @@ type Unary struct {
 
 // Unary makes a unary call and waits for its end.
 func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
+	if ctx.Err() != nil {
+		return ended(ctx, errCanceled, status.PhaseSend).WithNotRun()
+	}
 	size, err := codec.Size(c.cfg.Codec, u.Req)
 	if err != nil {
-		return status.FromError(err)
+		return status.FromError(err).WithNotRun()
 	}
 	p := c.newPending()
 	late := p.startTimer(u)
@@ -228,10 +231,14 @@ func (c *Client) outcome(ctx context.Context, p *pending, u *Unary, err error, p
 		if p.id != 0 && p.result.err != nil {
 			return p.result.err
 		}
-		if e, ok := err.(*status.Error); ok {
-			return e
+		e, ok := err.(*status.Error)
+		if !ok {
+			return unavailable(err, p.id == 0)
 		}
-		return unavailable(err, p.id == 0)
+		if p.id == 0 {
+			e = e.WithNotRun()
+		}
+		return e
 	}
 	r := &p.result
 	u.Header, u.Trailer, u.Received = r.headers, r.trailers, len(r.msg)

@@ -19,25 +19,18 @@ const (
 type flood struct {
 	n     int
 	since time.Time
+	sent  uint64
 }
 
 // check counts h. Frames that carry message bytes, open a call or close one
-// are progress and start the count anew.
-func (f *flood) check(h *frame.Header, now time.Time) error {
-	switch h.Type {
-	case frame.TypeOpen, frame.TypeClose:
+// are progress, and so are messages that were sent; both start the count anew.
+func (f *flood) check(h *frame.Header, now time.Time, sent uint64) error {
+	if h.Type == frame.TypeOpen || h.Type == frame.TypeClose || h.Type == frame.TypeData && h.Flags.Has(frame.FlagMessage) {
 		f.n = 0
 		return nil
-	case frame.TypeData:
-		if h.Flags.Has(frame.FlagMessage) {
-			f.n = 0
-			return nil
-		}
-	case frame.TypeCredit:
-		return nil // bounded by what this side sends: see granted
 	}
-	if f.n == 0 || now.Sub(f.since) > floodTime {
-		f.n, f.since = 0, now
+	if f.n == 0 || sent != f.sent || now.Sub(f.since) > floodTime {
+		f.n, f.sent, f.since = 0, sent, now
 	}
 	f.n++
 	if f.n > floodFrames {

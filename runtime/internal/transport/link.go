@@ -64,7 +64,9 @@ type link struct {
 	owed   atomic.Int64
 
 	flood flood
-	pings pings
+	// progress counts stream messages sent.
+	progress atomic.Uint64
+	pings    pings
 	// lateFrames counts frames that were dropped because their stream had ended.
 	lateFrames atomic.Uint64
 }
@@ -137,7 +139,7 @@ func (l *link) serve(r role) error {
 		if err != nil {
 			return err
 		}
-		if err := l.flood.check(&h, l.r.now); err != nil {
+		if err := l.flood.check(&h, l.r.now, l.progress.Load()); err != nil {
 			return err
 		}
 		switch h.Type {
@@ -239,16 +241,39 @@ func (l *link) abort(err error) {
 
 // closeGently half-closes once everything has been written and reads on for a
 // moment: a close with unread input would reset the connection and could
-// destroy the last frames on their way.
+// destroy the last frames on their way. It is called on the reading goroutine.
 func (l *link) closeGently() {
-	late := time.NewTimer(linger)
-	defer late.Stop()
 	l.nc.SetReadDeadline(time.Now().Add(linger))
-	l.w.drain(late.C)
-	if cw, ok := l.nc.(interface{ CloseWrite() error }); ok {
-		cw.CloseWrite()
+	if l.closeWrite() {
 		io.Copy(io.Discard, l.nc)
 	}
+}
+
+// closeWrite half-closes once everything has been written, or after linger. It
+// reports whether the connection can be half-closed.
+func (l *link) closeWrite() bool {
+	late := time.NewTimer(linger)
+	defer late.Stop()
+	l.w.drain(late.C)
+	cw, ok := l.nc.(interface{ CloseWrite() error })
+	return ok && cw.CloseWrite() == nil
+}
+
+// over returns why the link is over, or nil if it is not.
+func (l *link) over() error {
+	select {
+	case <-l.dead:
+		return l.err
+	default:
+		return nil
+	}
+}
+
+func (l *link) addr() string {
+	if a := l.nc.RemoteAddr(); a != nil {
+		return a.String()
+	}
+	return "?"
 }
 
 // goAwayError is the reason of a connection that the peer ended.

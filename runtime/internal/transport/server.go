@@ -25,6 +25,8 @@ type Server struct {
 
 	calls   table[serverCall]
 	running atomic.Int64 // handlers that have not returned
+	// unfinished counts calls whose end has not been sent.
+	unfinished atomic.Int64
 
 	// Owned by the reading goroutine.
 	lastID  frame.StreamID
@@ -47,24 +49,33 @@ func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispa
 
 // Serve speaks until the connection ends, and returns why: nil if the peer
 // closed it. Its handlers' contexts are cancelled then; they may still run.
-func (s *Server) Serve() error {
-	err := s.handshake()
-	if err == nil {
+func (s *Server) Serve() (err error) {
+	defer s.tasks.Wait()
+	defer s.abandon()
+	err = errGoexit
+	defer func() { s.abort(err) }()
+	if err = s.handshake(); err == nil {
+		err = errGoexit
 		err = s.serve(s)
 	}
-	if errors.Is(err, errSilent) {
-		s.end(err)
+	switch {
+	case errors.Is(err, errSilent):
+		return nil
+	case err == io.EOF || s.over() == ErrClosed:
 		return nil
 	}
-	s.abort(err)
+	return &ConnError{Addr: s.addr(), Err: err}
+}
+
+// errGoexit ends a connection whose reading goroutine was ended by a handler
+// that runs on it.
+var errGoexit = errors.New("a handler ended the goroutine that reads the connection")
+
+// abandon cancels the calls that are left when the connection is over.
+func (s *Server) abandon() {
 	for _, c := range s.calls.takeIf(func(frame.StreamID) bool { return true }) {
 		c.gone(context.Canceled)
 	}
-	s.tasks.Wait()
-	if err == io.EOF || s.err == ErrClosed {
-		return nil
-	}
-	return &ConnError{Addr: s.nc.RemoteAddr().String(), Err: err}
 }
 
 // errSilent ends connections that do not begin like ours without a word.
@@ -95,18 +106,21 @@ func (s *Server) handshake() error {
 // Close ends the connection at once.
 func (s *Server) Close() { s.end(ErrClosed) }
 
+// drainGrace is how long calls on their way are accepted after the peer has
+// been asked for no more.
+const drainGrace = 5 * time.Second
+
 // Drain asks the peer for no more calls, accepts those on their way, and closes
 // the connection when all have ended. It returns when ctx is done or the
 // connection has ended; in the first case calls may still run.
 func (s *Server) Drain(ctx context.Context) {
 	s.goAway(frame.Undecided)
-	// What the peer sent before it read that arrives before this answer.
-	if s.Ping(ctx) == nil {
-		last := s.lastSeen.Load()
-		s.refuseAbove.Store(last)
-		s.goAway(frame.StreamID(last))
-	}
-	for s.running.Load() > 0 {
+	// The answer comes after everything that the peer sent before it read that.
+	grace, cancel := context.WithTimeout(ctx, drainGrace)
+	_ = s.Ping(grace) // a peer that does not answer has had its time
+	cancel()
+	s.goAway(s.acceptNoMore())
+	for s.unfinished.Load() > 0 {
 		select {
 		case <-s.idle:
 		case <-ctx.Done():
@@ -115,8 +129,27 @@ func (s *Server) Drain(ctx context.Context) {
 			return
 		}
 	}
-	s.closeGently()
+	s.closeWrite()
+	late := time.NewTimer(linger)
+	defer late.Stop()
+	select {
+	case <-s.dead: // the peer has closed, too
+	case <-late.C:
+	case <-ctx.Done():
+	}
 	s.end(ErrClosed)
+}
+
+// acceptNoMore has later calls refused and returns the id of the last one that
+// was not.
+func (s *Server) acceptNoMore() frame.StreamID {
+	for {
+		last := s.lastSeen.Load()
+		s.refuseAbove.Store(last)
+		if s.lastSeen.Load() == last { // else one may have slipped in between
+			return frame.StreamID(last)
+		}
+	}
 }
 
 func (s *Server) goAway(last frame.StreamID) {

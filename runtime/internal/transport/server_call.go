@@ -50,6 +50,7 @@ func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 		c.stream.takeHeader = c.TakeHeader
 	}
 	s.running.Add(1)
+	s.unfinished.Add(1)
 	s.calls.put(h.ID, c)
 	return c
 }
@@ -79,12 +80,13 @@ func (c *serverCall) start(h *frame.Header, sec *frame.Sections) error {
 // this goroutine reads it where it lies.
 func (c *serverCall) request(msg []byte) {
 	c.received = len(msg)
-	if c.method.Handler.Method.NonBlocking() {
-		c.inline, c.msg = true, msg
-		return
-	}
-	if c.s.cfg.Codec.Retains() {
+	c.inline = c.method.Handler.Method.NonBlocking()
+	switch {
+	case c.s.cfg.Codec.Retains():
 		c.msg = append(make([]byte, 0, len(msg)), msg...)
+		return
+	case c.inline:
+		c.msg = msg
 		return
 	}
 	c.owned = buffers.Get().(*[]byte)
@@ -158,13 +160,17 @@ func (c *serverCall) gone(err error) {
 	}
 	if c.asm.active() {
 		c.asm = assembly{}
-		c.left()
+		c.returned()
+		c.finished()
 	}
 }
 
-// left frees the call's slot.
-func (c *serverCall) left() {
-	if c.s.running.Add(-1) == 0 {
+// returned frees the call's slot.
+func (c *serverCall) returned() { c.s.running.Add(-1) }
+
+// finished says that nothing more is sent for the call.
+func (c *serverCall) finished() {
+	if c.s.unfinished.Add(-1) == 0 {
 		select {
 		case c.s.idle <- struct{}{}:
 		default:

@@ -12,7 +12,8 @@ import (
 // Finish implements dispatch.Wire: it sends the end of the call, unless nobody
 // waits for it.
 func (c *serverCall) Finish(res any, err *status.Error, header, trailer metadata.MD) (end *status.Error, sent, received int) {
-	defer c.left()
+	c.returned()
+	defer c.finished()
 	received = c.received
 	if c.stream != nil {
 		c.stream.free()
@@ -60,7 +61,7 @@ const inlineBatch = 64 << 10
 
 // others reports whether other calls run on the connection, so that waiting a
 // moment for their replies is worth it.
-func (c *serverCall) others() bool { return c.s.running.Load() > 1 }
+func (c *serverCall) others() bool { return c.s.running.Load() > 0 }
 
 // succeed sends the end of a call that succeeded, with its single message if
 // there is one. If it fails, nothing has been sent.

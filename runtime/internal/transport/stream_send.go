@@ -162,6 +162,7 @@ func (s *stream) reserve(n int) error {
 		if list == nil {
 			s.credit -= int64(n)
 			l.credit -= int64(n)
+			l.progress.Add(1)
 			return nil
 		}
 		if err := w.waitLocked(list, from != nil, s.gone, nil); err != nil {
