@@ -36,7 +36,7 @@ func TestAppendToOutgoingPanicsOnOddCount(t *testing.T) {
 			t.Error("no panic")
 		}
 	}()
-	metadata.AppendToOutgoingContext(t.Context(), "a")
+	metadata.AppendToOutgoingContext(t.Context(), []string{"a"}...)
 }
 
 // TestContextIsNotChanged checks that MDs out of a context may be changed by

@@ -61,7 +61,7 @@ func ExampleNewNetwork() {
 		}
 		defer c.Close()
 		text, _ := io.ReadAll(c)
-		io.WriteString(c, strings.ToUpper(string(text)))
+		fmt.Fprint(c, strings.ToUpper(string(text)))
 	}()
 
 	c, err := network.Dial(context.Background(), "tcp", "any.name:7000")
@@ -70,8 +70,10 @@ func ExampleNewNetwork() {
 		return
 	}
 	defer c.Close()
-	io.WriteString(c, "hello")
-	c.(*rpcxtest.Conn).CloseWrite()
+	fmt.Fprint(c, "hello")
+	if err := c.(*rpcxtest.Conn).CloseWrite(); err != nil {
+		fmt.Println(err)
+	}
 	answer, _ := io.ReadAll(c)
 	fmt.Println(c.RemoteAddr(), "answers", string(answer))
 	// Output: any.name:7000 answers HELLO

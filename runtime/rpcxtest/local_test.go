@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,10 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // panics of handlers
+	goleak.VerifyTestMain(m)
+}
 
 type text = wrapperspb.StringValue
 
@@ -35,8 +39,12 @@ func register(srv rpcx.Registrar) {
 	srv.Register(
 		rpcx.UnaryHandler(upper, func(ctx context.Context, req *text) (*text, error) {
 			md, _ := metadata.FromIncomingContext(ctx)
-			rpcx.SetHeader(ctx, metadata.Pairs("saw", md.Get("user")))
-			rpcx.SetTrailer(ctx, metadata.Pairs("cost", "1"))
+			if err := rpcx.SetHeader(ctx, metadata.Pairs("saw", md.Get("user"))); err != nil {
+				return nil, err
+			}
+			if err := rpcx.SetTrailer(ctx, metadata.Pairs("cost", "1")); err != nil {
+				return nil, err
+			}
 			if req.GetValue() == "" {
 				return nil, status.Errorf(status.InvalidArgument, "nothing to do: %w", io.ErrUnexpectedEOF)
 			}
@@ -150,7 +158,9 @@ func TestLocalBidiStream(t *testing.T) {
 			t.Errorf("got %v, %v, want %s", res, err, w)
 		}
 	}
-	stream.CloseSend()
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := stream.Recv(); err != io.EOF {
 		t.Errorf("Recv: %v, want EOF", err)
 	}

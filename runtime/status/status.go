@@ -66,13 +66,17 @@ func New(code Code, msg string) *Error {
 func Errorf(code Code, format string, args ...any) error {
 	formatted := fmt.Errorf(format, args...)
 	e := New(code, formatted.Error())
-	switch w := formatted.(type) {
-	case interface{ Unwrap() error }:
-		e.cause = w.Unwrap()
-	case interface{ Unwrap() []error }:
+	e.cause = errors.Unwrap(formatted)
+	if _, several := errors.AsType[multiError](formatted); several && e.cause == nil {
 		e.cause = formatted
 	}
 	return e
+}
+
+// multiError is an error with several causes, as fmt.Errorf and errors.Join make.
+type multiError interface {
+	error
+	Unwrap() []error
 }
 
 // Code returns the error's code.

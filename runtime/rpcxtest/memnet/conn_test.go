@@ -43,7 +43,7 @@ func TestHalfClose(t *testing.T) {
 	a, b := Pipe()
 	defer b.Close()
 	defer a.Close()
-	io.WriteString(a, "last words")
+	write(t, a, "last words")
 	if err := a.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestHalfClose(t *testing.T) {
 	if got, err := io.ReadAll(b); err != nil || string(got) != "last words" {
 		t.Errorf("read %q, %v", got, err)
 	}
-	io.WriteString(b, "answer")
+	write(t, b, "answer")
 	b.Close()
 	if got, err := io.ReadAll(a); err != nil || string(got) != "answer" {
 		t.Errorf("read %q, %v after the half-close", got, err)
@@ -82,12 +82,12 @@ func TestClose(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c, peer := connect(t, &Network{GracefulClose: test.graceful})
-			io.WriteString(c, "answer")
+			write(t, c, "answer")
 			if test.unread {
-				io.WriteString(peer, "unread")
+				write(t, peer, "unread")
 			}
 			if test.reset {
-				c.(*Conn).Reset()
+				ok(t, c.(*Conn).Reset())
 			} else {
 				c.Close()
 			}
@@ -177,7 +177,7 @@ func TestDeadlines(t *testing.T) {
 					defer c.Close()
 					start := time.Now()
 					test.set(c, start.Add(time.Hour)) // replaced: must not fire
-					test.set(c, start.Add(time.Second))
+					ok(t, test.set(c, start.Add(time.Second)))
 					if n, err := test.op(c); n != test.n || !timeout(err) || time.Since(start) != time.Second {
 						t.Errorf("%d, %v after %v; want %d and a timeout after 1s", n, err, time.Since(start), test.n)
 					}
@@ -185,10 +185,10 @@ func TestDeadlines(t *testing.T) {
 						t.Errorf("%d, %v once the deadline has passed", n, err)
 					}
 					// A deadline that is moved while an operation waits holds for it.
-					test.set(c, time.Time{})
+					ok(t, test.set(c, time.Time{}))
 					go func() {
 						time.Sleep(time.Minute)
-						test.set(c, time.Now())
+						ok(t, test.set(c, time.Now()))
 					}()
 					start = time.Now()
 					if _, err := test.op(c); !timeout(err) || time.Since(start) != time.Minute {
@@ -204,12 +204,12 @@ func TestDeadlinePassedComesBeforeData(t *testing.T) {
 	c, peer := Pipe()
 	defer peer.Close()
 	defer c.Close()
-	io.WriteString(peer, "data")
-	c.SetReadDeadline(time.Now().Add(-time.Second))
+	write(t, peer, "data")
+	ok(t, c.SetReadDeadline(time.Now().Add(-time.Second)))
 	if _, err := c.Read(make([]byte, 4)); !timeout(err) {
 		t.Errorf("Read: %v, want a timeout", err)
 	}
-	c.SetReadDeadline(time.Time{})
+	ok(t, c.SetReadDeadline(time.Time{}))
 	got := make([]byte, 4)
 	if _, err := io.ReadFull(c, got); err != nil || string(got) != "data" {
 		t.Errorf("read %q, %v once the deadline is gone", got, err)
@@ -221,7 +221,7 @@ func TestConcurrentWritesDoNotMix(t *testing.T) {
 	words := []string{strings.Repeat("a", 100), strings.Repeat("b", 100), strings.Repeat("c", 100)}
 	var wg sync.WaitGroup
 	for _, w := range words {
-		wg.Go(func() { io.WriteString(a, w) })
+		wg.Go(func() { write(t, a, w) })
 	}
 	wg.Go(func() {
 		got := make([]byte, 300)

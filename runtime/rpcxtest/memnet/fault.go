@@ -306,11 +306,11 @@ func closeWrite(conn net.Conn) error {
 func reset(conn net.Conn) {
 	switch c := conn.(type) {
 	case *Conn:
-		c.Reset()
+		_ = c.Reset()
 	case *Fault:
 		c.Reset()
 	case *net.TCPConn:
-		c.SetLinger(0)
+		_ = c.SetLinger(0)
 		c.Close()
 	default:
 		conn.Close()

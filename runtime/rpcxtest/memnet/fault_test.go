@@ -45,7 +45,7 @@ func TestSplit(t *testing.T) {
 		t.Errorf("read %q, %v", got, err)
 	}
 
-	io.WriteString(b, "012345")
+	write(t, b, "012345")
 	var reads []int
 	for sum := 0; sum < 6; {
 		n, err := f.Read(make([]byte, 16))
@@ -69,26 +69,26 @@ func TestFlipBit(t *testing.T) {
 		Step{In: Inbound, After: 1, Every: 3, Do: FlipBit(1)})
 	defer f.Close()
 	sent := make([]byte, 8)
-	f.Write(sent[:4])
-	f.Write(sent[4:])
+	write(t, f, string(sent[:4]))
+	write(t, f, string(sent[4:]))
 	got := make([]byte, 8)
-	io.ReadFull(b, got)
+	fill(t, b, got)
 	if want := []byte{0, 0, 0, 1, 0, 0x80, 0, 0}; !bytes.Equal(got, want) {
 		t.Errorf("peer read %x, want %x", got, want)
 	}
 	if !bytes.Equal(sent, make([]byte, 8)) {
 		t.Errorf("the writer's buffer became %x", sent)
 	}
-	b.Write(make([]byte, 8))
-	io.ReadFull(f, got[:3])
-	io.ReadFull(f, got[3:])
+	write(t, b, string(make([]byte, 8)))
+	fill(t, f, got[:3])
+	fill(t, f, got[3:])
 	if want := []byte{0, 2, 0, 0, 2, 0, 0, 2}; !bytes.Equal(got, want) {
 		t.Errorf("read %x, want %x", got, want)
 	}
 	// A step added behind its place still repeats in step with it.
 	f.Add(Step{In: Outbound, After: 0, Every: 5, Do: FlipBit(2)})
-	f.Write(make([]byte, 8))
-	io.ReadFull(b, got)
+	write(t, f, string(make([]byte, 8)))
+	fill(t, b, got)
 	if want := []byte{0, 0, 4, 0, 0, 0, 0, 4}; !bytes.Equal(got, want) {
 		t.Errorf("peer read %x, want %x", got, want)
 	}
@@ -105,7 +105,7 @@ func TestFIN(t *testing.T) {
 	if got, err := io.ReadAll(b); err != nil || string(got) != "0123" {
 		t.Errorf("peer read %q, %v", got, err)
 	}
-	io.WriteString(b, "abcd")
+	write(t, b, "abcd")
 	if got, err := io.ReadAll(f); err != nil || string(got) != "ab" {
 		t.Errorf("read %q, %v", got, err)
 	}
@@ -116,7 +116,9 @@ func TestFINWithoutHalfClose(t *testing.T) {
 	defer b.Close()
 	f := NewFault(a, Step{In: Outbound, Do: FIN()})
 	defer f.Close()
-	f.Write([]byte("x"))
+	if _, err := f.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("Write: %v, want EPIPE", err)
+	}
 	if _, err := b.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("peer's Read: %v, want EOF", err)
 	}
@@ -128,7 +130,7 @@ func TestRST(t *testing.T) {
 			a, b := Pipe()
 			defer b.Close()
 			f := NewFault(a, Step{In: in, After: 2, Do: RST()})
-			io.WriteString(b, "abcd")
+			write(t, b, "abcd")
 			if in == Outbound {
 				if n, err := io.WriteString(f, "0123"); n != 2 || !errors.Is(err, syscall.ECONNRESET) {
 					t.Errorf("wrote %d, %v; want 2 and ECONNRESET", n, err)
@@ -197,14 +199,14 @@ func TestStallAndHeal(t *testing.T) {
 		defer b.Close()
 		f := NewFault(a, Step{In: Outbound, After: 2, Do: Stall()})
 		defer f.Close()
-		f.SetWriteDeadline(time.Now().Add(time.Second))
+		ok(t, f.SetWriteDeadline(time.Now().Add(time.Second)))
 		if n, err := io.WriteString(f, "0123"); n != 2 || !timeout(err) {
 			t.Errorf("wrote %d, %v; want 2 and a timeout", n, err)
 		}
-		f.SetWriteDeadline(time.Time{})
+		ok(t, f.SetWriteDeadline(time.Time{}))
 
 		// The other direction goes on.
-		io.WriteString(b, "x")
+		write(t, b, "x")
 		if _, err := io.ReadFull(f, make([]byte, 1)); err != nil {
 			t.Error(err)
 		}
@@ -220,12 +222,12 @@ func TestStallAndHeal(t *testing.T) {
 		go next()
 		synctest.Wait()
 		f.Add(Step{In: Inbound, Do: Stall()})
-		io.WriteString(b, "late")
-		f.SetReadDeadline(time.Now().Add(time.Second))
+		write(t, b, "late")
+		ok(t, f.SetReadDeadline(time.Now().Add(time.Second)))
 		if got := <-read; got != " false" {
 			t.Errorf("stalled Read returned %q", got)
 		}
-		f.SetReadDeadline(time.Time{})
+		ok(t, f.SetReadDeadline(time.Time{}))
 		go next()
 		synctest.Wait()
 		f.Heal()
@@ -252,7 +254,7 @@ func TestDelay(t *testing.T) {
 		if took := time.Since(start); took != 3*time.Second {
 			t.Errorf("writing 7 bytes took %v, want a second before the bytes 2, 4 and 6", took)
 		}
-		io.WriteString(b, "ab")
+		write(t, b, "ab")
 		start = time.Now()
 		if _, err := io.ReadFull(f, make([]byte, 2)); err != nil || time.Since(start) != time.Minute {
 			t.Errorf("reading took %v, %v", time.Since(start), err)
@@ -271,12 +273,12 @@ func TestLateStepsHappenOnce(t *testing.T) {
 	defer b.Close()
 	f := NewFault(a)
 	defer f.Close()
-	io.WriteString(f, "0123456789")
+	write(t, f, "0123456789")
 	f.Add(Step{In: Outbound, After: 3, Every: 4, Do: Split(1)})
 	if got := f.lanes[Outbound].steps; len(got) != 1 {
 		t.Fatalf("steps: %v", got)
 	}
-	io.WriteString(f, "x")
+	write(t, f, "x")
 	if got := f.lanes[Outbound].steps; len(got) != 1 || got[0].After != 11 {
 		t.Errorf("next step at %v, want one at 11", got)
 	}

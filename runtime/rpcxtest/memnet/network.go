@@ -207,7 +207,7 @@ func (l *listener) Close() error {
 	l.changed.wake()
 	l.net.mu.Unlock()
 	for _, c := range queue {
-		c.Reset()
+		_ = c.Reset() // nobody has closed this end
 	}
 	return nil
 }

@@ -237,7 +237,9 @@ func TestConcurrentUse(t *testing.T) {
 			}
 			wg.Go(func() {
 				defer c.Close()
-				io.Copy(c, c)
+				if _, err := io.Copy(c, c); err != nil {
+					t.Error(err)
+				}
 			})
 		}
 	})
@@ -252,8 +254,8 @@ func TestConcurrentUse(t *testing.T) {
 			defer c.Close()
 			const text = "a text that is longer than the buffer"
 			wg.Go(func() {
-				io.WriteString(c, text)
-				c.(*Conn).CloseWrite()
+				write(t, c, text)
+				ok(t, c.(*Conn).CloseWrite())
 			})
 			if got, err := io.ReadAll(c); err != nil || string(got) != text {
 				t.Errorf("echo is %q, %v", got, err)
@@ -268,4 +270,27 @@ func TestConcurrentUse(t *testing.T) {
 func timeout(err error) bool {
 	var ne net.Error
 	return errors.As(err, &ne) && ne.Timeout() && errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// write writes text, all of which must be accepted.
+func write(t *testing.T, w io.Writer, text string) {
+	t.Helper()
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Errorf("writing %q: %v", text, err)
+	}
+}
+
+// fill reads as many bytes as p has.
+func fill(t *testing.T, r io.Reader, p []byte) {
+	t.Helper()
+	if _, err := io.ReadFull(r, p); err != nil {
+		t.Errorf("reading %d bytes: %v", len(p), err)
+	}
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
 }

@@ -126,7 +126,7 @@ func (r *response) addHeader(md metadata.MD, send bool) error {
 func join(all *metadata.MD, md metadata.MD) error {
 	sum := metadata.Join(*all, md)
 	if err := metadata.Validate(sum, metadata.DefaultMaxBytes); err != nil {
-		return status.Errorf(status.Internal, "response %w", err)
+		return status.Errorf(status.Internal, "response metadata: %w", err)
 	}
 	*all = sum
 	return nil

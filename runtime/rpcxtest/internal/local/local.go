@@ -62,7 +62,7 @@ func (s *Server) Unary(ctx context.Context, m *call.Method, req, res any, o call
 func (s *Server) begin(ctx context.Context, m *call.Method, o *call.Options) (call.Handler, *callContext, error) {
 	h, ok := s.handlers[m.FullName()]
 	if !ok || (h.Unary == nil) != (m.Kind() != call.KindUnary) {
-		return h, nil, status.New(status.Unimplemented, "method "+m.FullName()+" is not implemented").WithNotRun()
+		return h, nil, status.New(status.Unimplemented, "method "+m.FullName()+" is not served here").WithNotRun()
 	}
 	c := newCallContext(ctx, m, o.Timeout)
 	md, err := requestMetadata(c.caller, m, o)

@@ -119,7 +119,7 @@ func TestErrors(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			check := func(err error) {
 				t.Helper()
-				got, ok := err.(*status.Error)
+				got, ok := err.(*status.Error) //nolint:errorlint // wrapped would be wrong
 				if !ok {
 					t.Fatalf("got %#v, want an *Error", err)
 				}
@@ -228,9 +228,9 @@ func TestResponseMetadata(t *testing.T) {
 		if err := r.SetHeader(metadata.Pairs("rpcx-x", "1")); status.CodeOf(err) != status.Internal {
 			t.Errorf("SetHeader of a reserved key: %v", err)
 		}
-		r.SetHeader(metadata.Pairs("h", "1"))
-		r.SetTrailer(metadata.Pairs("t", "1"))
-		r.SetTrailer(metadata.Pairs("t", "2"))
+		noError(t, r.SetHeader(metadata.Pairs("h", "1")))
+		noError(t, r.SetTrailer(metadata.Pairs("t", "1")))
+		noError(t, r.SetTrailer(metadata.Pairs("t", "2")))
 		if err := r.SendHeader(metadata.Pairs("h", "2")); err != nil {
 			t.Errorf("SendHeader: %v", err)
 		}
@@ -253,7 +253,9 @@ func TestResponseMetadata(t *testing.T) {
 	}
 
 	s, m := unary(func(ctx context.Context, _ *text) (*text, error) { return nil, handler(ctx) })
-	s.Unary(t.Context(), m, new(text), new(text), o)
+	if err := s.Unary(t.Context(), m, new(text), new(text), o); status.CodeOf(err) != status.NotFound {
+		t.Errorf("Unary: %v", err)
+	}
 	check("unary")
 
 	header, trailer = nil, nil

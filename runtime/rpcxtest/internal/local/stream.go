@@ -114,7 +114,7 @@ func (s *stream) CloseSend() error {
 
 // Recv implements call.ClientStream.
 func (s *stream) Recv(msg any) error {
-	if err := s.endOnce(nil); err != nil {
+	if err := s.received(); err != nil {
 		return err
 	}
 	m, err := s.next()
@@ -128,7 +128,8 @@ func (s *stream) Recv(msg any) error {
 	<-s.done
 	s.c.cancelCaller()
 	s.c.meta.fill(&s.options)
-	return s.endOnce(err)
+	s.finish(err)
+	return s.received()
 }
 
 // giveUp ends the call from this side.
@@ -179,16 +180,20 @@ func (s *stream) next() (any, error) {
 	return nil, s.result
 }
 
-// endOnce sets what Recv returns from now on, if nothing has before and err is
-// not nil, and returns it.
-func (s *stream) endOnce(err error) error {
+// received returns what Recv returns from now on, or nil if the call goes on.
+func (s *stream) received() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.end != nil || err == nil {
-		return s.end
+	return s.end
+}
+
+// finish sets what Recv returns from now on, if nothing has before.
+func (s *stream) finish(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end == nil {
+		s.end = err
 	}
-	s.end = err
-	return err
 }
 
 // Header implements call.ClientStream.
@@ -218,7 +223,7 @@ func (s *stream) Header() (metadata.MD, error) {
 
 // Trailer implements call.ClientStream.
 func (s *stream) Trailer() metadata.MD {
-	if s.endOnce(nil) == nil {
+	if s.received() == nil {
 		return nil
 	}
 	return s.c.meta.takeTrailer()
@@ -228,7 +233,7 @@ func (s *stream) Trailer() metadata.MD {
 func (s *stream) Close() error {
 	s.c.cancelCaller()
 	<-s.done
-	s.endOnce(s.over(status.PhaseNone))
+	s.finish(s.over(status.PhaseNone))
 	return nil
 }
 

@@ -37,6 +37,13 @@ func startWith(t *testing.T, kind call.Kind, req any, o call.Options, handler fu
 	return stream
 }
 
+func noError(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // receiver is either side of a stream.
 type receiver interface{ Recv(any) error }
 
@@ -87,7 +94,7 @@ func TestClientStream(t *testing.T) {
 		return err
 	})
 	send(t, stream, "a", "b", "c")
-	stream.CloseSend()
+	noError(t, stream.CloseSend())
 	if err := stream.Send(new(text)); err == nil || err == io.EOF {
 		t.Errorf("Send after CloseSend: %v, want an error", err)
 	}
@@ -122,7 +129,7 @@ func TestBidiStream(t *testing.T) {
 			t.Errorf("received %q, %v", got.GetValue(), err)
 		}
 	}
-	stream.CloseSend()
+	noError(t, stream.CloseSend())
 	if got, err := receive(stream); got != "" || err != nil {
 		t.Errorf("received %q, %v", got, err)
 	}
@@ -154,7 +161,7 @@ func TestSendWaits(t *testing.T) {
 		if sent != window || served != window {
 			t.Errorf("sent %d and %d messages that nobody received, want %d", sent, served, window)
 		}
-		stream.Recv(new(text))
+		noError(t, stream.Recv(new(text)))
 		synctest.Wait()
 		if served != window+1 {
 			t.Errorf("sent %d messages after one was received, want %d", served, window+1)
@@ -255,14 +262,15 @@ func TestHeader(t *testing.T) {
 		goOn := make(chan struct{})
 		stream := start(t, call.KindBidiStream, func(ctx context.Context, s call.ServerStream) error {
 			r := ctx.Value(call.ResponseKey).(call.ResponseMetadata)
-			r.SetHeader(metadata.Pairs("h", "1"))
-			r.SetTrailer(metadata.Pairs("t", "1"))
+			noError(t, r.SetHeader(metadata.Pairs("h", "1")))
+			noError(t, r.SetTrailer(metadata.Pairs("t", "1")))
 			<-goOn
 			send(t, s, "first") // sends the headers, too
 			if err := r.SetHeader(metadata.Pairs("h", "2")); err == nil {
 				t.Error("SetHeader after the first message succeeded")
 			}
-			return s.Recv(new(text))
+			_, err := receive(s)
+			return err
 		})
 		got := make(chan string)
 		go func() {
@@ -282,8 +290,10 @@ func TestHeader(t *testing.T) {
 		if md := stream.Trailer(); md != nil {
 			t.Errorf("trailers before the end: %v", md)
 		}
-		stream.CloseSend()
-		receive(stream)
+		noError(t, stream.CloseSend())
+		if got, err := receive(stream); got != "first" || status.CodeOf(err) != status.OK {
+			t.Errorf("received %q, %v", got, err)
+		}
 		if md := stream.Trailer(); md.Get("t") != "1" {
 			t.Errorf("trailers are %v", md)
 		}
@@ -354,7 +364,9 @@ func TestUseAfterHandler(t *testing.T) {
 		kept = s
 		return nil
 	})
-	receive(stream)
+	if got, err := receive(stream); got != "" || err != nil {
+		t.Errorf("received %q, %v", got, err)
+	}
 	if err := kept.Send(new(text)); err != io.EOF {
 		t.Errorf("Send: %v, want EOF", err)
 	}
