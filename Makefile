@@ -57,7 +57,7 @@ vet: ## (test) go vet in every module
 
 .PHONY: lint
 lint: ## (test) golangci-lint in every module; .golangci.yml holds the import graph
-	@scripts/each-module $(CURDIR)/scripts/golangci-lint run ./...
+	@scripts/each-module $(CURDIR)/scripts/golangci-lint ./...
 
 .PHONY: buf-lint
 buf-lint: ## (test) buf lint in every workspace of protos
