@@ -21,7 +21,7 @@ const modulePath = "corpus.example"
 func (c config) image(s *source) (*descriptorpb.FileDescriptorSet, error) {
 	var modules []string
 	for _, dir := range s.dirs {
-		rel, err := filepath.Rel(c.work, dir)
+		rel, err := filepath.Rel(c.run, dir)
 		if err != nil {
 			return nil, err
 		}
@@ -34,7 +34,7 @@ func (c config) image(s *source) (*descriptorpb.FileDescriptorSet, error) {
 		}
 	}
 	cmd := exec.Command(filepath.Join(c.root, "scripts/buf"), args...)
-	cmd.Dir = c.work
+	cmd.Dir = c.run
 	out, err := run1(cmd)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,8 @@
 //	go run ./internal/tools/corpus -services 40
 //	go run ./internal/tools/corpus -all       # all of them; takes long
 //
-// It works in .work/corpus, where it also installs what it needs, and ends with
+// It works in .work/corpus, where it also installs what it needs; what it
+// generates it removes again, except with -keep. It ends with
 //
 //	corpus: files=N services=N methods=N failed=0
 //
@@ -23,7 +24,9 @@ import (
 
 type config struct {
 	root     string // of the repository
-	work     string // where everything is written
+	work     string // what one run after the other may use
+	run      string // what this run alone uses; several may run at once
+	keep     bool   // leave run there
 	services int    // of google-proto-files, 0 for all
 	seed     uint64
 }
@@ -33,6 +36,7 @@ func main() {
 	var all bool
 	flag.StringVar(&c.work, "work", ".work/corpus", "the `folder` to work in")
 	flag.IntVar(&c.services, "services", 300, "take at least so many services of google-proto-files")
+	flag.BoolVar(&c.keep, "keep", false, "leave what was generated in the work folder")
 	flag.BoolVar(&all, "all", false, "take all services of google-proto-files")
 	flag.Uint64Var(&c.seed, "seed", 1, "chooses the services of google-proto-files")
 	flag.Parse()
@@ -58,6 +62,17 @@ func run(c config) (failed int, err error) {
 	}
 	if c.work, err = filepath.Abs(c.work); err != nil {
 		return 0, err
+	}
+	if err := os.MkdirAll(c.work, 0o777); err != nil {
+		return 0, err
+	}
+	if c.run, err = os.MkdirTemp(c.work, "run-"); err != nil {
+		return 0, err
+	}
+	if c.keep {
+		fmt.Println("corpus: working in", c.run)
+	} else {
+		defer os.RemoveAll(c.run)
 	}
 	sources, err := fetch(c)
 	if err != nil {

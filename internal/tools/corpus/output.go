@@ -26,10 +26,7 @@ type output struct {
 
 // newOutput makes the module and builds the plugins.
 func newOutput(c config) (*output, error) {
-	o := &output{config: c, dir: filepath.Join(c.work, "out"), bin: filepath.Join(c.work, "bin")}
-	if err := os.RemoveAll(o.dir); err != nil {
-		return nil, err
-	}
+	o := &output{config: c, dir: filepath.Join(c.run, "out"), bin: filepath.Join(c.run, "bin")}
 	for _, dir := range []string{o.dir, o.bin} {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return nil, err
@@ -186,10 +183,14 @@ func (o *output) checkFormat(file *pluginpb.CodeGeneratorResponse_File) {
 // compile has the go command build and vet the module.
 func (o *output) compile() {
 	for _, verb := range []string{"build", "vet"} {
-		cmd := exec.Command("go", verb, "-tags", "protolegacy", "./...")
+		// Without -trimpath, nothing that another run compiled would be used.
+		cmd := exec.Command("go", verb, "-trimpath", "-tags", "protolegacy", "./...")
 		cmd.Dir = o.dir
-		// The compiled packages are many and of no use elsewhere.
-		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod "+os.Getenv("GOFLAGS"), "GOCACHE="+filepath.Join(o.work, "gocache"))
+		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod "+os.Getenv("GOFLAGS"))
+		if o.config.services == 0 {
+			// The compiled packages are many and of no use elsewhere.
+			cmd.Env = append(cmd.Env, "GOCACHE="+filepath.Join(o.work, "gocache"))
+		}
 		out, err := cmd.CombinedOutput()
 		if err == nil {
 			continue
@@ -197,9 +198,12 @@ func (o *output) compile() {
 		// The go command names each package that fails in a line of its own.
 		packages := regexp.MustCompile(`(?m)^# `).FindAllIndex(out, -1)
 		o.failed += max(1, len(packages))
-		fmt.Printf("go %s:\n%s\n", verb, out)
+		fmt.Printf("go %s: %v\n%s\n", verb, err, out[:min(len(out), maxMessages)])
 	}
 }
+
+// maxMessages is how many bytes of the go command's messages are printed.
+const maxMessages = 20_000
 
 func (o *output) fail(format string, args ...any) {
 	o.failed++

@@ -52,26 +52,39 @@ func fetch(c config) ([]*source, error) {
 
 // fetchGoogle installs google-proto-files and chooses from it.
 func fetchGoogle(c config) (*source, error) {
-	prefix := filepath.Join(c.work, "npm")
-	dir := filepath.Join(prefix, "node_modules/google-proto-files")
-	if _, err := os.Stat(dir); err != nil {
-		if err := os.MkdirAll(prefix, 0o777); err != nil {
-			return nil, err
-		}
-		_, err := command("npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", prefix, googleProtos)
-		if err != nil {
-			return nil, err
-		}
+	dir, err := installGoogle(c)
+	if err != nil {
+		return nil, err
 	}
 	// The package has more than protos in it, and buf wants to own its root.
-	own := filepath.Join(c.work, "src/google")
+	own := filepath.Join(c.run, "src/google")
 	if err := copyProtos(filepath.Join(dir, "google"), filepath.Join(own, "google"), nil); err != nil {
 		return nil, err
 	}
 	s := &source{name: "google", dirs: []string{own}, own: own}
-	var err error
 	s.only, err = chooseServices(own, c.services, c.seed)
 	return s, err
+}
+
+// installGoogle returns the folder of the npm package, which is installed once.
+func installGoogle(c config) (string, error) {
+	const dir = "node_modules/google-proto-files"
+	installed := filepath.Join(c.work, "npm")
+	if _, err := os.Stat(filepath.Join(installed, dir)); err == nil {
+		return filepath.Join(installed, dir), nil
+	}
+	prefix := filepath.Join(c.run, "npm")
+	if err := os.MkdirAll(prefix, 0o777); err != nil {
+		return "", err
+	}
+	_, err := command("npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", prefix, googleProtos)
+	if err != nil {
+		return "", err
+	}
+	if err := os.Rename(prefix, installed); err != nil {
+		return filepath.Join(prefix, dir), nil // another run was faster
+	}
+	return filepath.Join(installed, dir), nil
 }
 
 // copyProtobuf takes the protos with which protobuf-go tests its generator.
@@ -81,7 +94,7 @@ func copyProtobuf(c config) (*source, error) {
 		return nil, err
 	}
 	module := strings.TrimSpace(string(out))
-	own := filepath.Join(c.work, "src/protobuf")
+	own := filepath.Join(c.run, "src/protobuf")
 	for _, dir := range []string{"cmd/protoc-gen-go/testdata", "internal/testprotos"} {
 		err := copyProtos(filepath.Join(module, dir), filepath.Join(own, dir), func(name string) string {
 			if name == "test3/test_extension.proto" {
@@ -94,7 +107,7 @@ func copyProtobuf(c config) (*source, error) {
 		}
 	}
 	// It is imported as google/protobuf/go_features.proto.
-	features := filepath.Join(c.work, "src/features")
+	features := filepath.Join(c.run, "src/features")
 	if err := copyProtos(filepath.Join(module, "src"), features, nil); err != nil {
 		return nil, err
 	}
@@ -108,7 +121,7 @@ func copyEtcd(c config, google string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := filepath.Join(c.work, "src/etcd")
+	own := filepath.Join(c.run, "src/etcd")
 	err = copyProtos(etcd, own, func(name string) string {
 		if base, ok := strings.CutPrefix(name, "etcdserverpb/"); ok {
 			return base
@@ -122,7 +135,7 @@ func copyEtcd(c config, google string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	imports := filepath.Join(c.work, "src/etcd-imports")
+	imports := filepath.Join(c.run, "src/etcd-imports")
 	for _, dir := range []string{"protoc-gen-openapiv2/options"} {
 		if err := copyProtos(filepath.Join(openAPI, dir), filepath.Join(imports, dir), nil); err != nil {
 			return nil, err
