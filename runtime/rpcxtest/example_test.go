@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -51,32 +50,31 @@ func ExampleRecorder() {
 	// Output: 2 mails, the last one to bob
 }
 
+// Server and client as in production, but for the network. Generated code
+// stands for the method, its handler and the call.
 func ExampleNewNetwork() {
+	greet := rpcx.NewMethod[wrapperspb.StringValue, wrapperspb.StringValue](
+		rpcx.MethodSpec{Service: "greet.v1.Greeter", Name: "Greet"})
+	srv := rpcx.NewServer()
+	srv.Register(rpcx.UnaryHandler(greet,
+		func(_ context.Context, req *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
+			return wrapperspb.String("hello, " + req.GetValue()), nil
+		}))
+
 	network := rpcxtest.NewNetwork()
 	l := network.Listener()
-	go func() {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		text, _ := io.ReadAll(c)
-		fmt.Fprint(c, strings.ToUpper(string(text)))
-	}()
+	go srv.Serve(l)
+	defer srv.Close()
 
-	c, err := network.Dial(context.Background(), "tcp", "any.name:7000")
+	conn, err := rpcx.Dial("greeter:7000", rpcx.WithDialer(network.Dial))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer c.Close()
-	fmt.Fprint(c, "hello")
-	if err := c.(*rpcxtest.Conn).CloseWrite(); err != nil {
-		fmt.Println(err)
-	}
-	answer, _ := io.ReadAll(c)
-	fmt.Println(c.RemoteAddr(), "answers", string(answer))
-	// Output: any.name:7000 answers HELLO
+	defer conn.Close()
+	res, err := rpcx.CallUnary(context.Background(), conn, greet, wrapperspb.String("ann"))
+	fmt.Println(res.GetValue(), err)
+	// Output: hello, ann <nil>
 }
 
 // A connection that delivers five bytes and is then reset.

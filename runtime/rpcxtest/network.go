@@ -38,7 +38,7 @@ const (
 //
 //	network := rpcxtest.NewNetwork()
 //	go srv.Serve(network.Listener())
-//	conn, err := rpcx.Dial("users", rpcx.WithDialer(network.Dial))
+//	conn, err := rpcx.Dial("users:7000", rpcx.WithDialer(network.Dial))
 func NewNetwork() *Network { return new(Network) }
 
 // NewFault wraps conn so that it fails as the steps say. To have each dialed
