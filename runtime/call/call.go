@@ -144,6 +144,9 @@ func (c *Call) Request() (any, error) {
 	return msg, nil
 }
 
+// Known returns the request message if it has been decoded or set.
+func (c *Call) Known() (any, bool) { return c.request, c.request != nil }
+
 // SetRequest replaces the request message of a method whose caller does not
 // stream. msg is a pointer to the method's request type.
 func (c *Call) SetRequest(msg any) { c.request, c.decoded = msg, true }

@@ -2,8 +2,6 @@
 package codec
 
 import (
-	"fmt"
-
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rpcx-go/rpcx/runtime/status"
@@ -123,7 +121,7 @@ func Size(c Codec, msg any) (n int, err error) {
 func Decode(c Codec, data []byte, msg any) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("unmarshal %T: panic: %v", msg, r)
+			err = status.Errorf(status.Internal, "unmarshal %T: panic: %v", msg, r)
 		}
 	}()
 	return c.Unmarshal(data, msg)

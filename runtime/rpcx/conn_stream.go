@@ -39,15 +39,12 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 	if o.Timeout > 0 {
 		ctx, cancel = context.WithDeadline(ctx, start.Add(o.Timeout))
 	}
-	var once sync.Once
-	end := func(err *status.Error, sent, received int) {
-		once.Do(func() {
-			cancel()
-			took := time.Since(start)
-			st.End(err.Code(), took, sent, received)
-			c.ended(info, err, took, sent, received)
-		})
-	}
+	end := onceEnd(func(err *status.Error, sent, received int) {
+		cancel()
+		took := time.Since(start)
+		st.End(err.Code(), took, sent, received)
+		c.ended(info, err, took, sent, received)
+	})
 	onEnd, base := sc.OnEnd, sc.Metadata
 	sc.OnEnd = func(err *status.Error, sent, received int) {
 		end(err, sent, received)
@@ -57,7 +54,7 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 	}
 	deadline, _ := ctx.Deadline()
 	for resend := 0; ; resend++ {
-		s, err := c.openStream(ctx, sc, base, deadline, o)
+		s, err := c.openStream(ctx, sc, base, deadline, o, resend)
 		if err == nil {
 			return withMetadata(s, o), nil
 		}
@@ -68,7 +65,7 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 	}
 }
 
-func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base metadata.MD, deadline time.Time, o *call.Options) (*transport.ClientStream, *status.Error) {
+func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base metadata.MD, deadline time.Time, o *call.Options, attempt int) (*transport.ClientStream, *status.Error) {
 	client, err := c.cluster.Pick(ctx, deadline, o.WaitForReady)
 	if err != nil {
 		return nil, err
@@ -78,7 +75,37 @@ func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base me
 			return nil, err
 		}
 	}
-	return client.Stream(ctx, sc)
+	if len(c.cfg.observers) == 0 {
+		return client.Stream(ctx, sc)
+	}
+	info := call.Info{Method: sc.Method, Side: call.Client, Peer: client.Peer(), Start: time.Now(), Attempt: attempt}
+	for _, ob := range c.cfg.observers {
+		ob.AttemptStarted(info)
+	}
+	end := onceEnd(func(err *status.Error, sent, received int) {
+		r := result(err, time.Since(info.Start), sent, received)
+		for _, ob := range c.cfg.observers {
+			ob.AttemptEnded(info, r)
+		}
+	})
+	watched := *sc
+	watched.OnEnd = func(err *status.Error, sent, received int) {
+		end(err, sent, received)
+		sc.OnEnd(err, sent, received)
+	}
+	s, err := client.Stream(ctx, &watched)
+	if err != nil {
+		end(err, 0, 0)
+	}
+	return s, err
+}
+
+// onceEnd returns f for a single use: the later calls do nothing.
+func onceEnd(f func(err *status.Error, sent, received int)) func(*status.Error, int, int) {
+	var once sync.Once
+	return func(err *status.Error, sent, received int) {
+		once.Do(func() { f(err, sent, received) })
+	}
 }
 
 // withMetadata has the options Header and Trailer filled in when the stream has

@@ -178,7 +178,12 @@ func (d *Dispatcher) intercept(c *Call) (any, error) {
 func innermost(ctx context.Context, cc *call.Call) error {
 	c := cc.Carrier().(*Call)
 	if c.method.Unary == nil {
-		return c.method.Stream(ctx, intercepted{c.wire, cc})
+		s := &intercepted{ServerStream: c.wire, call: cc, single: !c.method.Kind().CallerStreams()}
+		err := c.method.Stream(ctx, s)
+		if refused := s.refused.Load(); refused != nil {
+			return *refused
+		}
+		return err
 	}
 	req, err := cc.Request()
 	if err != nil {
@@ -189,24 +194,4 @@ func innermost(ctx context.Context, cc *call.Call) error {
 		cc.SetResponse(res)
 	}
 	return err
-}
-
-// intercepted is a stream whose messages interceptors see.
-type intercepted struct {
-	call.ServerStream
-	call *call.Call
-}
-
-func (s intercepted) Send(msg any) error {
-	if err := s.call.Sending(msg); err != nil {
-		return err
-	}
-	return s.ServerStream.Send(msg)
-}
-
-func (s intercepted) Recv(msg any) error {
-	if err := s.ServerStream.Recv(msg); err != nil {
-		return err
-	}
-	return s.call.Received(msg)
 }

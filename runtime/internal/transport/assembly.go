@@ -27,6 +27,9 @@ func (a *assembly) active() bool { return a.total > 0 }
 func (a *assembly) add(h *frame.Header, s *frame.Sections) (complete bool, err error) {
 	more := h.Flags.Has(frame.FlagMore)
 	if !a.active() {
+		if !h.Flags.Has(frame.FlagTotal) {
+			return false, protocolErrorf("stream %d: the first part of a message without TOTAL", h.ID)
+		}
 		a.total = int(s.Total)
 		a.buf = make([]byte, 0, min(a.total, max(firstPart, len(s.Message))))
 		a.format = format{h.Codec, h.Compression}
@@ -44,6 +47,19 @@ func (a *assembly) add(h *frame.Header, s *frame.Sections) (complete bool, err e
 	}
 	a.buf = append(a.buf, s.Message...)
 	return !more, nil
+}
+
+// checkFormat checks how the message that h begins or continues is encoded.
+func (l *link) checkFormat(h *frame.Header, continues bool) error {
+	switch {
+	case continues && (h.Codec != 0 || h.Compression != 0):
+		return protocolErrorf("stream %d: codec %d, compression %d on the continuation of a message", h.ID, h.Codec, h.Compression)
+	case !continues && h.Codec != uint8(l.cfg.Codec.ID()):
+		return protocolErrorf("stream %d: a message in codec %d in a call in codec %d", h.ID, h.Codec, l.cfg.Codec.ID())
+	case h.Compression != 0:
+		return protocolErrorf("stream %d: compression %d, which is not accepted here", h.ID, h.Compression)
+	}
+	return nil
 }
 
 // take returns the complete message and makes room for the next one.

@@ -29,6 +29,13 @@ type Client struct {
 	defined uint16   // the last id given
 	slots   waitlist // calls that wait until the peer lets another one in
 
+	// slotWaiters counts slots, for a look without the lock.
+	slotWaiters atomic.Int32
+	// strange is set if the peer turned out not to speak our protocol, so that
+	// nothing sent to it was ever run.
+	strange bool
+	goneTo  frame.StreamID // the id of the last GOAWAY
+
 	freeMu sync.Mutex
 	free   *pending
 }
@@ -37,7 +44,7 @@ type Client struct {
 // returns at once; what the peer accepts is known when its settings have
 // arrived.
 func NewClient(nc net.Conn, cfg *Config, peer call.Peer) *Client {
-	c := &Client{nextID: 1, peerInfo: peer}
+	c := &Client{nextID: 1, peerInfo: peer, goneTo: frame.Undecided}
 	c.init(nc, cfg)
 	c.greet()
 	c.tasks.Add(1)
@@ -60,11 +67,14 @@ func (c *Client) handshake() error {
 		c.nc.SetReadDeadline(time.Now().Add(t))
 	}
 	if err := c.r.preface(); err != nil {
+		c.strange = errors.Is(err, errNotRPCX)
 		return err
 	}
 	if err := c.settle(); err != nil {
+		c.strange = errors.Is(err, errRefused)
 		return err
 	}
+	c.wakeSlots()
 	return c.nc.SetReadDeadline(time.Time{})
 }
 
@@ -112,6 +122,7 @@ type pending struct {
 	result result
 	asm    assembly
 
+	head   bool          // headers have arrived, or can no more
 	stream *ClientStream // not nil for calls that stream
 	next   *pending      // in the free list
 }
@@ -124,7 +135,6 @@ type result struct {
 	trailers metadata.MD
 	msg      []byte
 	format   format
-	hasMsg   bool
 }
 
 // keepMessage is the largest message buffer that is kept for the next call.
@@ -150,7 +160,7 @@ func (c *Client) recycle(p *pending) {
 		buf = nil
 	}
 	p.result = result{msg: buf[:0]}
-	p.asm, p.stream = assembly{}, nil
+	p.asm, p.stream, p.head = assembly{}, nil, false
 	c.freeMu.Lock()
 	p.next = c.free
 	c.free = p
@@ -232,7 +242,7 @@ func (c *Client) data(h *frame.Header, sec *frame.Sections) error {
 	var over *tooLarge
 	if errors.As(err, &over) {
 		if p := c.calls.take(h.ID); p != nil {
-			c.cancelFrame(h.ID, status.ResourceExhausted)
+			c.cancelFrame(h.ID, over.err.Code())
 			p.result.err = over.err
 			c.signal(p)
 		}
@@ -241,13 +251,28 @@ func (c *Client) data(h *frame.Header, sec *frame.Sections) error {
 	return err
 }
 
+// headers takes in the response headers that h carries, if any.
+func (c *Client) headers(p *pending, h *frame.Header, sec *frame.Sections) error {
+	if h.Flags.Has(frame.FlagHeaders) {
+		if p.head {
+			return protocolErrorf("stream %d: HEADERS twice or after a message", h.ID)
+		}
+		p.head = true
+		var err error
+		p.result.headers, err = c.responseMetadata(sec.Headers)
+		return err
+	}
+	p.head = p.head || h.Flags.Has(frame.FlagMessage)
+	return nil
+}
+
 // unaryPart takes in a DATA frame of a unary call.
 func (c *Client) unaryPart(p *pending, h *frame.Header, sec *frame.Sections) error {
 	if h.Flags.Has(frame.FlagCredited) {
 		return protocolErrorf("stream %d: CREDITED on a single message", h.ID)
 	}
-	if h.Flags.Has(frame.FlagHeaders) {
-		p.result.headers = c.responseMetadata(sec.Headers)
+	if err := c.headers(p, h, sec); err != nil {
+		return err
 	}
 	if !h.Flags.Has(frame.FlagMessage) {
 		return nil
@@ -255,14 +280,19 @@ func (c *Client) unaryPart(p *pending, h *frame.Header, sec *frame.Sections) err
 	if !h.Flags.Has(frame.FlagMore) {
 		return protocolErrorf("stream %d: the single answer ends in DATA, not in CLOSE", h.ID)
 	}
-	if err := c.tooLarge(h, sec); err != nil {
+	c.flood.progressed()
+	if err := c.checkFormat(h, p.asm.active()); err != nil {
+		return err
+	}
+	if err := c.tooLarge(h, sec); err != nil && !p.asm.active() {
 		return err
 	}
 	_, err := p.asm.add(h, sec)
 	return err
 }
 
-// tooLarge is a message above this side's limit; it costs only its call.
+// tooLarge is a breach that costs only its call: a message or metadata above
+// this side's limit.
 type tooLarge struct{ err *status.Error }
 
 func (e *tooLarge) Error() string { return e.err.Error() }
@@ -282,15 +312,19 @@ func (l *link) tooLarge(h *frame.Header, sec *frame.Sections) error {
 
 // closed handles CLOSE for p, which has been taken out of the table.
 func (c *Client) closed(p *pending, h *frame.Header, sec *frame.Sections) error {
+	c.flood.progressed()
 	r := &p.result
-	if h.Flags.Has(frame.FlagHeaders) {
-		r.headers = c.responseMetadata(sec.Headers)
+	err := c.headers(p, h, sec)
+	if err == nil && h.Flags.Has(frame.FlagTrailers) {
+		r.trailers, err = c.responseMetadata(sec.Trailers)
 	}
-	if h.Flags.Has(frame.FlagTrailers) {
-		r.trailers = c.responseMetadata(sec.Trailers)
+	var over *tooLarge
+	if errors.As(err, &over) {
+		r.err = over.err
+	} else if err != nil {
+		return err
 	}
-	if h.Code != 0 {
-		var err error
+	if h.Code != 0 { // then that stands, whatever the metadata
 		if r.err, err = closeError(h, sec); err != nil {
 			return err
 		}
@@ -316,7 +350,9 @@ func (c *Client) closed(p *pending, h *frame.Header, sec *frame.Sections) error 
 // answer copies the message of a unary call, or its last part, out of the read buffer.
 func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error {
 	r := &p.result
-	r.hasMsg = true
+	if err := c.checkFormat(h, p.asm.active()); err != nil {
+		return err
+	}
 	if p.asm.active() {
 		if _, err := p.asm.add(h, sec); err != nil {
 			return err
@@ -343,24 +379,34 @@ func (c *Client) signal(p *pending) {
 
 // ended counts a call that is over and lets one in that waits for a slot.
 func (c *Client) ended() {
-	if c.inFlight.Add(-1) >= int64(c.peer().MaxStreams)-1 {
+	c.inFlight.Add(-1)
+	if c.slotWaiters.Load() > 0 {
 		c.w.mu.Lock()
 		c.slots.wake(1)
 		c.w.mu.Unlock()
 	}
 }
 
+// wakeSlots has all calls that wait for a slot look again.
+func (c *Client) wakeSlots() {
+	c.w.mu.Lock()
+	c.slots.wakeAll()
+	c.w.mu.Unlock()
+}
+
 func (c *Client) goAway(g frame.GoAway) error {
+	if g.LastAccepted > c.goneTo {
+		return protocolErrorf("GOAWAY of stream %d after one of %d", g.LastAccepted, c.goneTo)
+	}
+	c.goneTo = g.LastAccepted
 	c.draining.Store(true)
-	if g.Code != frame.NoError {
-		return goAwayError(g)
-	}
-	if g.LastAccepted == frame.Undecided {
-		return nil
-	}
+	c.wakeSlots()
 	refused := c.calls.takeIf(func(id frame.StreamID) bool { return id > g.LastAccepted })
 	for _, p := range refused {
 		c.fail(p, unavailable(&ConnError{c.addr(), ErrDraining}, true))
+	}
+	if g.Code != frame.NoError {
+		return goAwayError(g)
 	}
 	return nil
 }
@@ -372,7 +418,7 @@ func (c *Client) failAll() {
 	c.slots.wakeAll()
 	c.w.mu.Unlock()
 	for _, p := range c.calls.takeIf(func(frame.StreamID) bool { return true }) {
-		c.fail(p, unavailable(c.Err(), p.epoch == batches))
+		c.fail(p, unavailable(c.Err(), c.strange || p.epoch == batches))
 	}
 }
 
@@ -395,13 +441,21 @@ func (c *Client) cancelFrame(id frame.StreamID, code status.Code) {
 }
 
 // responseMetadata decodes a block of the response. One that breaks the rules
-// is dropped, as the call's outcome is worth more.
-func (c *Client) responseMetadata(block []byte) metadata.MD {
-	if frame.CheckMetadata(block, int(c.cfg.Settings.MaxMetadata)) != nil {
-		return nil
+// ends its call, one that cannot be taken apart the connection.
+func (c *Client) responseMetadata(block []byte) (metadata.MD, error) {
+	err := frame.CheckMetadata(block, int(c.cfg.Settings.MaxMetadata))
+	var own *frame.CallError
+	switch {
+	case errors.As(err, &own):
+		code := own.Code
+		if code != status.ResourceExhausted {
+			code = status.Internal
+		}
+		return nil, &tooLarge{status.New(code, "response metadata: "+own.Reason)}
+	case err != nil:
+		return nil, err
 	}
-	md, _ := frame.ParseMetadata(block)
-	return md
+	return frame.ParseMetadata(block)
 }
 
 // closeError returns the error that a CLOSE carries.

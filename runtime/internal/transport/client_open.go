@@ -109,7 +109,16 @@ func (c *Client) reserveSlot(n int, done <-chan struct{}, late <-chan time.Time)
 			return nil
 		}
 		c.inFlight.Add(-1)
-		if err := c.w.waitLocked(&c.slots, queued, done, late); err != nil {
+		c.slotWaiters.Add(1)
+		if c.inFlight.Load() < int64(c.peer().MaxStreams) && (queued || c.slots.empty()) {
+			// A call ended before it could see that this one waits.
+			c.slotWaiters.Add(-1)
+			c.w.unlockAsync()
+			continue
+		}
+		err := c.w.waitLocked(&c.slots, queued, done, late)
+		c.slotWaiters.Add(-1)
+		if err != nil {
 			return err
 		}
 		c.w.unlockAsync()

@@ -49,7 +49,7 @@ func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *st
 	if ctx.Err() != nil {
 		return nil, c.notOpened(ctx, errCanceled)
 	}
-	if err := c.ready(ctx, sc.Method, nil); err != nil {
+	if err := c.ready(ctx, sc.Method, 0, nil); err != nil {
 		return nil, c.notOpened(ctx, err)
 	}
 	s := &ClientStream{c: c, ctx: ctx, method: sc.Method, head: make(chan struct{}), onEnd: sc.OnEnd}
@@ -91,6 +91,7 @@ func (s *ClientStream) open(o *opening) error {
 	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
 	h.Put(w.buf[mark:])
 	s.init(&c.link, h.ID)
+	s.badMessage = status.Internal
 	c.openedLocked(s.p, h.ID)
 	w.unlockAsync()
 	return nil
@@ -129,6 +130,7 @@ func (s *ClientStream) openWith(o *opening, req any) error {
 	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
 	h.Put(w.buf[mark:])
 	s.init(&c.link, h.ID)
+	s.badMessage = status.Internal
 	s.sent = size
 	c.openedLocked(s.p, h.ID)
 	w.unlockAsync()
@@ -178,10 +180,17 @@ func (s *ClientStream) report(err *status.Error) {
 
 // data takes in a DATA frame. It is called on the reading goroutine.
 func (s *ClientStream) data(h *frame.Header, sec *frame.Sections) error {
+	err := s.c.headers(s.p, h, sec)
+	var over *tooLarge
+	if errors.As(err, &over) {
+		s.reject(over.err)
+		return s.c.late(h)
+	} else if err != nil {
+		return err
+	}
 	if h.Flags.Has(frame.FlagHeaders) {
-		md := s.c.responseMetadata(sec.Headers)
 		s.metaMu.Lock()
-		s.headers = md
+		s.headers = s.p.result.headers
 		s.metaMu.Unlock()
 		s.openHead()
 	}
@@ -191,22 +200,24 @@ func (s *ClientStream) data(h *frame.Header, sec *frame.Sections) error {
 	if credited := h.Flags.Has(frame.FlagCredited); credited != s.method.Kind().CalleeStreams() {
 		return protocolErrorf("stream %d: CREDITED is %v on a message of a %v method", h.ID, credited, s.method.Kind())
 	}
+	if !s.method.Kind().CalleeStreams() && !h.Flags.Has(frame.FlagMore) {
+		return protocolErrorf("stream %d: the single answer ends in DATA, not in CLOSE", h.ID)
+	}
 	s.openHead()
-	return s.message(h, sec)
-}
-
-// message takes in message bytes; a message above the limit ends the call.
-func (s *ClientStream) message(h *frame.Header, sec *frame.Sections) error {
-	var large *tooLarge
-	if errors.As(s.c.tooLarge(h, sec), &large) {
-		if s.c.calls.take(s.id) != nil {
-			s.c.ended()
-			s.c.cancelFrame(s.id, status.ResourceExhausted)
-			s.over(large.err)
-		}
+	if errors.As(s.c.tooLarge(h, sec), &over) && !s.assembling() {
+		s.reject(over.err)
 		return s.c.late(h)
 	}
 	return s.push(h, sec)
+}
+
+// reject ends the call from this side because of err.
+func (s *ClientStream) reject(err *status.Error) {
+	if s.c.calls.take(s.id) != nil {
+		s.c.ended()
+		s.c.cancelFrame(s.id, err.Code())
+		s.over(err)
+	}
 }
 
 // closed handles CLOSE. It is called on the reading goroutine.
@@ -217,9 +228,11 @@ func (s *ClientStream) closed(h *frame.Header, sec *frame.Sections, r *result) e
 		return protocolErrorf("CLOSE of stream %d has a message, but its method streams", h.ID)
 	case !has && single && r.err == nil:
 		return protocolErrorf("CLOSE of stream %d is OK and has no message", h.ID)
+	case !has && r.err == nil && s.assembling():
+		return protocolErrorf("CLOSE within a message of stream %d", h.ID)
 	case has:
 		var large *tooLarge
-		if errors.As(s.c.tooLarge(h, sec), &large) {
+		if errors.As(s.c.tooLarge(h, sec), &large) && !s.assembling() {
 			r.err = large.err
 		} else if err := s.push(h, sec); err != nil {
 			return err
@@ -249,11 +262,7 @@ func (s *ClientStream) Send(msg any) error {
 	err := s.send(msg)
 	if err != nil && err != io.EOF {
 		// The message cannot be sent: the call cannot go on.
-		if s.c.calls.take(s.id) != nil {
-			s.c.ended()
-			s.c.cancelFrame(s.id, status.CodeOf(err))
-			s.over(status.FromError(err))
-		}
+		s.reject(status.FromError(err))
 	}
 	return err
 }
@@ -271,7 +280,7 @@ func (s *ClientStream) Recv(msg any) error {
 	err := s.recv(msg)
 	if err != nil {
 		if !s.finished() {
-			s.giveUp(errCanceled) // the message could not be decoded
+			s.reject(status.FromError(err)) // the message could not be decoded
 		}
 		s.stop()
 	}

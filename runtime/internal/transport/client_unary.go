@@ -41,7 +41,7 @@ func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
 	p := c.newPending()
 	late := p.startTimer(u)
 	phase := status.PhaseSend
-	err = c.ready(ctx, u.Method, late)
+	err = c.ready(ctx, u.Method, size, late)
 	if err == nil {
 		err = c.openUnary(ctx, p, u, size, late)
 	}
@@ -61,15 +61,19 @@ func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
 	return result
 }
 
+// earlyMessage is the largest message that is sent before the peer has said
+// what it accepts: with its metadata it is within what every peer accepts.
+const earlyMessage = 32 << 10
+
 // ready waits until the peer has said what it accepts, unless the method may
 // be sent twice without harm: those are sent before that is known.
-func (c *Client) ready(ctx context.Context, m *call.Method, late <-chan time.Time) error {
+func (c *Client) ready(ctx context.Context, m *call.Method, size int, late <-chan time.Time) error {
 	select {
 	case <-c.settled:
 		return nil
 	default:
 	}
-	if m.Kind() == call.KindUnary && m.Idempotency().SafeToRepeat() {
+	if m.Kind() == call.KindUnary && m.Idempotency().SafeToRepeat() && size <= earlyMessage {
 		return nil
 	}
 	select {
@@ -247,9 +251,6 @@ func (c *Client) outcome(ctx context.Context, p *pending, u *Unary, err error, p
 			return r.err.WithPhase(status.PhaseHandler)
 		}
 		return r.err
-	}
-	if r.format != (format{codec: uint8(c.cfg.Codec.ID())}) {
-		return status.New(status.Internal, "the answer is in a codec or compression that was not asked for")
 	}
 	if err := codec.Decode(c.cfg.Codec, r.msg, u.Res); err != nil {
 		return status.FromError(err)

@@ -22,19 +22,23 @@ type flood struct {
 	sent  uint64
 }
 
-// check counts h. Frames that carry message bytes, open a call or close one
-// are progress, and so are messages that were sent; both start the count anew.
+// progressed starts the count anew: a call was opened or closed, or a part of
+// a message of one that is open arrived.
+func (f *flood) progressed() { f.n = 0 }
+
+// check counts h. sent counts the messages that this side has sent on streams,
+// which is progress, too.
 func (f *flood) check(h *frame.Header, now time.Time, sent uint64) error {
-	if h.Type == frame.TypeOpen || h.Type == frame.TypeClose || h.Type == frame.TypeData && h.Flags.Has(frame.FlagMessage) {
-		f.n = 0
+	if h.Type == frame.TypeOpen {
+		f.progressed()
 		return nil
 	}
 	if f.n == 0 || sent != f.sent || now.Sub(f.since) > floodTime {
 		f.n, f.sent, f.since = 0, sent, now
 	}
 	f.n++
-	if f.n > floodFrames {
-		return &frame.Error{Code: frame.FloodError, Reason: fmt.Sprintf("more than %d frames without progress within %v", floodFrames, floodTime)}
+	if f.n >= floodFrames {
+		return &frame.Error{Code: frame.FloodError, Reason: fmt.Sprintf("%d frames without progress within %v", floodFrames, floodTime)}
 	}
 	return nil
 }

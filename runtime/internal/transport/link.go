@@ -64,6 +64,8 @@ type link struct {
 	owed   atomic.Int64
 
 	flood flood
+	// accepted is the id of the last stream of the peer that was accepted, for GOAWAY.
+	accepted atomic.Uint64
 	// progress counts stream messages sent.
 	progress atomic.Uint64
 	pings    pings
@@ -105,7 +107,7 @@ func (l *link) settle() error {
 	switch h.Type {
 	case frame.TypeSettings:
 	case frame.TypeGoAway:
-		return goAwayError(frame.ParseGoAway(&h, payload))
+		return fmt.Errorf("%w: %w", errRefused, goAwayError(frame.ParseGoAway(&h, payload)))
 	default:
 		return protocolErrorf("the first frame is %v, not SETTINGS", h.Type)
 	}
@@ -138,6 +140,9 @@ func (l *link) serve(r role) error {
 		payload, err := l.r.next(&h)
 		if err != nil {
 			return err
+		}
+		if h.Flags.Has(frame.FlagChecksum) && !h.Type.Ignorable() {
+			return protocolErrorf("CHECKSUM on a %v, which was not agreed on", h.Type)
 		}
 		if err := l.flood.check(&h, l.r.now, l.progress.Load()); err != nil {
 			return err
@@ -232,7 +237,7 @@ func (l *link) end(err error) {
 func (l *link) abort(err error) {
 	var breach *frame.Error
 	if errors.As(err, &breach) && l.w.lock() == nil {
-		l.w.buf = frame.AppendGoAway(l.w.buf, frame.Undecided, breach.Code, breach.Reason)
+		l.w.buf = frame.AppendGoAway(l.w.buf, frame.StreamID(l.accepted.Load()&^noMore), breach.Code, breach.Reason)
 		l.w.unlockAsync()
 		l.closeGently()
 	}

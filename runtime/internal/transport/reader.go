@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -119,32 +120,47 @@ func (d *reader) buffered() bool {
 
 // preface reads the peer's preface.
 func (d *reader) preface() error {
-	if err := d.fill(len(frame.Preface)); err != nil {
-		if d.w > d.r {
-			return fmt.Errorf("the peer sent %q and closed: it does not speak rpcx", d.buf[d.r:d.w])
+	for {
+		if err := d.fill(d.w - d.r + 1); err != nil {
+			if err == io.ErrUnexpectedEOF {
+				return notRPCX(d.buf[d.r:d.w])
+			}
+			return err
 		}
-		return err
+		got := d.buf[d.r:d.w]
+		switch frame.Sniff(got) {
+		case frame.Native:
+			d.r += frame.PrefaceSize
+			return nil
+		case frame.NativeOtherVersion:
+			return &versionError{frame.Error{Code: frame.VersionError, Reason: fmt.Sprintf("the peer's layout version is %d, ours %d", got[7], frame.Version)}}
+		case frame.NotNative:
+			return notRPCX(got)
+		}
 	}
-	got := d.buf[d.r : d.r+len(frame.Preface)]
-	if string(got) != frame.Preface {
-		return notRPCX(got)
-	}
-	d.r += len(frame.Preface)
-	return nil
 }
 
+// errNotRPCX is wrapped by the errors of peers that do not speak our protocol;
+// errRefused by those of peers that do and would not have this connection.
+var (
+	errNotRPCX = errors.New("the peer does not speak this protocol")
+	errRefused = errors.New("the peer refused the connection")
+)
+
+type versionError struct{ breach frame.Error }
+
+func (e *versionError) Error() string   { return e.breach.Error() }
+func (e *versionError) Unwrap() []error { return []error{&e.breach, errNotRPCX} }
+
 func notRPCX(got []byte) error {
-	if string(got[:7]) == frame.Preface[:7] {
-		return &frame.Error{Code: frame.VersionError, Reason: fmt.Sprintf("the peer's layout version is %d, ours %d", got[7], frame.Preface[7])}
-	}
 	hint := ""
 	switch {
-	case string(got[:4]) == "HTTP":
-		hint = ": that is HTTP"
+	case len(got) >= 4 && string(got[:4]) == "HTTP":
+		hint = " (that is HTTP)"
 	case got[0] == 0x15 || got[0] == 0x16:
-		hint = ": that is TLS"
+		hint = " (that is TLS)"
 	}
-	return fmt.Errorf("the peer answered %q%s, not rpcx", got, hint)
+	return fmt.Errorf("%w: its first bytes are %q%s", errNotRPCX, got[:min(len(got), 24)], hint)
 }
 
 func noEOF(err error) error {

@@ -33,38 +33,33 @@ type Server struct {
 	methods []*dispatch.Method // by id on this connection, 1 first; nil if not served
 	inline  bool               // replies of inline handlers wait to be flushed
 
-	lastSeen    atomic.Uint64 // lastID, for others to read
-	refuseAbove atomic.Uint64 // calls with a larger id are not accepted
-	idle        chan struct{} // receives when the last handler returns while draining
+	idle chan struct{} // receives when the last handler returns while draining
 }
 
 // NewServer prepares to speak the native protocol on nc, which it owns from
 // then on. base is the root of the handlers' contexts.
 func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispatcher, peer call.Peer) *Server {
 	s := &Server{base: base, d: d, queue: d.NewQueue(), remotePeer: peer, idle: make(chan struct{}, 1)}
-	s.refuseAbove.Store(uint64(frame.Undecided))
 	s.init(nc, cfg)
 	return s
 }
 
 // Serve speaks until the connection ends, and returns why: nil if the peer
 // closed it. Its handlers' contexts are cancelled then; they may still run.
-func (s *Server) Serve() (err error) {
+func (s *Server) Serve() error {
 	defer s.tasks.Wait()
 	defer s.abandon()
-	err = errGoexit
-	defer func() { s.abort(err) }()
-	if err = s.handshake(); err == nil {
-		err = errGoexit
-		err = s.serve(s)
+	why := errGoexit
+	defer func() { s.abort(why) }()
+	if err := s.handshake(); err != nil {
+		why = err
+	} else {
+		why = s.serve(s)
 	}
-	switch {
-	case errors.Is(err, errSilent):
-		return nil
-	case err == io.EOF || s.over() == ErrClosed:
+	if errors.Is(why, errSilent) || why == io.EOF || s.over() == ErrClosed {
 		return nil
 	}
-	return &ConnError{Addr: s.addr(), Err: err}
+	return &ConnError{Addr: s.addr(), Err: why}
 }
 
 // errGoexit ends a connection whose reading goroutine was ended by a handler
@@ -98,6 +93,9 @@ func (s *Server) handshake() error {
 	}
 	s.greet()
 	if err := s.settle(); err != nil {
+		if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			err = &frame.Error{Code: frame.TimeoutError, Reason: fmt.Sprintf("no SETTINGS within %v (option WithHandshakeTimeout)", s.cfg.HandshakeTimeout)}
+		}
 		return err
 	}
 	return s.nc.SetReadDeadline(time.Time{})
@@ -140,14 +138,26 @@ func (s *Server) Drain(ctx context.Context) {
 	s.end(ErrClosed)
 }
 
-// acceptNoMore has later calls refused and returns the id of the last one that
-// was not.
+// noMore is set in accepted once calls are no longer accepted. It is above
+// every stream id.
+const noMore = 1 << 63
+
+// acceptNoMore has later calls dropped and returns the id of the last one that
+// was accepted.
 func (s *Server) acceptNoMore() frame.StreamID {
+	return frame.StreamID(s.accepted.Or(noMore) &^ noMore)
+}
+
+// accept reports whether the call of the given id is accepted, and if so makes
+// it the last one that was.
+func (s *Server) accept(id frame.StreamID) bool {
 	for {
-		last := s.lastSeen.Load()
-		s.refuseAbove.Store(last)
-		if s.lastSeen.Load() == last { // else one may have slipped in between
-			return frame.StreamID(last)
+		last := s.accepted.Load()
+		if last&noMore != 0 {
+			return false
+		}
+		if s.accepted.CompareAndSwap(last, uint64(id)) {
+			return true
 		}
 	}
 }
@@ -228,8 +238,11 @@ func (s *Server) data(h *frame.Header, sec *frame.Sections) error {
 	}
 	c.closed = h.Flags.Has(frame.FlagHalfClose)
 	streams := c.method.Kind().CallerStreams()
-	if h.Flags.Has(frame.FlagMessage) && h.Flags.Has(frame.FlagCredited) != streams {
-		return protocolErrorf("stream %d: CREDITED is %v on a message of a %v method", h.ID, !streams, c.method.Kind())
+	if h.Flags.Has(frame.FlagMessage) {
+		if h.Flags.Has(frame.FlagCredited) != streams {
+			return protocolErrorf("stream %d: CREDITED is %v on a message of a %v method", h.ID, !streams, c.method.Kind())
+		}
+		s.flood.progressed()
 	}
 	if !streams {
 		return c.part(h, sec)
@@ -244,7 +257,9 @@ func (s *Server) open(h *frame.Header, sec *frame.Sections) error {
 		return protocolErrorf("OPEN of stream %d after stream %d", h.ID, s.lastID)
 	}
 	s.lastID = h.ID
-	s.lastSeen.Store(uint64(h.ID))
+	if !s.accept(h.ID) {
+		return s.late(h)
+	}
 	m, err := s.method(h, sec)
 	if err != nil {
 		return err
@@ -283,6 +298,13 @@ func (s *Server) method(h *frame.Header, sec *frame.Sections) (*dispatch.Method,
 
 // refusal says why the call is not let in, if it is not.
 func (s *Server) refusal(h *frame.Header, sec *frame.Sections, m *dispatch.Method) (*status.Error, error) {
+	var rules *frame.CallError
+	if h.Flags.Has(frame.FlagHeaders) {
+		err := frame.CheckMetadata(sec.Headers, int(s.cfg.Settings.MaxMetadata))
+		if err != nil && !errors.As(err, &rules) {
+			return nil, err
+		}
+	}
 	if m == nil {
 		name := fmt.Sprintf("with id %d", h.Code)
 		if len(sec.Name) > 0 {
@@ -300,21 +322,12 @@ func (s *Server) refusal(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 	if h.Compression != 0 {
 		return status.New(status.Unimplemented, fmt.Sprintf("compression %d is not supported", h.Compression)), nil
 	}
-	if uint64(h.ID) > s.refuseAbove.Load() {
-		return status.New(status.Unavailable, ErrDraining.Error()), nil
-	}
-	if h.Flags.Has(frame.FlagHeaders) {
-		if err := frame.CheckMetadata(sec.Headers, int(s.cfg.Settings.MaxMetadata)); err != nil {
-			var own *frame.CallError
-			if !errors.As(err, &own) {
-				return nil, err
-			}
-			e := status.New(own.Code, own.Reason)
-			if own.Code == status.ResourceExhausted {
-				e = e.WithDoNotRetry()
-			}
-			return e, nil
+	if rules != nil {
+		e := status.New(rules.Code, rules.Reason)
+		if rules.Code == status.ResourceExhausted {
+			e = e.WithDoNotRetry()
 		}
+		return e, nil
 	}
 	var large *tooLarge
 	if errors.As(s.tooLarge(h, sec), &large) {

@@ -48,6 +48,7 @@ func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 		c.stream = new(stream)
 		c.stream.init(&s.link, h.ID)
 		c.stream.takeHeader = c.TakeHeader
+		c.stream.badMessage = status.InvalidArgument
 	}
 	s.running.Add(1)
 	s.unfinished.Add(1)
@@ -97,8 +98,14 @@ func (c *serverCall) request(msg []byte) {
 // part takes in a part of a single request.
 func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
 	complete, err := c.asm.add(h, sec)
-	if err != nil || !complete {
+	if err != nil {
 		return err
+	}
+	if complete != c.closed {
+		return protocolErrorf("stream %d: HALF_CLOSE is %v on a part of a single request of which complete is %v", c.id, c.closed, complete)
+	}
+	if !complete {
+		return nil
 	}
 	msg, f := c.asm.take()
 	if c.stream == nil {
@@ -127,19 +134,37 @@ func (c *serverCall) dispatch() {
 // message takes in a message of a caller that streams, or its half-close.
 func (c *serverCall) message(h *frame.Header, sec *frame.Sections) error {
 	if h.Flags.Has(frame.FlagMessage) {
-		var large *tooLarge
-		if errors.As(c.s.tooLarge(h, sec), &large) {
-			c.stream.finish(large.err)
-			return c.s.late(h)
+		if !c.stream.assembling() {
+			var large *tooLarge
+			if errors.As(c.s.tooLarge(h, sec), &large) {
+				return c.stop(h, large.err)
+			}
 		}
 		if err := c.stream.push(h, sec); err != nil {
 			return err
 		}
 	}
 	if c.closed {
+		if c.stream.assembling() {
+			return protocolErrorf("HALF_CLOSE within a message of stream %d", c.id)
+		}
 		c.stream.finish(io.EOF)
 	}
 	return nil
+}
+
+// stop ends a call whose handler runs, because of a message of its stream.
+func (c *serverCall) stop(h *frame.Header, err *status.Error) error {
+	if c.s.calls.take(c.id) != nil {
+		if e := c.s.w.lockControl(); e != nil {
+			return e
+		}
+		c.s.w.buf = appendClose(c.s.w.buf, c.id, c.TakeHeader(), nil, err)
+		c.s.w.unlockAsync()
+		c.stream.abort(err)
+		c.Cancel(context.Canceled)
+	}
+	return c.s.late(h)
 }
 
 // canceled handles the caller's CANCEL.
@@ -235,6 +260,8 @@ func (c *serverCall) answer(msg any) error {
 
 // Recv implements call.ServerStream.
 func (c *serverCall) Recv(msg any) error { return c.stream.recv(msg) }
+
+var _ dispatch.Wire = (*serverCall)(nil)
 
 // SendHeader implements dispatch.Wire.
 func (c *serverCall) SendHeader(md metadata.MD) error {

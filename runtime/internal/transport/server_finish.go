@@ -49,7 +49,7 @@ func (c *serverCall) reply(append func(*writer)) {
 // of handlers that ran on the reading goroutine wait for the end of the batch
 // that it reads, or until they are many.
 func (c *serverCall) unlock(w *writer) {
-	if c.inline && len(w.buf) < inlineBatch {
+	if c.inline && len(w.buf) < inlineBatch && !w.bulk {
 		w.unlockLater()
 		return
 	}

@@ -22,6 +22,8 @@ type stream struct {
 	id frame.StreamID
 	// takeHeader returns the headers that go with the first message, or nil.
 	takeHeader func() metadata.MD
+	// badMessage is the code for messages that cannot be decoded.
+	badMessage status.Code
 
 	// gone is closed when nothing more may be sent.
 	gone     chan struct{}
@@ -96,6 +98,11 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 		s.l.release(held)
 		return nil
 	}
+	s.l.flood.progressed()
+	if err := s.l.checkFormat(h, s.asm.active()); err != nil {
+		s.mu.Unlock()
+		return err
+	}
 	s.held += held
 	s.arrived += len(sec.Message)
 	var grant int64
@@ -142,6 +149,13 @@ func (s *stream) pushLocked(msg []byte, f format, held int64) {
 	}
 	s.items = append(s.items, item{data, f, held})
 	s.unread++
+}
+
+// assembling reports whether a message has arrived in part.
+func (s *stream) assembling() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asm.active()
 }
 
 // deliver takes in a complete message that drew no credit.
@@ -203,11 +217,9 @@ func (s *stream) recv(msg any) error {
 	s.pos++
 	s.eaten += it.held
 	s.returned++
-	var err error
-	if it.format.compression != 0 || it.format.codec != uint8(s.l.cfg.Codec.ID()) {
-		err = status.Errorf(status.Unimplemented, "message in codec %d, compression %d: not supported", it.format.codec, it.format.compression)
-	} else {
-		err = codec.Decode(s.l.cfg.Codec, it.data, msg)
+	err := codec.Decode(s.l.cfg.Codec, it.data, msg)
+	if err != nil {
+		err = status.Errorf(s.badMessage, "message: %w", err)
 	}
 	it.data = nil
 	if s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
