@@ -54,7 +54,6 @@ type Service struct {
 	ClientDoc, ServerDoc            string
 	Client, NewClient, ClientStruct string
 	Server, Register, Unimplemented string
-	Conn                            string // the client constructor's parameter
 	Caller, Registrar               string
 
 	Fake, FakeClient                         string
@@ -93,7 +92,7 @@ func (m *Model) header(file *protogen.File, out OutputFile) *File {
 	locations := file.Desc.SourceLocations()
 	for _, number := range []int32{fileSyntax, fileEdition, filePackage} {
 		location := locations.ByPath(protoreflect.SourcePath{number})
-		comments := location.LeadingDetachedComments
+		comments := slices.Clone(location.LeadingDetachedComments)
 		if number != filePackage {
 			comments = append(comments, location.LeadingComments)
 		}
@@ -150,7 +149,6 @@ func (m *Model) stubService(file *protogen.File, service *protogen.Service, iden
 		Server:        names.server,
 		Register:      names.register,
 		Unimplemented: names.unimplemented,
-		Conn:          "conn",
 		Caller:        ident(rpcxPackage.Ident("Caller")),
 		Registrar:     ident(rpcxPackage.Ident("Registrar")),
 	}
