@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/codec"
@@ -23,6 +24,8 @@ type ClientStream struct {
 	method *call.Method
 	// stop takes back the watch over ctx.
 	stop func() bool
+	// timer ends the call at its deadline, if the context does not.
+	timer *time.Timer
 	// onEnd, if not nil, is called once when the call has ended.
 	onEnd func(err *status.Error, sent, received int)
 
@@ -40,6 +43,10 @@ type StreamCall struct {
 	Method   *call.Method
 	Req      any // the single request of a server-streaming method
 	Metadata metadata.MD
+	// Deadline is when the caller stops waiting; zero if never. Timed says that
+	// the context is not done then by itself.
+	Deadline time.Time
+	Timed    bool
 	// OnEnd, if not nil, is called once, when the call has ended.
 	OnEnd func(err *status.Error, sent, received int)
 }
@@ -54,8 +61,7 @@ func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *st
 	}
 	s := &ClientStream{c: c, ctx: ctx, method: sc.Method, head: make(chan struct{}), onEnd: sc.OnEnd}
 	s.p = &pending{stream: s}
-	deadline, _ := ctx.Deadline()
-	o := opening{method: sc.Method, deadline: deadline, metadata: sc.Metadata}
+	o := opening{method: sc.Method, deadline: sc.Deadline, metadata: sc.Metadata}
 	var err error
 	if sc.Method.Kind().CallerStreams() {
 		err = s.open(&o)
@@ -66,7 +72,25 @@ func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *st
 		return nil, c.notOpened(ctx, err)
 	}
 	s.stop = context.AfterFunc(ctx, func() { s.giveUp(errCanceled) })
+	if sc.Timed {
+		s.startTimer(time.Until(sc.Deadline))
+	}
 	return s, nil
+}
+
+// startTimer has the call end in time; a call that has ended meanwhile keeps
+// what has arrived.
+func (s *ClientStream) startTimer(left time.Duration) {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if s.finished() {
+		return
+	}
+	s.timer = time.AfterFunc(left, func() {
+		if s.c.calls.take(s.id) != nil {
+			s.drop(errLate)
+		}
+	})
 }
 
 func (c *Client) notOpened(ctx context.Context, err error) *status.Error {
@@ -125,7 +149,10 @@ func (s *ClientStream) openWith(o *opening, req any) error {
 		h.Flags |= frame.FlagMore | frame.FlagTotal
 		w.buf = frame.AppendTotal(w.buf, uint32(size))
 	}
-	part := data[:min(len(data), int(c.peer().MaxFrame)-(len(w.buf)-mark-frame.HeaderSize))]
+	part := data
+	if !whole { // at least one byte is left for the frame that half-closes
+		part = data[:min(size-1, int(c.peer().MaxFrame)-(len(w.buf)-mark-frame.HeaderSize))]
+	}
 	w.buf = append(w.buf, part...)
 	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
 	h.Put(w.buf[mark:])
@@ -148,6 +175,11 @@ func (s *ClientStream) giveUp(cause error) {
 		s.openHead()
 		return
 	}
+	s.drop(cause)
+}
+
+// drop ends the call, which has been taken out of the table, and tells the peer.
+func (s *ClientStream) drop(cause error) {
 	s.c.ended()
 	err := ended(s.ctx, cause, status.PhaseHandler)
 	s.c.cancelFrame(s.id, err.Code())
@@ -170,7 +202,13 @@ func (s *ClientStream) fail(err *status.Error) {
 	s.report(err)
 }
 
+// report says that the call has ended.
 func (s *ClientStream) report(err *status.Error) {
+	s.metaMu.Lock()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.metaMu.Unlock()
 	if s.onEnd == nil {
 		return
 	}

@@ -156,7 +156,8 @@ func (c *Client) openLarge(ctx context.Context, p *pending, u *Unary, o *opening
 	h := o.header(c)
 	h.Flags |= frame.FlagMessage | frame.FlagMore | frame.FlagTotal
 	w.buf = frame.AppendTotal(o.append(c, h.Append(w.buf), &h), uint32(size))
-	part := data[:int(c.peer().MaxFrame)-(len(w.buf)-mark-frame.HeaderSize)]
+	// At least one byte is left for the frame that half-closes.
+	part := data[:min(size-1, int(c.peer().MaxFrame)-(len(w.buf)-mark-frame.HeaderSize))]
 	w.buf = append(w.buf, part...)
 	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
 	h.Put(w.buf[mark:])
