@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/address"
@@ -28,12 +29,12 @@ type Conn struct {
 }
 
 // Dial returns a Conn to target: "host:port", "tcp://host:port" or
-// "unix:///path". It does not connect yet: an error says that the target or an
+// "unix:///path"; with WithDialer also any other name that the dialer
+// understands. It does not connect yet: an error says that the target or an
 // option is wrong.
 func Dial(target string, opts ...DialOption) (*Conn, error) {
 	cfg := dialConfig{
 		common:      newCommon(),
-		dial:        new(net.Dialer).DialContext,
 		dialTimeout: defaultDialTimeout,
 		backoff:     cluster.Backoff{Base: 100 * time.Millisecond, Max: 10 * time.Second},
 	}
@@ -41,6 +42,13 @@ func Dial(target string, opts ...DialOption) (*Conn, error) {
 		o.applyDial(&cfg)
 	}
 	endpoint, err := address.Parse(target)
+	switch {
+	case cfg.dial == nil:
+		cfg.dial = new(net.Dialer).DialContext
+	case err != nil && !strings.Contains(target, "://"):
+		// What a dialer of the user's takes for an address is its own matter.
+		endpoint, err = address.Endpoint{Network: "tcp", Addr: target}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("rpcx: dial: %w", err)
 	}
@@ -127,12 +135,7 @@ func (c *Conn) unary(ctx context.Context, u *transport.Unary, o *call.Options) *
 	st := c.stats.Method(u.Method)
 	st.Start()
 	start := time.Now()
-	u.Deadline, _ = ctx.Deadline()
-	if o.Timeout > 0 {
-		if d := start.Add(o.Timeout); u.Deadline.IsZero() || d.Before(u.Deadline) {
-			u.Deadline, u.Timed = d, true
-		}
-	}
+	u.Deadline, u.Timed = deadline(ctx, start, o)
 	info := c.started(u.Method, start)
 	base := u.Metadata
 	var err *status.Error
@@ -152,6 +155,18 @@ func (c *Conn) unary(ctx context.Context, u *transport.Unary, o *call.Options) *
 	st.End(err.Code(), took, u.Sent, u.Received)
 	c.ended(info, err, took, u.Sent, u.Received)
 	return err
+}
+
+// deadline returns when a call that starts now must end, zero if never, and
+// whether that is before its context is done.
+func deadline(ctx context.Context, start time.Time, o *call.Options) (at time.Time, timed bool) {
+	at, _ = ctx.Deadline()
+	if o.Timeout > 0 {
+		if d := start.Add(o.Timeout); at.IsZero() || d.Before(at) {
+			return d, true
+		}
+	}
+	return at, false
 }
 
 // connectionLost reports whether err says that the call never ran because its

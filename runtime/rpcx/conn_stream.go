@@ -35,12 +35,8 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 	st.Start()
 	start := time.Now()
 	info := c.started(sc.Method, start)
-	cancel := func() {}
-	if o.Timeout > 0 {
-		ctx, cancel = context.WithDeadline(ctx, start.Add(o.Timeout))
-	}
+	sc.Deadline, sc.Timed = deadline(ctx, start, o)
 	end := onceEnd(func(err *status.Error, sent, received int) {
-		cancel()
 		took := time.Since(start)
 		st.End(err.Code(), took, sent, received)
 		c.ended(info, err, took, sent, received)
@@ -52,9 +48,8 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 			onEnd(err, sent, received)
 		}
 	}
-	deadline, _ := ctx.Deadline()
 	for resend := 0; ; resend++ {
-		s, err := c.openStream(ctx, sc, base, deadline, o, resend)
+		s, err := c.openStream(ctx, sc, base, o, resend)
 		if err == nil {
 			return withMetadata(s, o), nil
 		}
@@ -65,8 +60,8 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 	}
 }
 
-func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base metadata.MD, deadline time.Time, o *call.Options, attempt int) (*transport.ClientStream, *status.Error) {
-	client, err := c.cluster.Pick(ctx, deadline, o.WaitForReady)
+func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base metadata.MD, o *call.Options, attempt int) (*transport.ClientStream, *status.Error) {
+	client, err := c.cluster.Pick(ctx, sc.Deadline, o.WaitForReady)
 	if err != nil {
 		return nil, err
 	}

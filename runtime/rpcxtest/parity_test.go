@@ -119,6 +119,18 @@ var (
 )
 
 var parityCalls = map[string]func(*testing.T, rpcx.Caller) []string{
+	"server stream with time left": func(t *testing.T, c rpcx.Caller) []string {
+		stream, err := rpcx.CallServerStream(t.Context(), c, split, wrapperspb.String("a b c"), rpcx.WithTimeout(time.Minute))
+		if err != nil {
+			return seen(nil, err)
+		}
+		synctest.Wait() // the call has ended, and nothing has been read
+		var out []string
+		for m, err := range stream.All() {
+			out = append(out, seen(m, err)...)
+		}
+		return out
+	},
 	"success":       doing("echo"),
 	"uncoded":       doing("uncoded"),
 	"context error": doing("context error"),

@@ -31,8 +31,8 @@ type Unary struct {
 
 // Unary makes a unary call and waits for its end.
 func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
-	if ctx.Err() != nil {
-		return ended(ctx, errCanceled, status.PhaseSend).WithNotRun()
+	if ctx.Err() != nil || u.Timed && !time.Now().Before(u.Deadline) {
+		return ended(ctx, u.late(), status.PhaseSend).WithNotRun()
 	}
 	size, err := codec.Size(c.cfg.Codec, u.Req)
 	if err != nil {
@@ -86,6 +86,14 @@ func (c *Client) ready(ctx context.Context, m *call.Method, size int, late <-cha
 	case <-late:
 		return errLate
 	}
+}
+
+// late returns what ends a call that must not start any more.
+func (u *Unary) late() error {
+	if u.Timed && !time.Now().Before(u.Deadline) {
+		return errLate
+	}
+	return errCanceled
 }
 
 func (p *pending) startTimer(u *Unary) <-chan time.Time {

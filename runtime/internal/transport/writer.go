@@ -179,8 +179,8 @@ func (w *writer) unlockLead(yield bool) {
 	}
 	w.flushing = true
 	if w.raw == nil {
+		w.handOverLocked(nil)
 		w.mu.Unlock()
-		w.handOver(nil)
 		return
 	}
 	w.mu.Unlock()
@@ -195,8 +195,8 @@ func (w *writer) unlockAsync() {
 		return
 	}
 	w.flushing = true
+	w.handOverLocked(nil)
 	w.mu.Unlock()
-	w.handOver(nil)
 }
 
 // unlockLater unlocks w. The caller promises to call flush soon.
@@ -274,26 +274,41 @@ func (w *writer) lead(yield bool) {
 	}
 }
 
-// handOver has a goroutine write rest and whatever waits.
+// handOver has a goroutine write rest and whatever waits, unless writing is over.
 func (w *writer) handOver(rest []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.handOverLocked(rest)
+	}
+}
+
+// handOverLocked starts the goroutine under the lock, where writing is not over
+// yet, so that whoever ended it and waits for the goroutines knows of this one.
+func (w *writer) handOverLocked(rest []byte) {
 	w.tasks.Add(1)
 	go func() {
 		defer w.tasks.Done()
-		for {
-			if rest == nil {
-				runtime.Gosched()
-				if rest = w.take(); rest == nil {
-					return
-				}
-			}
-			if err := w.writeAll(rest); err != nil {
-				w.failed(err)
+		w.background(rest)
+	}()
+}
+
+// background writes rest and then batches until there are none, blocking.
+func (w *writer) background(rest []byte) {
+	for {
+		if rest == nil {
+			runtime.Gosched()
+			if rest = w.take(); rest == nil {
 				return
 			}
-			w.recycle(rest)
-			rest = nil
 		}
-	}()
+		if err := w.writeAll(rest); err != nil {
+			w.failed(err)
+			return
+		}
+		w.recycle(rest)
+		rest = nil
+	}
 }
 
 // writeAll writes b, blocking. It fails if the peer takes nothing for the
