@@ -2,6 +2,8 @@
 package codec
 
 import (
+	"fmt"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rpcx-go/rpcx/runtime/status"
@@ -29,7 +31,8 @@ type Codec interface {
 	// AppendMarshal appends msg's bytes to dst. It must directly follow a Size
 	// of the same message, which must not change in between.
 	AppendMarshal(dst []byte, msg any) ([]byte, error)
-	// Unmarshal fills msg, an empty message, from data.
+	// Unmarshal fills msg, an empty message, from data. Its errors carry no
+	// code: what they mean depends on whose data it is.
 	Unmarshal(data []byte, msg any) error
 	// Retains reports whether messages keep references to the data that they
 	// were unmarshalled from. If not, the data may be overwritten afterwards.
@@ -71,7 +74,7 @@ func (protoCodec) Unmarshal(data []byte, msg any) error {
 		return notProto(msg)
 	}
 	if err := unmarshal.Unmarshal(data, m); err != nil {
-		return status.Errorf(status.Internal, "unmarshal %T of %d bytes: %w", msg, len(data), err)
+		return fmt.Errorf("unmarshal %T from %d bytes: %w", msg, len(data), err)
 	}
 	return nil
 }
@@ -121,7 +124,7 @@ func Size(c Codec, msg any) (n int, err error) {
 func Decode(c Codec, data []byte, msg any) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = status.Errorf(status.Internal, "unmarshal %T: panic: %v", msg, r)
+			err = fmt.Errorf("unmarshal %T: panic: %v", msg, r)
 		}
 	}()
 	return c.Unmarshal(data, msg)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
 // assembly is a message that arrives in fragments. It never holds more memory
@@ -49,15 +50,16 @@ func (a *assembly) add(h *frame.Header, s *frame.Sections) (complete bool, err e
 	return !more, nil
 }
 
-// checkFormat checks how the message that h begins or continues is encoded.
-func (l *link) checkFormat(h *frame.Header, continues bool) error {
+// checkFormat checks how the message that h begins or continues is encoded. A
+// compression that was not offered costs only the call, which ends with code.
+func (l *link) checkFormat(h *frame.Header, continues bool, code status.Code) error {
 	switch {
 	case continues && (h.Codec != 0 || h.Compression != 0):
 		return protocolErrorf("stream %d: codec %d, compression %d on the continuation of a message", h.ID, h.Codec, h.Compression)
 	case !continues && h.Codec != uint8(l.cfg.Codec.ID()):
 		return protocolErrorf("stream %d: a message in codec %d in a call in codec %d", h.ID, h.Codec, l.cfg.Codec.ID())
 	case h.Compression != 0:
-		return protocolErrorf("stream %d: compression %d, which is not accepted here", h.ID, h.Compression)
+		return &callBreach{status.New(code, fmt.Sprintf("compression %d is not accepted here", h.Compression))}
 	}
 	return nil
 }

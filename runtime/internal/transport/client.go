@@ -239,7 +239,7 @@ func (c *Client) data(h *frame.Header, sec *frame.Sections) error {
 	case s != nil:
 		return s.data(h, sec)
 	}
-	var over *tooLarge
+	var over *callBreach
 	if errors.As(err, &over) {
 		if p := c.calls.take(h.ID); p != nil {
 			c.cancelFrame(h.ID, over.err.Code())
@@ -281,7 +281,7 @@ func (c *Client) unaryPart(p *pending, h *frame.Header, sec *frame.Sections) err
 		return protocolErrorf("stream %d: the single answer ends in DATA, not in CLOSE", h.ID)
 	}
 	c.flood.progressed()
-	if err := c.checkFormat(h, p.asm.active()); err != nil {
+	if err := c.checkFormat(h, p.asm.active(), status.Internal); err != nil {
 		return err
 	}
 	if err := c.tooLarge(h, sec); err != nil && !p.asm.active() {
@@ -291,11 +291,11 @@ func (c *Client) unaryPart(p *pending, h *frame.Header, sec *frame.Sections) err
 	return err
 }
 
-// tooLarge is a breach that costs only its call: a message or metadata above
-// this side's limit.
-type tooLarge struct{ err *status.Error }
+// callBreach is a breach that costs only its call, such as a message or
+// metadata above this side's limit.
+type callBreach struct{ err *status.Error }
 
-func (e *tooLarge) Error() string { return e.err.Error() }
+func (e *callBreach) Error() string { return e.err.Error() }
 
 // tooLarge checks the message that h begins against this side's limit.
 func (l *link) tooLarge(h *frame.Header, sec *frame.Sections) error {
@@ -304,7 +304,7 @@ func (l *link) tooLarge(h *frame.Header, sec *frame.Sections) error {
 		size = int(sec.Total)
 	}
 	if limit := int(l.cfg.Settings.MaxMessage); size > limit {
-		return &tooLarge{status.New(status.ResourceExhausted,
+		return &callBreach{status.New(status.ResourceExhausted,
 			fmt.Sprintf("received message of %d bytes is above the limit of %d (option WithMaxMessageSize)", size, limit))}
 	}
 	return nil
@@ -318,7 +318,7 @@ func (c *Client) closed(p *pending, h *frame.Header, sec *frame.Sections) error 
 	if err == nil && h.Flags.Has(frame.FlagTrailers) {
 		r.trailers, err = c.responseMetadata(sec.Trailers)
 	}
-	var over *tooLarge
+	var over *callBreach
 	if errors.As(err, &over) {
 		r.err = over.err
 	} else if err != nil {
@@ -350,7 +350,11 @@ func (c *Client) closed(p *pending, h *frame.Header, sec *frame.Sections) error 
 // answer copies the message of a unary call, or its last part, out of the read buffer.
 func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error {
 	r := &p.result
-	if err := c.checkFormat(h, p.asm.active()); err != nil {
+	var over *callBreach
+	if err := c.checkFormat(h, p.asm.active(), status.Internal); errors.As(err, &over) {
+		r.err = over.err
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if p.asm.active() {
@@ -360,7 +364,7 @@ func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error 
 		r.msg, r.format = p.asm.take()
 		return nil
 	}
-	if over, ok := c.tooLarge(h, sec).(*tooLarge); ok {
+	if over, ok := c.tooLarge(h, sec).(*callBreach); ok {
 		r.err = over.err
 		return nil
 	}
@@ -451,7 +455,7 @@ func (c *Client) responseMetadata(block []byte) (metadata.MD, error) {
 		if code != status.ResourceExhausted {
 			code = status.Internal
 		}
-		return nil, &tooLarge{status.New(code, "response metadata: "+own.Reason)}
+		return nil, &callBreach{status.New(code, "response metadata: "+own.Reason)}
 	case err != nil:
 		return nil, err
 	}

@@ -219,7 +219,7 @@ func (s *ClientStream) report(err *status.Error) {
 // data takes in a DATA frame. It is called on the reading goroutine.
 func (s *ClientStream) data(h *frame.Header, sec *frame.Sections) error {
 	err := s.c.headers(s.p, h, sec)
-	var over *tooLarge
+	var over *callBreach
 	if errors.As(err, &over) {
 		s.reject(over.err)
 		return s.c.late(h)
@@ -242,9 +242,12 @@ func (s *ClientStream) data(h *frame.Header, sec *frame.Sections) error {
 		return protocolErrorf("stream %d: the single answer ends in DATA, not in CLOSE", h.ID)
 	}
 	s.openHead()
-	if errors.As(s.c.tooLarge(h, sec), &over) && !s.assembling() {
+	err = s.admit(h, sec, status.Internal)
+	if errors.As(err, &over) {
 		s.reject(over.err)
 		return s.c.late(h)
+	} else if err != nil {
+		return err
 	}
 	return s.push(h, sec)
 }
@@ -269,9 +272,11 @@ func (s *ClientStream) closed(h *frame.Header, sec *frame.Sections, r *result) e
 	case !has && r.err == nil && s.assembling():
 		return protocolErrorf("CLOSE within a message of stream %d", h.ID)
 	case has:
-		var large *tooLarge
-		if errors.As(s.c.tooLarge(h, sec), &large) && !s.assembling() {
-			r.err = large.err
+		var over *callBreach
+		if err := s.admit(h, sec, status.Internal); errors.As(err, &over) {
+			r.err = over.err
+		} else if err != nil {
+			return err
 		} else if err := s.push(h, sec); err != nil {
 			return err
 		}

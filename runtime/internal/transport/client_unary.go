@@ -262,7 +262,7 @@ func (c *Client) outcome(ctx context.Context, p *pending, u *Unary, err error, p
 		return r.err
 	}
 	if err := codec.Decode(c.cfg.Codec, r.msg, u.Res); err != nil {
-		return status.FromError(err)
+		return status.New(status.Internal, "answer: "+err.Error()).WithCause(err)
 	}
 	return nil
 }

@@ -329,7 +329,7 @@ func (s *Server) refusal(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 		}
 		return e, nil
 	}
-	var large *tooLarge
+	var large *callBreach
 	if errors.As(s.tooLarge(h, sec), &large) {
 		return large.err.WithDoNotRetry(), nil
 	}

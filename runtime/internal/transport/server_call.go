@@ -134,11 +134,11 @@ func (c *serverCall) dispatch() {
 // message takes in a message of a caller that streams, or its half-close.
 func (c *serverCall) message(h *frame.Header, sec *frame.Sections) error {
 	if h.Flags.Has(frame.FlagMessage) {
-		if !c.stream.assembling() {
-			var large *tooLarge
-			if errors.As(c.s.tooLarge(h, sec), &large) {
-				return c.stop(h, large.err)
-			}
+		var over *callBreach
+		if err := c.stream.admit(h, sec, status.Unimplemented); errors.As(err, &over) {
+			return c.stop(h, over.err)
+		} else if err != nil {
+			return err
 		}
 		if err := c.stream.push(h, sec); err != nil {
 			return err

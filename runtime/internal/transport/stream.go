@@ -76,6 +76,16 @@ func (s *stream) init(l *link, id frame.StreamID) {
 	s.credit = int64(l.peer().StreamCredit)
 }
 
+// admit checks the message that h begins or continues. A breach that costs only
+// the call is a *callBreach; code is that of one in an unknown compression.
+func (s *stream) admit(h *frame.Header, sec *frame.Sections, code status.Code) error {
+	continues := s.assembling()
+	if err := s.l.checkFormat(h, continues, code); err != nil || continues {
+		return err
+	}
+	return s.l.tooLarge(h, sec)
+}
+
 // push takes in the message part of a frame. Errors end the connection. It is
 // called on the reading goroutine.
 func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
@@ -99,10 +109,6 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 		return nil
 	}
 	s.l.flood.progressed()
-	if err := s.l.checkFormat(h, s.asm.active()); err != nil {
-		s.mu.Unlock()
-		return err
-	}
 	s.held += held
 	s.arrived += len(sec.Message)
 	var grant int64
