@@ -28,10 +28,8 @@ func (c config) image(s *source) (*descriptorpb.FileDescriptorSet, error) {
 		modules = append(modules, fmt.Sprintf(`{"path":%q}`, filepath.ToSlash(rel)))
 	}
 	args := []string{"build", ".", "-o", "-#format=binpb", "--config", `{"version":"v2","modules":[` + strings.Join(modules, ",") + `]}`}
-	if len(s.only) > 0 && len(s.only) < 1000 {
-		for _, name := range s.only {
-			args = append(args, "--path", filepath.Join(s.own, name))
-		}
+	for _, name := range s.only {
+		args = append(args, "--path", filepath.Join(s.own, name))
 	}
 	cmd := exec.Command(filepath.Join(c.root, "scripts/buf"), args...)
 	cmd.Dir = c.run

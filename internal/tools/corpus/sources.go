@@ -56,10 +56,11 @@ func fetchGoogle(c config) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The package has more than protos in it, and buf wants to own its root.
 	own := filepath.Join(c.run, "src/google")
-	if err := copyProtos(filepath.Join(dir, "google"), filepath.Join(own, "google"), nil); err != nil {
-		return nil, err
+	for _, sub := range []string{"google", "grafeas"} {
+		if err := copyProtos(filepath.Join(dir, sub), filepath.Join(own, sub), nil); err != nil {
+			return nil, err
+		}
 	}
 	s := &source{name: "google", dirs: []string{own}, own: own}
 	s.only, err = chooseServices(own, c.services, c.seed)

@@ -238,8 +238,11 @@ const file_samepackage_proto_rawDesc = "" +
 	"\x06Import\x12\x1a.golden.samepackage.Change\x1a\x1b.golden.samepackage.Request(\x01\x12B\n" +
 	"\x04Sync\x12\x1a.golden.samepackage.Change\x1a\x1a.golden.samepackage.Change(\x010\x012H\n" +
 	"\x05Clash\x12?\n" +
-	"\x03Get\x12\x1b.golden.samepackage.Request\x1a\x1b.golden.samepackage.Request2L\n" +
-	"\tUsersRPCX\x12?\n" +
+	"\x03Get\x12\x1b.golden.samepackage.Request\x1a\x1b.golden.samepackage.Request2I\n" +
+	"\x06Orders\x12?\n" +
+	"\x03Get\x12\x1b.golden.samepackage.Request\x1a\x1b.golden.samepackage.Request2M\n" +
+	"\n" +
+	"OrdersRPCX\x12?\n" +
 	"\x03Get\x12\x1b.golden.samepackage.Request\x1a\x1b.golden.samepackage.RequestB2Z0github.com/rpcx-go/rpcx/testdata/gen/samepackage"
 
 var (
@@ -268,15 +271,17 @@ var file_samepackage_proto_depIdxs = []int32{
 	2, // 2: golden.samepackage.Users.Import:input_type -> golden.samepackage.Change
 	2, // 3: golden.samepackage.Users.Sync:input_type -> golden.samepackage.Change
 	1, // 4: golden.samepackage.Clash.Get:input_type -> golden.samepackage.Request
-	1, // 5: golden.samepackage.UsersRPCX.Get:input_type -> golden.samepackage.Request
-	1, // 6: golden.samepackage.Users.Get:output_type -> golden.samepackage.Request
-	2, // 7: golden.samepackage.Users.Watch:output_type -> golden.samepackage.Change
-	1, // 8: golden.samepackage.Users.Import:output_type -> golden.samepackage.Request
-	2, // 9: golden.samepackage.Users.Sync:output_type -> golden.samepackage.Change
-	1, // 10: golden.samepackage.Clash.Get:output_type -> golden.samepackage.Request
-	1, // 11: golden.samepackage.UsersRPCX.Get:output_type -> golden.samepackage.Request
-	6, // [6:12] is the sub-list for method output_type
-	0, // [0:6] is the sub-list for method input_type
+	1, // 5: golden.samepackage.Orders.Get:input_type -> golden.samepackage.Request
+	1, // 6: golden.samepackage.OrdersRPCX.Get:input_type -> golden.samepackage.Request
+	1, // 7: golden.samepackage.Users.Get:output_type -> golden.samepackage.Request
+	2, // 8: golden.samepackage.Users.Watch:output_type -> golden.samepackage.Change
+	1, // 9: golden.samepackage.Users.Import:output_type -> golden.samepackage.Request
+	2, // 10: golden.samepackage.Users.Sync:output_type -> golden.samepackage.Change
+	1, // 11: golden.samepackage.Clash.Get:output_type -> golden.samepackage.Request
+	1, // 12: golden.samepackage.Orders.Get:output_type -> golden.samepackage.Request
+	1, // 13: golden.samepackage.OrdersRPCX.Get:output_type -> golden.samepackage.Request
+	7, // [7:14] is the sub-list for method output_type
+	0, // [0:7] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -298,7 +303,7 @@ func file_samepackage_proto_init() {
 			NumEnums:      1,
 			NumMessages:   3,
 			NumExtensions: 0,
-			NumServices:   3,
+			NumServices:   4,
 		},
 		GoTypes:           file_samepackage_proto_goTypes,
 		DependencyIndexes: file_samepackage_proto_depIdxs,

@@ -17,86 +17,86 @@ const _ = rpcx.SupportsGenerated1
 
 // The full names of golden.samepackage.Users and its methods, as requests carry them.
 const (
-	UsersRPCX_Name            = "golden.samepackage.Users"
-	UsersRPCX_GetProcedure    = "/golden.samepackage.Users/Get"
-	UsersRPCX_WatchProcedure  = "/golden.samepackage.Users/Watch"
-	UsersRPCX_ImportProcedure = "/golden.samepackage.Users/Import"
-	UsersRPCX_SyncProcedure   = "/golden.samepackage.Users/Sync"
+	UsersRPCXName            = "golden.samepackage.Users"
+	UsersRPCXGetProcedure    = "/golden.samepackage.Users/Get"
+	UsersRPCXWatchProcedure  = "/golden.samepackage.Users/Watch"
+	UsersRPCXImportProcedure = "/golden.samepackage.Users/Import"
+	UsersRPCXSyncProcedure   = "/golden.samepackage.Users/Sync"
 )
 
-// UsersRPCX_Client is a client for golden.samepackage.Users. Its methods may be called concurrently.
-type UsersRPCX_Client interface {
+// UsersRPCXClient is a client for golden.samepackage.Users. Its methods may be called concurrently.
+type UsersRPCXClient interface {
 	Get(ctx context.Context, req *Request, opts ...rpcx.CallOption) (*Request, error)
 	Watch(ctx context.Context, req *Request, opts ...rpcx.CallOption) (rpcx.ServerStreamingClient[Change], error)
 	Import(ctx context.Context, opts ...rpcx.CallOption) (rpcx.ClientStreamingClient[Change, Request], error)
 	Sync(ctx context.Context, opts ...rpcx.CallOption) (rpcx.BidiStreamingClient[Change, Change], error)
 }
 
-// NewUsersRPCX_Client returns a client that calls golden.samepackage.Users through conn.
-func NewUsersRPCX_Client(conn rpcx.Caller) UsersRPCX_Client { return usersRPCX_Client{conn} }
+// NewUsersRPCXClient returns a client that calls golden.samepackage.Users through conn.
+func NewUsersRPCXClient(conn rpcx.Caller) UsersRPCXClient { return usersRPCXClient{conn} }
 
-// UsersRPCX_Server is the server side of golden.samepackage.Users. Its methods are called concurrently.
-type UsersRPCX_Server interface {
+// UsersRPCXServer is the server side of golden.samepackage.Users. Its methods are called concurrently.
+type UsersRPCXServer interface {
 	Get(ctx context.Context, req *Request) (*Request, error)
 	Watch(ctx context.Context, req *Request, stream rpcx.ServerStreamingServer[Change]) error
 	Import(ctx context.Context, stream rpcx.ClientStreamingServer[Change]) (*Request, error)
 	Sync(ctx context.Context, stream rpcx.BidiStreamingServer[Change, Change]) error
 }
 
-// RegisterUsersRPCX_Server makes impl answer the calls of golden.samepackage.Users on srv.
+// RegisterUsersRPCXServer makes impl answer the calls of golden.samepackage.Users on srv.
 // It panics if the service is registered already.
-func RegisterUsersRPCX_Server(srv rpcx.Registrar, impl UsersRPCX_Server) {
+func RegisterUsersRPCXServer(srv rpcx.Registrar, impl UsersRPCXServer) {
 	srv.Register(
-		rpcx.UnaryHandler(usersRPCX_Get, impl.Get),
-		rpcx.ServerStreamHandler(usersRPCX_Watch, impl.Watch),
-		rpcx.ClientStreamHandler(usersRPCX_Import, impl.Import),
-		rpcx.BidiStreamHandler(usersRPCX_Sync, impl.Sync),
+		rpcx.UnaryHandler(usersRPCXGet, impl.Get),
+		rpcx.ServerStreamHandler(usersRPCXWatch, impl.Watch),
+		rpcx.ClientStreamHandler(usersRPCXImport, impl.Import),
+		rpcx.BidiStreamHandler(usersRPCXSync, impl.Sync),
 	)
 }
 
-// UnimplementedUsersRPCX_Server answers every method with UNIMPLEMENTED. Embed it in
+// UnimplementedUsersRPCXServer answers every method with UNIMPLEMENTED. Embed it in
 // an implementation to have that compile when the service gains methods.
-type UnimplementedUsersRPCX_Server struct{}
+type UnimplementedUsersRPCXServer struct{}
 
-func (UnimplementedUsersRPCX_Server) Get(context.Context, *Request) (*Request, error) {
-	return nil, rpcx.ErrUnimplemented(usersRPCX_Get)
+func (UnimplementedUsersRPCXServer) Get(context.Context, *Request) (*Request, error) {
+	return nil, rpcx.ErrUnimplemented(usersRPCXGet)
 }
 
-func (UnimplementedUsersRPCX_Server) Watch(context.Context, *Request, rpcx.ServerStreamingServer[Change]) error {
-	return rpcx.ErrUnimplemented(usersRPCX_Watch)
+func (UnimplementedUsersRPCXServer) Watch(context.Context, *Request, rpcx.ServerStreamingServer[Change]) error {
+	return rpcx.ErrUnimplemented(usersRPCXWatch)
 }
 
-func (UnimplementedUsersRPCX_Server) Import(context.Context, rpcx.ClientStreamingServer[Change]) (*Request, error) {
-	return nil, rpcx.ErrUnimplemented(usersRPCX_Import)
+func (UnimplementedUsersRPCXServer) Import(context.Context, rpcx.ClientStreamingServer[Change]) (*Request, error) {
+	return nil, rpcx.ErrUnimplemented(usersRPCXImport)
 }
 
-func (UnimplementedUsersRPCX_Server) Sync(context.Context, rpcx.BidiStreamingServer[Change, Change]) error {
-	return rpcx.ErrUnimplemented(usersRPCX_Sync)
+func (UnimplementedUsersRPCXServer) Sync(context.Context, rpcx.BidiStreamingServer[Change, Change]) error {
+	return rpcx.ErrUnimplemented(usersRPCXSync)
 }
 
 var (
-	usersRPCX_Get    = rpcx.NewMethod[Request, Request](rpcx.MethodSpec{Service: UsersRPCX_Name, Name: "Get"})
-	usersRPCX_Watch  = rpcx.NewMethod[Request, Change](rpcx.MethodSpec{Service: UsersRPCX_Name, Name: "Watch", Kind: rpcx.ServerStream})
-	usersRPCX_Import = rpcx.NewMethod[Change, Request](rpcx.MethodSpec{Service: UsersRPCX_Name, Name: "Import", Kind: rpcx.ClientStream})
-	usersRPCX_Sync   = rpcx.NewMethod[Change, Change](rpcx.MethodSpec{Service: UsersRPCX_Name, Name: "Sync", Kind: rpcx.BidiStream})
+	usersRPCXGet    = rpcx.NewMethod[Request, Request](rpcx.MethodSpec{Service: UsersRPCXName, Name: "Get"})
+	usersRPCXWatch  = rpcx.NewMethod[Request, Change](rpcx.MethodSpec{Service: UsersRPCXName, Name: "Watch", Kind: rpcx.ServerStream})
+	usersRPCXImport = rpcx.NewMethod[Change, Request](rpcx.MethodSpec{Service: UsersRPCXName, Name: "Import", Kind: rpcx.ClientStream})
+	usersRPCXSync   = rpcx.NewMethod[Change, Change](rpcx.MethodSpec{Service: UsersRPCXName, Name: "Sync", Kind: rpcx.BidiStream})
 )
 
-type usersRPCX_Client struct{ conn rpcx.Caller }
+type usersRPCXClient struct{ conn rpcx.Caller }
 
-func (c usersRPCX_Client) Get(ctx context.Context, req *Request, opts ...rpcx.CallOption) (*Request, error) {
-	return rpcx.CallUnary(ctx, c.conn, usersRPCX_Get, req, opts...)
+func (c usersRPCXClient) Get(ctx context.Context, req *Request, opts ...rpcx.CallOption) (*Request, error) {
+	return rpcx.CallUnary(ctx, c.conn, usersRPCXGet, req, opts...)
 }
 
-func (c usersRPCX_Client) Watch(ctx context.Context, req *Request, opts ...rpcx.CallOption) (rpcx.ServerStreamingClient[Change], error) {
-	return rpcx.CallServerStream(ctx, c.conn, usersRPCX_Watch, req, opts...)
+func (c usersRPCXClient) Watch(ctx context.Context, req *Request, opts ...rpcx.CallOption) (rpcx.ServerStreamingClient[Change], error) {
+	return rpcx.CallServerStream(ctx, c.conn, usersRPCXWatch, req, opts...)
 }
 
-func (c usersRPCX_Client) Import(ctx context.Context, opts ...rpcx.CallOption) (rpcx.ClientStreamingClient[Change, Request], error) {
-	return rpcx.CallClientStream(ctx, c.conn, usersRPCX_Import, opts...)
+func (c usersRPCXClient) Import(ctx context.Context, opts ...rpcx.CallOption) (rpcx.ClientStreamingClient[Change, Request], error) {
+	return rpcx.CallClientStream(ctx, c.conn, usersRPCXImport, opts...)
 }
 
-func (c usersRPCX_Client) Sync(ctx context.Context, opts ...rpcx.CallOption) (rpcx.BidiStreamingClient[Change, Change], error) {
-	return rpcx.CallBidiStream(ctx, c.conn, usersRPCX_Sync, opts...)
+func (c usersRPCXClient) Sync(ctx context.Context, opts ...rpcx.CallOption) (rpcx.BidiStreamingClient[Change, Change], error) {
+	return rpcx.CallBidiStream(ctx, c.conn, usersRPCXSync, opts...)
 }
 
 // The full names of golden.samepackage.Clash and its methods, as requests carry them.
@@ -144,51 +144,98 @@ func (c clashRPCX_Client) Get(ctx context.Context, req *Request, opts ...rpcx.Ca
 	return rpcx.CallUnary(ctx, c.conn, clashRPCX_Get, req, opts...)
 }
 
-// The full names of golden.samepackage.UsersRPCX and its methods, as requests carry them.
+// The full names of golden.samepackage.Orders and its methods, as requests carry them.
 const (
-	UsersRPCXRPCXName         = "golden.samepackage.UsersRPCX"
-	UsersRPCXRPCXGetProcedure = "/golden.samepackage.UsersRPCX/Get"
+	OrdersRPCX_Name         = "golden.samepackage.Orders"
+	OrdersRPCX_GetProcedure = "/golden.samepackage.Orders/Get"
 )
 
-// UsersRPCXRPCXClient is a client for golden.samepackage.UsersRPCX. Its methods may be called concurrently.
-//
-// For protoc-gen-go-grpc, its client is the UsersRPCXClient.
-type UsersRPCXRPCXClient interface {
+// OrdersRPCX_Client is a client for golden.samepackage.Orders. Its methods may be called concurrently.
+type OrdersRPCX_Client interface {
 	Get(ctx context.Context, req *Request, opts ...rpcx.CallOption) (*Request, error)
 }
 
-// NewUsersRPCXRPCXClient returns a client that calls golden.samepackage.UsersRPCX through conn.
-func NewUsersRPCXRPCXClient(conn rpcx.Caller) UsersRPCXRPCXClient { return usersRPCXRPCXClient{conn} }
+// NewOrdersRPCX_Client returns a client that calls golden.samepackage.Orders through conn.
+func NewOrdersRPCX_Client(conn rpcx.Caller) OrdersRPCX_Client { return ordersRPCX_Client{conn} }
 
-// UsersRPCXRPCXServer is the server side of golden.samepackage.UsersRPCX. Its methods are called concurrently.
-//
-// For protoc-gen-go-grpc, its client is the UsersRPCXClient.
-type UsersRPCXRPCXServer interface {
+// OrdersRPCX_Server is the server side of golden.samepackage.Orders. Its methods are called concurrently.
+type OrdersRPCX_Server interface {
 	Get(ctx context.Context, req *Request) (*Request, error)
 }
 
-// RegisterUsersRPCXRPCXServer makes impl answer the calls of golden.samepackage.UsersRPCX on srv.
+// RegisterOrdersRPCX_Server makes impl answer the calls of golden.samepackage.Orders on srv.
 // It panics if the service is registered already.
-func RegisterUsersRPCXRPCXServer(srv rpcx.Registrar, impl UsersRPCXRPCXServer) {
+func RegisterOrdersRPCX_Server(srv rpcx.Registrar, impl OrdersRPCX_Server) {
 	srv.Register(
-		rpcx.UnaryHandler(usersRPCXRPCXGet, impl.Get),
+		rpcx.UnaryHandler(ordersRPCX_Get, impl.Get),
 	)
 }
 
-// UnimplementedUsersRPCXRPCXServer answers every method with UNIMPLEMENTED. Embed it in
+// UnimplementedOrdersRPCX_Server answers every method with UNIMPLEMENTED. Embed it in
 // an implementation to have that compile when the service gains methods.
-type UnimplementedUsersRPCXRPCXServer struct{}
+type UnimplementedOrdersRPCX_Server struct{}
 
-func (UnimplementedUsersRPCXRPCXServer) Get(context.Context, *Request) (*Request, error) {
-	return nil, rpcx.ErrUnimplemented(usersRPCXRPCXGet)
+func (UnimplementedOrdersRPCX_Server) Get(context.Context, *Request) (*Request, error) {
+	return nil, rpcx.ErrUnimplemented(ordersRPCX_Get)
 }
 
 var (
-	usersRPCXRPCXGet = rpcx.NewMethod[Request, Request](rpcx.MethodSpec{Service: UsersRPCXRPCXName, Name: "Get"})
+	ordersRPCX_Get = rpcx.NewMethod[Request, Request](rpcx.MethodSpec{Service: OrdersRPCX_Name, Name: "Get"})
 )
 
-type usersRPCXRPCXClient struct{ conn rpcx.Caller }
+type ordersRPCX_Client struct{ conn rpcx.Caller }
 
-func (c usersRPCXRPCXClient) Get(ctx context.Context, req *Request, opts ...rpcx.CallOption) (*Request, error) {
-	return rpcx.CallUnary(ctx, c.conn, usersRPCXRPCXGet, req, opts...)
+func (c ordersRPCX_Client) Get(ctx context.Context, req *Request, opts ...rpcx.CallOption) (*Request, error) {
+	return rpcx.CallUnary(ctx, c.conn, ordersRPCX_Get, req, opts...)
+}
+
+// The full names of golden.samepackage.OrdersRPCX and its methods, as requests carry them.
+const (
+	OrdersRPCXRPCXName         = "golden.samepackage.OrdersRPCX"
+	OrdersRPCXRPCXGetProcedure = "/golden.samepackage.OrdersRPCX/Get"
+)
+
+// OrdersRPCXRPCXClient is a client for golden.samepackage.OrdersRPCX. Its methods may be called concurrently.
+//
+// Protoc-gen-go-grpc gives it the names that rpcx would take for Orders.
+type OrdersRPCXRPCXClient interface {
+	Get(ctx context.Context, req *Request, opts ...rpcx.CallOption) (*Request, error)
+}
+
+// NewOrdersRPCXRPCXClient returns a client that calls golden.samepackage.OrdersRPCX through conn.
+func NewOrdersRPCXRPCXClient(conn rpcx.Caller) OrdersRPCXRPCXClient {
+	return ordersRPCXRPCXClient{conn}
+}
+
+// OrdersRPCXRPCXServer is the server side of golden.samepackage.OrdersRPCX. Its methods are called concurrently.
+//
+// Protoc-gen-go-grpc gives it the names that rpcx would take for Orders.
+type OrdersRPCXRPCXServer interface {
+	Get(ctx context.Context, req *Request) (*Request, error)
+}
+
+// RegisterOrdersRPCXRPCXServer makes impl answer the calls of golden.samepackage.OrdersRPCX on srv.
+// It panics if the service is registered already.
+func RegisterOrdersRPCXRPCXServer(srv rpcx.Registrar, impl OrdersRPCXRPCXServer) {
+	srv.Register(
+		rpcx.UnaryHandler(ordersRPCXRPCXGet, impl.Get),
+	)
+}
+
+// UnimplementedOrdersRPCXRPCXServer answers every method with UNIMPLEMENTED. Embed it in
+// an implementation to have that compile when the service gains methods.
+type UnimplementedOrdersRPCXRPCXServer struct{}
+
+func (UnimplementedOrdersRPCXRPCXServer) Get(context.Context, *Request) (*Request, error) {
+	return nil, rpcx.ErrUnimplemented(ordersRPCXRPCXGet)
+}
+
+var (
+	ordersRPCXRPCXGet = rpcx.NewMethod[Request, Request](rpcx.MethodSpec{Service: OrdersRPCXRPCXName, Name: "Get"})
+)
+
+type ordersRPCXRPCXClient struct{ conn rpcx.Caller }
+
+func (c ordersRPCXRPCXClient) Get(ctx context.Context, req *Request, opts ...rpcx.CallOption) (*Request, error) {
+	return rpcx.CallUnary(ctx, c.conn, ordersRPCXRPCXGet, req, opts...)
 }

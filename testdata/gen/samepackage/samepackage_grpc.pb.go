@@ -330,105 +330,207 @@ var Clash_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	UsersRPCX_Get_FullMethodName = "/golden.samepackage.UsersRPCX/Get"
+	Orders_Get_FullMethodName = "/golden.samepackage.Orders/Get"
 )
 
-// UsersRPCXClient is the client API for UsersRPCX service.
+// OrdersClient is the client API for Orders service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
-//
-// For protoc-gen-go-grpc, its client is the UsersRPCXClient.
-type UsersRPCXClient interface {
+type OrdersClient interface {
 	Get(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Request, error)
 }
 
-type usersRPCXClient struct {
+type ordersClient struct {
 	cc grpc.ClientConnInterface
 }
 
-func NewUsersRPCXClient(cc grpc.ClientConnInterface) UsersRPCXClient {
-	return &usersRPCXClient{cc}
+func NewOrdersClient(cc grpc.ClientConnInterface) OrdersClient {
+	return &ordersClient{cc}
 }
 
-func (c *usersRPCXClient) Get(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Request, error) {
+func (c *ordersClient) Get(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Request, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Request)
-	err := c.cc.Invoke(ctx, UsersRPCX_Get_FullMethodName, in, out, cOpts...)
+	err := c.cc.Invoke(ctx, Orders_Get_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// UsersRPCXServer is the server API for UsersRPCX service.
-// All implementations must embed UnimplementedUsersRPCXServer
+// OrdersServer is the server API for Orders service.
+// All implementations must embed UnimplementedOrdersServer
 // for forward compatibility.
-//
-// For protoc-gen-go-grpc, its client is the UsersRPCXClient.
-type UsersRPCXServer interface {
+type OrdersServer interface {
 	Get(context.Context, *Request) (*Request, error)
-	mustEmbedUnimplementedUsersRPCXServer()
+	mustEmbedUnimplementedOrdersServer()
 }
 
-// UnimplementedUsersRPCXServer must be embedded to have
+// UnimplementedOrdersServer must be embedded to have
 // forward compatible implementations.
 //
 // NOTE: this should be embedded by value instead of pointer to avoid a nil
 // pointer dereference when methods are called.
-type UnimplementedUsersRPCXServer struct{}
+type UnimplementedOrdersServer struct{}
 
-func (UnimplementedUsersRPCXServer) Get(context.Context, *Request) (*Request, error) {
+func (UnimplementedOrdersServer) Get(context.Context, *Request) (*Request, error) {
 	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
 }
-func (UnimplementedUsersRPCXServer) mustEmbedUnimplementedUsersRPCXServer() {}
-func (UnimplementedUsersRPCXServer) testEmbeddedByValue()                   {}
+func (UnimplementedOrdersServer) mustEmbedUnimplementedOrdersServer() {}
+func (UnimplementedOrdersServer) testEmbeddedByValue()                {}
 
-// UnsafeUsersRPCXServer may be embedded to opt out of forward compatibility for this service.
-// Use of this interface is not recommended, as added methods to UsersRPCXServer will
+// UnsafeOrdersServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to OrdersServer will
 // result in compilation errors.
-type UnsafeUsersRPCXServer interface {
-	mustEmbedUnimplementedUsersRPCXServer()
+type UnsafeOrdersServer interface {
+	mustEmbedUnimplementedOrdersServer()
 }
 
-func RegisterUsersRPCXServer(s grpc.ServiceRegistrar, srv UsersRPCXServer) {
-	// If the following call panics, it indicates UnimplementedUsersRPCXServer was
+func RegisterOrdersServer(s grpc.ServiceRegistrar, srv OrdersServer) {
+	// If the following call panics, it indicates UnimplementedOrdersServer was
 	// embedded by pointer and is nil.  This will cause panics if an
 	// unimplemented method is ever invoked, so we test this at initialization
 	// time to prevent it from happening at runtime later due to I/O.
 	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
 		t.testEmbeddedByValue()
 	}
-	s.RegisterService(&UsersRPCX_ServiceDesc, srv)
+	s.RegisterService(&Orders_ServiceDesc, srv)
 }
 
-func _UsersRPCX_Get_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+func _Orders_Get_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(Request)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(UsersRPCXServer).Get(ctx, in)
+		return srv.(OrdersServer).Get(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: UsersRPCX_Get_FullMethodName,
+		FullMethod: Orders_Get_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UsersRPCXServer).Get(ctx, req.(*Request))
+		return srv.(OrdersServer).Get(ctx, req.(*Request))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-// UsersRPCX_ServiceDesc is the grpc.ServiceDesc for UsersRPCX service.
+// Orders_ServiceDesc is the grpc.ServiceDesc for Orders service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
-var UsersRPCX_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "golden.samepackage.UsersRPCX",
-	HandlerType: (*UsersRPCXServer)(nil),
+var Orders_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "golden.samepackage.Orders",
+	HandlerType: (*OrdersServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
 			MethodName: "Get",
-			Handler:    _UsersRPCX_Get_Handler,
+			Handler:    _Orders_Get_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "samepackage.proto",
+}
+
+const (
+	OrdersRPCX_Get_FullMethodName = "/golden.samepackage.OrdersRPCX/Get"
+)
+
+// OrdersRPCXClient is the client API for OrdersRPCX service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Protoc-gen-go-grpc gives it the names that rpcx would take for Orders.
+type OrdersRPCXClient interface {
+	Get(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Request, error)
+}
+
+type ordersRPCXClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewOrdersRPCXClient(cc grpc.ClientConnInterface) OrdersRPCXClient {
+	return &ordersRPCXClient{cc}
+}
+
+func (c *ordersRPCXClient) Get(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Request, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Request)
+	err := c.cc.Invoke(ctx, OrdersRPCX_Get_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// OrdersRPCXServer is the server API for OrdersRPCX service.
+// All implementations must embed UnimplementedOrdersRPCXServer
+// for forward compatibility.
+//
+// Protoc-gen-go-grpc gives it the names that rpcx would take for Orders.
+type OrdersRPCXServer interface {
+	Get(context.Context, *Request) (*Request, error)
+	mustEmbedUnimplementedOrdersRPCXServer()
+}
+
+// UnimplementedOrdersRPCXServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedOrdersRPCXServer struct{}
+
+func (UnimplementedOrdersRPCXServer) Get(context.Context, *Request) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedOrdersRPCXServer) mustEmbedUnimplementedOrdersRPCXServer() {}
+func (UnimplementedOrdersRPCXServer) testEmbeddedByValue()                    {}
+
+// UnsafeOrdersRPCXServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to OrdersRPCXServer will
+// result in compilation errors.
+type UnsafeOrdersRPCXServer interface {
+	mustEmbedUnimplementedOrdersRPCXServer()
+}
+
+func RegisterOrdersRPCXServer(s grpc.ServiceRegistrar, srv OrdersRPCXServer) {
+	// If the following call panics, it indicates UnimplementedOrdersRPCXServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&OrdersRPCX_ServiceDesc, srv)
+}
+
+func _OrdersRPCX_Get_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Request)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrdersRPCXServer).Get(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrdersRPCX_Get_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrdersRPCXServer).Get(ctx, req.(*Request))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// OrdersRPCX_ServiceDesc is the grpc.ServiceDesc for OrdersRPCX service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var OrdersRPCX_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "golden.samepackage.OrdersRPCX",
+	HandlerType: (*OrdersRPCXServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Get",
+			Handler:    _OrdersRPCX_Get_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

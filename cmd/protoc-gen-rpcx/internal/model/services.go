@@ -5,12 +5,12 @@ import "google.golang.org/protobuf/compiler/protogen"
 // serviceNames are the Go names of what is generated for one service.
 type serviceNames struct {
 	// base is the service's name in Go, from which the others are made.
-	base                                string
-	nameConst                           string
-	client, newClient, clientStruct     string
-	server, register, unimplemented     string
-	methods                             []methodNames // in the order of the service
-	fake, fakeClient, fakeSelf, fakeSrv string
+	base                            string
+	nameConst                       string
+	client, newClient, clientStruct string
+	server, register, unimplemented string
+	methods                         []methodNames // in the order of the service
+	fake, fakeClient                string
 }
 
 // methodNames are the Go names of what is generated for one method.

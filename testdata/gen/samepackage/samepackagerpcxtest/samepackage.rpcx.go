@@ -15,7 +15,7 @@ import (
 	"github.com/rpcx-go/rpcx/testdata/gen/samepackage"
 )
 
-// Users is a samepackage.UsersRPCX_Server for tests. Each method records the call and
+// Users is a samepackage.UsersRPCXServer for tests. Each method records the call and
 // calls the function of its name; without one, it answers UNIMPLEMENTED.
 // Set the functions first: the methods may be called concurrently.
 type Users struct {
@@ -30,12 +30,12 @@ type Users struct {
 	syncCalls   rpcxtest.Recorder[struct{}]
 }
 
-var _ samepackage.UsersRPCX_Server = (*Users)(nil)
+var _ samepackage.UsersRPCXServer = (*Users)(nil)
 
 // Client returns a client whose calls the fake answers, without a network.
-func (f *Users) Client() samepackage.UsersRPCX_Client {
-	return samepackage.NewUsersRPCX_Client(rpcxtest.Local(func(srv rpcx.Registrar) {
-		samepackage.RegisterUsersRPCX_Server(srv, f)
+func (f *Users) Client() samepackage.UsersRPCXClient {
+	return samepackage.NewUsersRPCXClient(rpcxtest.Local(func(srv rpcx.Registrar) {
+		samepackage.RegisterUsersRPCXServer(srv, f)
 	}))
 }
 
@@ -117,32 +117,62 @@ func (f *Clash) Get(ctx context.Context, req *samepackage.Request) (*samepackage
 // GetCalls returns the requests that Get has received.
 func (f *Clash) GetCalls() []*samepackage.Request { return f.getCalls.Calls() }
 
-// UsersRPCX is a samepackage.UsersRPCXRPCXServer for tests. Each method records the call and
+// Orders is a samepackage.OrdersRPCX_Server for tests. Each method records the call and
 // calls the function of its name; without one, it answers UNIMPLEMENTED.
 // Set the functions first: the methods may be called concurrently.
-type UsersRPCX struct {
+type Orders struct {
 	GetFunc func(ctx context.Context, req *samepackage.Request) (*samepackage.Request, error)
 
 	getCalls rpcxtest.Recorder[*samepackage.Request]
 }
 
-var _ samepackage.UsersRPCXRPCXServer = (*UsersRPCX)(nil)
+var _ samepackage.OrdersRPCX_Server = (*Orders)(nil)
 
 // Client returns a client whose calls the fake answers, without a network.
-func (f *UsersRPCX) Client() samepackage.UsersRPCXRPCXClient {
-	return samepackage.NewUsersRPCXRPCXClient(rpcxtest.Local(func(srv rpcx.Registrar) {
-		samepackage.RegisterUsersRPCXRPCXServer(srv, f)
+func (f *Orders) Client() samepackage.OrdersRPCX_Client {
+	return samepackage.NewOrdersRPCX_Client(rpcxtest.Local(func(srv rpcx.Registrar) {
+		samepackage.RegisterOrdersRPCX_Server(srv, f)
 	}))
 }
 
-// Get calls UsersRPCX.GetFunc.
-func (f *UsersRPCX) Get(ctx context.Context, req *samepackage.Request) (*samepackage.Request, error) {
+// Get calls Orders.GetFunc.
+func (f *Orders) Get(ctx context.Context, req *samepackage.Request) (*samepackage.Request, error) {
 	f.getCalls.Record(req)
 	if f.GetFunc == nil {
-		return nil, status.New(status.Unimplemented, "UsersRPCX.GetFunc is not set")
+		return nil, status.New(status.Unimplemented, "Orders.GetFunc is not set")
 	}
 	return f.GetFunc(ctx, req)
 }
 
 // GetCalls returns the requests that Get has received.
-func (f *UsersRPCX) GetCalls() []*samepackage.Request { return f.getCalls.Calls() }
+func (f *Orders) GetCalls() []*samepackage.Request { return f.getCalls.Calls() }
+
+// OrdersRPCX is a samepackage.OrdersRPCXRPCXServer for tests. Each method records the call and
+// calls the function of its name; without one, it answers UNIMPLEMENTED.
+// Set the functions first: the methods may be called concurrently.
+type OrdersRPCX struct {
+	GetFunc func(ctx context.Context, req *samepackage.Request) (*samepackage.Request, error)
+
+	getCalls rpcxtest.Recorder[*samepackage.Request]
+}
+
+var _ samepackage.OrdersRPCXRPCXServer = (*OrdersRPCX)(nil)
+
+// Client returns a client whose calls the fake answers, without a network.
+func (f *OrdersRPCX) Client() samepackage.OrdersRPCXRPCXClient {
+	return samepackage.NewOrdersRPCXRPCXClient(rpcxtest.Local(func(srv rpcx.Registrar) {
+		samepackage.RegisterOrdersRPCXRPCXServer(srv, f)
+	}))
+}
+
+// Get calls OrdersRPCX.GetFunc.
+func (f *OrdersRPCX) Get(ctx context.Context, req *samepackage.Request) (*samepackage.Request, error) {
+	f.getCalls.Record(req)
+	if f.GetFunc == nil {
+		return nil, status.New(status.Unimplemented, "OrdersRPCX.GetFunc is not set")
+	}
+	return f.GetFunc(ctx, req)
+}
+
+// GetCalls returns the requests that Get has received.
+func (f *OrdersRPCX) GetCalls() []*samepackage.Request { return f.getCalls.Calls() }
