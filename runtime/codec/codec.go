@@ -101,7 +101,7 @@ func Append(c Codec, dst []byte, msg any, size int) (out []byte, err error) {
 	}()
 	out, err = c.AppendMarshal(dst, msg)
 	if err != nil {
-		return dst, err
+		return dst, internal(err)
 	}
 	if got := len(out) - len(dst); got != size {
 		return dst, status.Errorf(status.Internal,
@@ -117,7 +117,17 @@ func Size(c Codec, msg any) (n int, err error) {
 			n, err = 0, status.Errorf(status.Internal, "size of %T: panic: %v", msg, r)
 		}
 	}()
-	return c.Size(msg)
+	n, err = c.Size(msg)
+	return n, internal(err)
+}
+
+// internal gives err the code INTERNAL unless it has one: a message that cannot
+// be marshalled is the fault of the program that made it.
+func internal(err error) error {
+	if err == nil || status.CodeOf(err) != status.Unknown {
+		return err
+	}
+	return status.New(status.Internal, err.Error()).WithCause(err)
 }
 
 // Decode returns c.Unmarshal(data, msg); a panic becomes an error.

@@ -3,15 +3,23 @@
 package transport
 
 import (
+	"errors"
 	"net"
 	"syscall"
 )
 
-// rawConn returns nil: every batch is written by a goroutine.
+// rawConn returns nil: batches are written by a goroutine, and idle connections
+// keep a small buffer.
 func rawConn(net.Conn) syscall.RawConn { return nil }
 
 type attempt struct{}
 
 func (*attempt) init() {}
 
-func (*attempt) write(syscall.RawConn, []byte) (int, error) { return 0, nil }
+func (*attempt) write(syscall.RawConn, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+type receiver struct{}
+
+func (*receiver) init(syscall.RawConn) {}
+
+func (*receiver) read(buf []byte) ([]byte, int, error) { return buf, 0, errors.ErrUnsupported }

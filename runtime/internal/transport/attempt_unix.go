@@ -3,13 +3,14 @@
 package transport
 
 import (
+	"io"
 	"net"
 	"syscall"
 )
 
-// rawConn returns what is needed to write to nc without blocking, or nil if
-// that cannot be had. Only plain sockets qualify: a type that wraps one, as TLS
-// does, must see the bytes itself.
+// rawConn returns what is needed to read and write nc without blocking, or nil
+// if that cannot be had. Only plain sockets qualify: a type that wraps one, as
+// TLS does, must see the bytes itself.
 func rawConn(nc net.Conn) syscall.RawConn {
 	switch nc := nc.(type) {
 	case *net.TCPConn:
@@ -56,4 +57,53 @@ func (a *attempt) write(raw syscall.RawConn, b []byte) (int, error) {
 		return 0, a.err
 	}
 	return a.n, nil
+}
+
+// receiver reads from a socket and holds a buffer only once there is something
+// to read: an idle connection has none.
+type receiver struct {
+	raw syscall.RawConn
+	buf []byte // what was read into; owned by the caller until release
+	n   int
+	err error
+	try func(fd uintptr) bool
+}
+
+func (r *receiver) init(raw syscall.RawConn) {
+	r.raw = raw
+	r.try = func(fd uintptr) bool {
+		if r.buf == nil {
+			r.buf = takeReadBuffer()
+		}
+		for {
+			r.n, r.err = syscall.Read(int(fd), r.buf)
+			if r.err != syscall.EINTR {
+				break
+			}
+		}
+		if r.err == syscall.EAGAIN {
+			giveReadBuffer(r.buf)
+			r.buf = nil
+			return false
+		}
+		return true
+	}
+}
+
+// read waits until something can be read. It returns the buffer that it read
+// into, buf itself if that is not nil.
+func (r *receiver) read(buf []byte) ([]byte, int, error) {
+	r.buf = buf
+	err := r.raw.Read(r.try)
+	buf = r.buf
+	r.buf = nil
+	switch {
+	case err != nil:
+		return buf, 0, err
+	case r.err != nil:
+		return buf, 0, r.err
+	case r.n == 0:
+		return buf, 0, io.EOF
+	}
+	return buf, r.n, nil
 }

@@ -76,7 +76,7 @@ type link struct {
 func (l *link) init(nc net.Conn, cfg *Config) {
 	l.nc, l.cfg = nc, cfg
 	l.settled, l.dead = make(chan struct{}), make(chan struct{})
-	l.r = reader{nc: nc, maxPayload: cfg.Settings.MaxFrame}
+	l.r.init(nc, cfg.Settings.MaxFrame)
 	l.w.init(nc, cfg.WriteStall, &l.tasks, l.end)
 	least := frame.MinimumSettings()
 	l.remote.Store(&least)

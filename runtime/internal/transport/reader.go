@@ -5,52 +5,62 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 )
 
-// Sizes of the read buffer. It grows while reads fill it.
+// Sizes of the read buffer.
 const (
-	firstBuffer = 4 << 10
-	fullBuffer  = 128 << 10
+	// smallBuffer is what a connection begins with that cannot tell when there
+	// is something to read; it grows while reads fill it.
+	smallBuffer = 4 << 10
+	// fullBuffer is the size of the buffers that connections share which can.
+	fullBuffer = 128 << 10
 )
+
+var readBuffers = sync.Pool{New: func() any { return (*[fullBuffer]byte)(make([]byte, fullBuffer)) }}
+
+func takeReadBuffer() []byte { return readBuffers.Get().(*[fullBuffer]byte)[:] }
+
+// giveReadBuffer gives b back if it is one of those that are shared.
+func giveReadBuffer(b []byte) {
+	if len(b) == fullBuffer {
+		readBuffers.Put((*[fullBuffer]byte)(b))
+	}
+}
 
 // reader cuts what a connection receives into frames. One goroutine uses it.
 //
-// 0 ≤ r ≤ w ≤ len(buf); buf[r:w] has been received and not been returned.
+// 0 ≤ r ≤ w ≤ len(buf); buf[r:w] has been received and not been returned. On a
+// plain socket buf is nil while nothing is there to be read.
 type reader struct {
 	nc         net.Conn
 	buf        []byte
 	r, w       int
 	maxPayload uint32
 	now        time.Time // when the last read returned
+
+	lazy     bool // receiver works
+	receiver receiver
 }
 
-// fill receives at least until n bytes are buffered.
+func (d *reader) init(nc net.Conn, maxPayload uint32) {
+	d.nc, d.maxPayload = nc, maxPayload
+	if raw := rawConn(nc); raw != nil {
+		d.lazy = true
+		d.receiver.init(raw)
+	}
+}
+
+// fill receives until at least n bytes are buffered.
 func (d *reader) fill(n int) error {
 	for d.w-d.r < n {
-		if d.r == d.w {
-			d.r, d.w = 0, 0
-		}
-		if len(d.buf) < n || d.w == len(d.buf) && d.r == 0 {
-			d.grow(n)
-		} else if d.r+n > len(d.buf) || d.w == len(d.buf) {
-			d.w = copy(d.buf, d.buf[d.r:d.w])
-			d.r = 0
-		}
-		got, err := d.nc.Read(d.buf[d.w:])
-		if got > 0 && d.w+got == len(d.buf) && d.r == 0 && len(d.buf) < fullBuffer {
-			d.w += got
-			d.grow(2 * len(d.buf))
-			got = 0
-		}
-		d.w += got
+		d.makeRoom(n)
+		err := d.read()
 		d.now = time.Now()
-		if d.w-d.r >= n {
-			return nil
-		}
-		if err != nil {
+		if err != nil && d.w-d.r < n {
 			if err == io.EOF && d.w > d.r {
 				err = io.ErrUnexpectedEOF
 			}
@@ -60,18 +70,50 @@ func (d *reader) fill(n int) error {
 	return nil
 }
 
-func (d *reader) grow(n int) {
-	size := max(len(d.buf), firstBuffer)
+// read reads once into the free end of the buffer.
+func (d *reader) read() error {
+	if d.lazy && d.r == d.w {
+		// Nothing is kept: while it waits, the connection needs no buffer.
+		d.r, d.w = 0, 0
+		buf, n, err := d.receiver.read(d.buf)
+		d.buf, d.w = buf, n
+		return err
+	}
+	n, err := d.nc.Read(d.buf[d.w:])
+	d.w += n
+	return err
+}
+
+// makeRoom sees to it that n bytes from r on fit the buffer, and that there is
+// room for a read.
+func (d *reader) makeRoom(n int) {
+	size := len(d.buf)
+	switch {
+	case d.lazy && d.r == d.w && n <= fullBuffer:
+		if size > 0 && size != fullBuffer {
+			d.buf = nil // it was made for one large frame
+		}
+		return
+	case d.lazy:
+		size = max(size, fullBuffer)
+	case size == 0:
+		size = smallBuffer
+	case d.w-d.r == size && size < fullBuffer:
+		size *= 2 // the last read filled it
+	}
 	for size < n {
 		size *= 2
 	}
-	if size <= len(d.buf) {
-		size = 2 * len(d.buf)
+	switch {
+	case size != len(d.buf):
+		bigger := make([]byte, size)
+		d.w = copy(bigger, d.buf[d.r:d.w])
+		giveReadBuffer(d.buf)
+		d.buf, d.r = bigger, 0
+	case d.r > 0 && (d.r+n > size || d.w == size):
+		d.w = copy(d.buf, d.buf[d.r:d.w])
+		d.r = 0
 	}
-	bigger := make([]byte, size)
-	d.w = copy(bigger, d.buf[d.r:d.w])
-	d.r = 0
-	d.buf = bigger
 }
 
 // next returns the next frame. The payload is valid until the next call.
