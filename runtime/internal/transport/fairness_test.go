@@ -1,0 +1,171 @@
+package transport
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+)
+
+// largeBefore reads frames until one with the message, and returns how many
+// bulk frames came before it.
+func largeBefore(p *peer, msg string) int {
+	p.t.Helper()
+	for n := 0; ; {
+		g := p.next()
+		if string(g.Message) == msg {
+			return n
+		}
+		if g.Length > bulkSize {
+			n++
+		}
+	}
+}
+
+// TestSmallPassesLarge: while large messages are being sent, a small frame has
+// at most two large ones before it: the one that is being written and one that
+// waits. The connection itself holds next to nothing here.
+func TestSmallPassesLarge(t *testing.T) {
+	const buffer = 4000
+	t.Run("client", func(t *testing.T) {
+		for _, senders := range []int{1, 5} {
+			synctest.Test(t, func(t *testing.T) {
+				c, p := dialingWith(t, buffer)
+				p.welcome()
+				p.hello()
+				<-c.Settled()
+				ctx, cancel := context.WithCancel(t.Context())
+				for range senders {
+					calling(ctx, c, say, long(4<<20-100))
+				}
+				s, err := c.Stream(ctx, &StreamCall{Method: sum})
+				if err != nil {
+					t.Fatal(err)
+				}
+				go s.Send(str(long(1 << 20)))
+				for range 20 {
+					synctest.Wait()
+					calling(ctx, c, get, "small")
+					synctest.Wait()
+					if n := largeBefore(p, "small"); n > 2 {
+						t.Errorf("%d large frames before a small one", n)
+					}
+				}
+				cancel()
+				p.nc.Close()
+			})
+		}
+	})
+	t.Run("server", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			v := &service{unary: func(_ context.Context, req *text) (*text, error) {
+				if req.s == "large" {
+					return str(long(4<<20 - 100)), nil
+				}
+				return req, nil
+			}}
+			_, p := servingWith(t, v.dispatcher(dispatch.Config{}), buffer)
+			p.hello()
+			p.welcome()
+			id := frame.StreamID(1)
+			for range 5 {
+				p.raw(open(id, say, 0, "large"))
+				id += 2
+			}
+			for i := range 20 {
+				synctest.Wait()
+				m := []*call.Method{say, inline}[i%2]
+				p.raw(open(id, m, 0, "small"))
+				synctest.Wait()
+				if n := largeBefore(p, "small"); n > 2 {
+					t.Errorf("%d large frames before the answer of %v", n, m)
+				}
+				id += 2
+			}
+			p.nc.Close()
+		})
+	})
+	t.Run("large ones take turns", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, p := dialingWith(t, buffer)
+			p.welcome()
+			p.hello()
+			<-c.Settled()
+			for range 4 {
+				calling(t.Context(), c, say, long(1<<20))
+				synctest.Wait()
+			}
+			// Once all are under way none is two frames ahead of another.
+			seen := map[frame.StreamID]int{}
+			for range 40 {
+				seen[p.next().ID]++
+			}
+			for id, n := range seen {
+				if n < 8 || n > 12 {
+					t.Errorf("stream %d had %d of 40 turns", id, n)
+				}
+			}
+			p.nc.Close()
+		})
+	})
+}
+
+// TestPingPassesLarge: control frames go ahead of messages that wait.
+func TestPingPassesLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := dialingWith(t, 4000)
+		p.welcome()
+		p.hello()
+		<-c.Settled()
+		for range 5 {
+			calling(t.Context(), c, say, long(4<<20-100))
+		}
+		synctest.Wait()
+		p.raw(frame.AppendPing(nil, 7))
+		synctest.Wait()
+		n := 0
+		for g := p.next(); g.Type != frame.TypePing; g = p.next() {
+			n++
+		}
+		if n > 2 {
+			t.Errorf("%d frames before the answer to a PING", n)
+		}
+		p.nc.Close()
+	})
+}
+
+// TestWriteStall: a peer that takes nothing ends the connection, one that is
+// merely slow does not.
+func TestWriteStall(t *testing.T) {
+	t.Run("stalled", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, p := settledClient(t)
+			o := calling(t.Context(), c, say, long(1<<20))
+			start := time.Now()
+			e := (<-o).err
+			if took := time.Since(start); took < 10*time.Second || took > 20*time.Second {
+				t.Errorf("gave up after %v", took)
+			}
+			wantErr(t, e, 14, false, "timeout")
+			p.nc.Close()
+		})
+	})
+	t.Run("slow", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, p := settledClient(t)
+			o := calling(t.Context(), c, say, long(300_000))
+			for {
+				time.Sleep(9 * time.Second)
+				if g := p.next(); g.Flags.Has(frame.FlagHalfClose) {
+					break
+				}
+			}
+			p.raw(answer(1, "y"))
+			wantRes(t, <-o, "y")
+		})
+	})
+}
