@@ -10,16 +10,12 @@ import (
 // assembly is a message that arrives in fragments. It never holds more memory
 // than firstPart and twice what has arrived.
 type assembly struct {
-	buf    []byte
-	total  int // bytes of the whole message; 0: none is being assembled
-	format format
+	buf   []byte
+	total int // bytes of the whole message; 0: none is being assembled
 }
 
 // firstPart is what may be allocated before anything has arrived.
 const firstPart = 64 << 10
-
-// format is how a message is encoded.
-type format struct{ codec, compression uint8 }
 
 func (a *assembly) active() bool { return a.total > 0 }
 
@@ -33,7 +29,6 @@ func (a *assembly) add(h *frame.Header, s *frame.Sections) (complete bool, err e
 		}
 		a.total = int(s.Total)
 		a.buf = make([]byte, 0, min(a.total, max(firstPart, len(s.Message))))
-		a.format = format{h.Codec, h.Compression}
 	} else if h.Flags.Has(frame.FlagTotal) {
 		return false, protocolErrorf("stream %d: TOTAL in the middle of a message", h.ID)
 	}
@@ -65,10 +60,10 @@ func (l *link) checkFormat(h *frame.Header, continues bool, code status.Code) er
 }
 
 // take returns the complete message and makes room for the next one.
-func (a *assembly) take() ([]byte, format) {
-	buf, f := a.buf, a.format
+func (a *assembly) take() []byte {
+	buf := a.buf
 	*a = assembly{}
-	return buf, f
+	return buf
 }
 
 func protocolErrorf(text string, args ...any) *frame.Error {

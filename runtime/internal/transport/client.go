@@ -134,7 +134,6 @@ type result struct {
 	headers  metadata.MD
 	trailers metadata.MD
 	msg      []byte
-	format   format
 }
 
 // keepMessage is the largest message buffer that is kept for the next call.
@@ -239,11 +238,10 @@ func (c *Client) data(h *frame.Header, sec *frame.Sections) error {
 	case s != nil:
 		return s.data(h, sec)
 	}
-	var over *callBreach
-	if errors.As(err, &over) {
+	if over := breachOf(err); over != nil {
 		if p := c.calls.take(h.ID); p != nil {
-			c.cancelFrame(h.ID, over.err.Code())
-			p.result.err = over.err
+			c.cancelFrame(h.ID, over.Code())
+			p.result.err = over
 			c.signal(p)
 		}
 		return nil
@@ -297,6 +295,23 @@ type callBreach struct{ err *status.Error }
 
 func (e *callBreach) Error() string { return e.err.Error() }
 
+// breachOf returns what a breach costs the call, nil if err is none that only
+// the call pays for.
+func breachOf(err error) *status.Error {
+	if b, ok := err.(*callBreach); ok {
+		return b.err
+	}
+	return nil
+}
+
+// connectionBreach returns err unless only the call pays for it.
+func connectionBreach(err error) error {
+	if breachOf(err) != nil {
+		return nil
+	}
+	return err
+}
+
 // tooLarge checks the message that h begins against this side's limit.
 func (l *link) tooLarge(h *frame.Header, sec *frame.Sections) error {
 	size := len(sec.Message)
@@ -318,9 +333,8 @@ func (c *Client) closed(p *pending, h *frame.Header, sec *frame.Sections) error 
 	if err == nil && h.Flags.Has(frame.FlagTrailers) {
 		r.trailers, err = c.responseMetadata(sec.Trailers)
 	}
-	var over *callBreach
-	if errors.As(err, &over) {
-		r.err = over.err
+	if over := breachOf(err); over != nil {
+		r.err = over
 	} else if err != nil {
 		return err
 	}
@@ -350,29 +364,25 @@ func (c *Client) closed(p *pending, h *frame.Header, sec *frame.Sections) error 
 // answer copies the message of a unary call, or its last part, out of the read buffer.
 func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error {
 	r := &p.result
-	var over *callBreach
-	if err := c.checkFormat(h, p.asm.active(), status.Internal); errors.As(err, &over) {
-		r.err = over.err
-		return nil
-	} else if err != nil {
-		return err
+	if err := c.checkFormat(h, p.asm.active(), status.Internal); err != nil {
+		r.err = breachOf(err)
+		return connectionBreach(err)
 	}
 	if p.asm.active() {
 		if _, err := p.asm.add(h, sec); err != nil {
 			return err
 		}
-		r.msg, r.format = p.asm.take()
+		r.msg = p.asm.take()
 		return nil
 	}
-	if over, ok := c.tooLarge(h, sec).(*callBreach); ok {
-		r.err = over.err
+	if err := c.tooLarge(h, sec); err != nil {
+		r.err = breachOf(err)
 		return nil
 	}
 	if c.cfg.Codec.Retains() {
 		r.msg = make([]byte, 0, len(sec.Message))
 	}
 	r.msg = append(r.msg[:0], sec.Message...)
-	r.format = format{h.Codec, h.Compression}
 	return nil
 }
 
@@ -448,18 +458,18 @@ func (c *Client) cancelFrame(id frame.StreamID, code status.Code) {
 // ends its call, one that cannot be taken apart the connection.
 func (c *Client) responseMetadata(block []byte) (metadata.MD, error) {
 	err := frame.CheckMetadata(block, int(c.cfg.Settings.MaxMetadata))
-	var own *frame.CallError
-	switch {
-	case errors.As(err, &own):
-		code := own.Code
-		if code != status.ResourceExhausted {
-			code = status.Internal
-		}
-		return nil, &callBreach{status.New(code, "response metadata: "+own.Reason)}
-	case err != nil:
+	if err == nil {
+		return frame.ParseMetadata(block)
+	}
+	own, ok := err.(*frame.CallError)
+	if !ok {
 		return nil, err
 	}
-	return frame.ParseMetadata(block)
+	code := own.Code
+	if code != status.ResourceExhausted {
+		code = status.Internal
+	}
+	return nil, &callBreach{status.New(code, "response metadata: "+own.Reason)}
 }
 
 // closeError returns the error that a CLOSE carries.

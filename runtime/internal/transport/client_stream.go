@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync"
 	"time"
@@ -219,9 +218,8 @@ func (s *ClientStream) report(err *status.Error) {
 // data takes in a DATA frame. It is called on the reading goroutine.
 func (s *ClientStream) data(h *frame.Header, sec *frame.Sections) error {
 	err := s.c.headers(s.p, h, sec)
-	var over *callBreach
-	if errors.As(err, &over) {
-		s.reject(over.err)
+	if over := breachOf(err); over != nil {
+		s.reject(over)
 		return s.c.late(h)
 	} else if err != nil {
 		return err
@@ -243,8 +241,8 @@ func (s *ClientStream) data(h *frame.Header, sec *frame.Sections) error {
 	}
 	s.openHead()
 	err = s.admit(h, sec, status.Internal)
-	if errors.As(err, &over) {
-		s.reject(over.err)
+	if over := breachOf(err); over != nil {
+		s.reject(over)
 		return s.c.late(h)
 	} else if err != nil {
 		return err
@@ -272,11 +270,12 @@ func (s *ClientStream) closed(h *frame.Header, sec *frame.Sections, r *result) e
 	case !has && r.err == nil && s.assembling():
 		return protocolErrorf("CLOSE within a message of stream %d", h.ID)
 	case has:
-		var over *callBreach
-		if err := s.admit(h, sec, status.Internal); errors.As(err, &over) {
-			r.err = over.err
-		} else if err != nil {
+		err := s.admit(h, sec, status.Internal)
+		if connectionBreach(err) != nil {
 			return err
+		}
+		if err != nil {
+			r.err = breachOf(err)
 		} else if err := s.push(h, sec); err != nil {
 			return err
 		}

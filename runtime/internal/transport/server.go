@@ -300,9 +300,11 @@ func (s *Server) method(h *frame.Header, sec *frame.Sections) (*dispatch.Method,
 func (s *Server) refusal(h *frame.Header, sec *frame.Sections, m *dispatch.Method) (*status.Error, error) {
 	var rules *frame.CallError
 	if h.Flags.Has(frame.FlagHeaders) {
-		err := frame.CheckMetadata(sec.Headers, int(s.cfg.Settings.MaxMetadata))
-		if err != nil && !errors.As(err, &rules) {
-			return nil, err
+		if err := frame.CheckMetadata(sec.Headers, int(s.cfg.Settings.MaxMetadata)); err != nil {
+			var ok bool
+			if rules, ok = err.(*frame.CallError); !ok {
+				return nil, err
+			}
 		}
 	}
 	if m == nil {
@@ -329,9 +331,8 @@ func (s *Server) refusal(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 		}
 		return e, nil
 	}
-	var large *callBreach
-	if errors.As(s.tooLarge(h, sec), &large) {
-		return large.err.WithDoNotRetry(), nil
+	if large := breachOf(s.tooLarge(h, sec)); large != nil {
+		return large.WithDoNotRetry(), nil
 	}
 	if n := s.running.Load(); n >= int64(s.cfg.Settings.MaxStreams) {
 		return status.New(status.ResourceExhausted, fmt.Sprintf("%d calls run on this connection, as many as may (option WithMaxStreams)", n)), nil

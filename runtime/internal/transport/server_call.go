@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync"
 	"time"
@@ -107,11 +106,11 @@ func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
 	if !complete {
 		return nil
 	}
-	msg, f := c.asm.take()
+	msg := c.asm.take()
 	if c.stream == nil {
 		c.received, c.msg = len(msg), msg
 	} else {
-		c.stream.deliver(msg, f)
+		c.stream.deliver(msg)
 		c.stream.finish(io.EOF)
 	}
 	c.dispatch()
@@ -134,11 +133,12 @@ func (c *serverCall) dispatch() {
 // message takes in a message of a caller that streams, or its half-close.
 func (c *serverCall) message(h *frame.Header, sec *frame.Sections) error {
 	if h.Flags.Has(frame.FlagMessage) {
-		var over *callBreach
-		if err := c.stream.admit(h, sec, status.Unimplemented); errors.As(err, &over) {
-			return c.stop(h, over.err)
-		} else if err != nil {
+		err := c.stream.admit(h, sec, status.Unimplemented)
+		if connectionBreach(err) != nil {
 			return err
+		}
+		if err != nil {
+			return c.stop(h, breachOf(err))
 		}
 		if err := c.stream.push(h, sec); err != nil {
 			return err

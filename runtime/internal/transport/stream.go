@@ -17,6 +17,10 @@ import (
 // The connection's reader pushes what arrives; one goroutine receives, and one
 // sends. Reader and receiver hand over batches: the reader appends to items,
 // the receiver takes all of them at once into cur.
+//
+// Credit that a frame drew is held until its message has been received. The
+// connection's share goes back at once, as other streams may wait for it; the
+// stream's own when it is worth a frame.
 type stream struct {
 	l  *link
 	id frame.StreamID
@@ -29,20 +33,21 @@ type stream struct {
 	gone     chan struct{}
 	goneOnce sync.Once
 
+	held    atomic.Int64 // credit of the connection that this stream holds
+	unread  atomic.Int64 // complete messages that recv has not returned
+	partial atomic.Bool  // a message has arrived in part and holds credit
+	dropped atomic.Bool  // as aborted
+
 	mu      sync.Mutex
 	items   []item // complete messages that the receiver has not taken
 	arena   []byte // where the small ones of items lie
-	unread  int    // complete messages that have not been returned by recv, those in cur included
 	asm     assembly
 	asmHeld int64 // credit that fragments of asm hold
-	held    int64 // credit of the connection that this stream holds
 	window  int64 // what the peer may still send on this stream
 	arrived int   // message bytes
 	waiting bool  // the receiver waits for ready
 	end     error // set once nothing more arrives: io.EOF or why
 	aborted bool  // what is unread is discarded
-
-	dropped atomic.Bool // as aborted, for the receiver to look at without the lock
 
 	ready chan struct{} // capacity 1
 
@@ -50,8 +55,7 @@ type stream struct {
 	cur      []item
 	curArena []byte
 	pos      int
-	eaten    int64 // credit of returned messages that has not been settled
-	returned int   // messages returned since the last settling
+	eaten    int64 // credit of the stream that has not been granted again
 
 	// Guarded by l.w.mu.
 	credit  int64
@@ -61,9 +65,8 @@ type stream struct {
 
 // item is a complete message.
 type item struct {
-	data   []byte
-	format format
-	held   int64 // credit that it holds until it is returned
+	data []byte
+	held int64 // credit that it holds until it is returned
 }
 
 // arenaItem is the largest message that is copied into the arena.
@@ -93,12 +96,7 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 	held := int64(0)
 	if h.Flags.Has(frame.FlagCredited) {
 		held = int64(h.Cost())
-		s.window -= held
-		if s.window < 0 {
-			s.mu.Unlock()
-			return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("credit of stream %d overdrawn by %d bytes", s.id, -s.window)}
-		}
-		if err := s.l.drawn(held); err != nil {
+		if err := s.drawLocked(held); err != nil {
 			s.mu.Unlock()
 			return err
 		}
@@ -109,52 +107,68 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 		return nil
 	}
 	s.l.flood.progressed()
-	s.held += held
+	s.held.Add(held)
 	s.arrived += len(sec.Message)
 	var grant int64
-	if more := h.Flags.Has(frame.FlagMore); more || s.asm.active() {
+	if h.Flags.Has(frame.FlagMore) || s.asm.active() {
 		complete, err := s.asm.add(h, sec)
 		if err != nil {
 			s.mu.Unlock()
 			return err
 		}
 		s.asmHeld += held
+		s.partial.Store(!complete) // before unread is looked at: see recv
 		if complete {
-			data, f := s.asm.take()
-			s.items = append(s.items, item{data, f, s.asmHeld})
+			s.queueLocked(item{s.asm.take(), s.asmHeld})
 			s.asmHeld = 0
-			s.unread++
-		} else if s.unread == 0 {
-			grant = s.settleAssemblyLocked()
+		} else if s.unread.Load() == 0 {
+			grant = s.settlePartLocked()
 		}
 	} else {
-		s.pushLocked(sec.Message, format{h.Codec, h.Compression}, held)
+		s.queueLocked(item{s.keepLocked(sec.Message), held})
 	}
-	wake := s.waiting && len(s.items) > 0
-	if wake {
-		s.waiting = false
-	}
+	wake := s.wakeLocked()
 	s.mu.Unlock()
-	if wake {
-		s.ready <- struct{}{}
-	}
-	if grant > 0 {
-		s.grant(grant)
-	}
+	s.wake(wake)
+	s.grant(grant)
 	return nil
 }
 
-func (s *stream) pushLocked(msg []byte, f format, held int64) {
-	var data []byte
-	if len(msg) > arenaItem || s.l.cfg.Codec.Retains() {
-		data = append(make([]byte, 0, len(msg)), msg...)
-	} else {
-		start := len(s.arena)
-		s.arena = append(s.arena, msg...)
-		data = s.arena[start:len(s.arena):len(s.arena)]
+func (s *stream) drawLocked(n int64) error {
+	if s.window -= n; s.window < 0 {
+		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("credit of stream %d overdrawn by %d bytes", s.id, -s.window)}
 	}
-	s.items = append(s.items, item{data, f, held})
-	s.unread++
+	return s.l.drawn(n)
+}
+
+// keepLocked copies a message out of the read buffer.
+func (s *stream) keepLocked(msg []byte) []byte {
+	if len(msg) > arenaItem || s.l.cfg.Codec.Retains() {
+		return append(make([]byte, 0, len(msg)), msg...)
+	}
+	start := len(s.arena)
+	s.arena = append(s.arena, msg...)
+	return s.arena[start:len(s.arena):len(s.arena)]
+}
+
+func (s *stream) queueLocked(it item) {
+	s.items = append(s.items, it)
+	s.unread.Add(1)
+}
+
+// wakeLocked reports whether the receiver waits and has something to receive.
+func (s *stream) wakeLocked() bool {
+	wake := s.waiting && (len(s.items) > 0 || s.end != nil)
+	if wake {
+		s.waiting = false
+	}
+	return wake
+}
+
+func (s *stream) wake(receiver bool) {
+	if receiver {
+		s.ready <- struct{}{}
+	}
 }
 
 // assembling reports whether a message has arrived in part.
@@ -165,17 +179,13 @@ func (s *stream) assembling() bool {
 }
 
 // deliver takes in a complete message that drew no credit.
-func (s *stream) deliver(msg []byte, f format) {
+func (s *stream) deliver(msg []byte) {
 	s.mu.Lock()
-	s.items = append(s.items, item{msg, f, 0})
-	s.unread++
+	s.queueLocked(item{msg, 0})
 	s.arrived += len(msg)
-	wake := s.waiting
-	s.waiting = false
+	wake := s.wakeLocked()
 	s.mu.Unlock()
-	if wake {
-		s.ready <- struct{}{}
-	}
+	s.wake(wake)
 }
 
 // moved returns how many message bytes were sent and have arrived.
@@ -188,23 +198,38 @@ func (s *stream) moved() (sent, arrived int) {
 	return sent, s.arrived
 }
 
-// settleAssemblyLocked lets the peer send on a message that is larger than its
-// credit: while nothing complete is unread, fragments hold no credit.
-func (s *stream) settleAssemblyLocked() int64 {
+// unhold takes n bytes out of what the stream holds of the connection's credit
+// and gives them back, unless an abort has done so already.
+func (s *stream) unhold(n int64) {
+	for n > 0 {
+		held := s.held.Load()
+		if held < n {
+			return
+		}
+		if s.held.CompareAndSwap(held, held-n) {
+			s.l.release(n)
+			return
+		}
+	}
+}
+
+// settlePartLocked lets the peer send on a message that is larger than its
+// credit: while nothing complete is unread, fragments hold no credit. It
+// returns what the stream is to grant.
+func (s *stream) settlePartLocked() int64 {
 	n := s.asmHeld
 	s.asmHeld = 0
-	s.held -= n
 	s.window += n
+	s.unhold(n)
 	return n
 }
 
-// grant gives the peer n bytes of credit, on the stream and the connection.
+// grant gives the peer n bytes of the stream's credit.
 func (s *stream) grant(n int64) {
-	if s.l.w.lock() == nil {
+	if n > 0 && s.l.w.lock() == nil {
 		s.l.w.buf = frame.AppendCredit(s.l.w.buf, s.id, uint32(n))
 		s.l.w.unlockAsync()
 	}
-	s.l.release(n)
 }
 
 // recv fills msg with the next message. It returns io.EOF at the end.
@@ -221,30 +246,28 @@ func (s *stream) recv(msg any) error {
 	}
 	it := &s.cur[s.pos]
 	s.pos++
-	s.eaten += it.held
-	s.returned++
-	err := codec.Decode(s.l.cfg.Codec, it.data, msg)
-	if err != nil {
-		err = status.Errorf(s.badMessage, "message: %w", err)
-	}
+	data, held := it.data, it.held
 	it.data = nil
-	if s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
+	s.unhold(held)
+	s.eaten += held
+	// A part that arrived while this message was unread holds credit that the
+	// peer may need to send the rest.
+	if last := s.unread.Add(-1) == 0; last && s.partial.Load() || s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
 		s.settle()
 	}
-	return err
+	if err := codec.Decode(s.l.cfg.Codec, data, msg); err != nil {
+		return status.Errorf(s.badMessage, "message: %w", err)
+	}
+	return nil
 }
 
 // refill takes over the messages that have arrived; it waits for the first.
 func (s *stream) refill() error {
-	s.settle()
 	s.mu.Lock()
 	for len(s.items) == 0 {
 		if s.end != nil {
-			err, held := s.end, s.held
-			s.held = 0
-			s.mu.Unlock()
-			s.l.release(held)
-			return err
+			defer s.mu.Unlock()
+			return s.end
 		}
 		s.waiting = true
 		s.mu.Unlock()
@@ -258,35 +281,22 @@ func (s *stream) refill() error {
 	return nil
 }
 
-// settle gives back the credit of the messages that recv has returned, once it
-// is worth a frame or the peer may need it to go on.
+// settle grants the stream's credit of what recv has returned, and that of a
+// message's parts if nothing else is unread.
 func (s *stream) settle() {
 	s.mu.Lock()
-	s.unread -= s.returned
-	s.returned = 0
-	if s.aborted {
-		s.eaten = 0
-		s.cur, s.pos = nil, 0
-		s.mu.Unlock()
-		return
-	}
 	var n int64
-	if s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
-		n, s.eaten = s.eaten, 0
-		s.held -= n
-		s.window += n
+	if s.end == nil {
+		if s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
+			n, s.eaten = s.eaten, 0
+			s.window += n
+		}
+		if s.unread.Load() == 0 {
+			n += s.settlePartLocked()
+		}
 	}
-	if s.unread == 0 && s.asmHeld > 0 {
-		n += s.settleAssemblyLocked()
-	}
-	ended := s.end != nil
 	s.mu.Unlock()
-	switch {
-	case n > 0 && ended:
-		s.l.release(n)
-	case n > 0:
-		s.grant(n)
-	}
+	s.grant(n)
 }
 
 // finish says that nothing more arrives: err is io.EOF at the clean end.
@@ -311,38 +321,28 @@ func (s *stream) finished() bool {
 
 func (s *stream) stop(err error, discard bool) {
 	s.mu.Lock()
-	var held int64
 	if s.end == nil {
 		s.end = err
 	}
+	var held int64
 	if discard && !s.aborted {
 		s.aborted = true
 		s.dropped.Store(true)
 		s.end = err
-		held, s.held = s.held, 0
-		s.items, s.arena, s.asm = nil, nil, assembly{}
+		held = s.held.Swap(0)
+		s.items, s.arena = nil, nil
 	}
-	wake := s.waiting
-	s.waiting = false
+	part := s.asmHeld
+	s.asm, s.asmHeld = assembly{}, 0
+	wake := s.wakeLocked()
 	s.mu.Unlock()
-	if wake {
-		s.ready <- struct{}{}
-	}
+	s.wake(wake)
 	s.l.release(held)
+	s.unhold(part)
 }
 
 // free gives back all credit that the stream still holds, after its last use.
-func (s *stream) free() {
-	s.mu.Lock()
-	held := s.held
-	s.held, s.aborted = 0, true
-	if s.end == nil {
-		s.end = io.EOF
-	}
-	s.mu.Unlock()
-	s.leave()
-	s.l.release(held)
-}
+func (s *stream) free() { s.abort(io.EOF) }
 
 // granted adds n bytes of credit from the peer.
 func (s *stream) granted(n int64) error {
