@@ -141,9 +141,7 @@ func (s *stream) reserve(n int) error {
 	var from *waitlist
 	for {
 		if s.over() {
-			if from != nil {
-				from.wake(1)
-			}
+			w.leaveLocked(from, &s.blocked)
 			w.unlockAsync()
 			return io.EOF
 		}
@@ -156,9 +154,7 @@ func (s *stream) reserve(n int) error {
 		default:
 			list = w.fullLocked(n, from)
 		}
-		if from != nil && from != list {
-			from.wake(1) // this one needs it no more, or not yet
-		}
+		w.leaveLocked(from, list)
 		if list == nil {
 			s.credit -= int64(n)
 			l.credit -= int64(n)

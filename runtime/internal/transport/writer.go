@@ -50,7 +50,8 @@ type writer struct {
 	buf      []byte // whole frames that nobody has taken yet; nil while idle
 	batches  uint64 // how many times buf has been taken
 	flushing bool   // somebody writes, or is about to
-	bulk     bool   // buf holds a frame larger than bulkSize
+	turn     bool   // a bulk sender has its turn, until its frame has been taken
+	bulk     bool   // buf holds its frame
 	control  int    // control replies in buf
 	err      error  // why nothing can be sent any more
 	room     waitlist
@@ -99,9 +100,7 @@ func (w *writer) lockFor(size int, done <-chan struct{}, late <-chan time.Time) 
 	var from *waitlist
 	for {
 		list := w.fullLocked(size, from)
-		if from != nil && from != list {
-			from.wake(1) // this one needs it no more, or not yet
-		}
+		w.leaveLocked(from, list)
 		if list == nil {
 			return nil
 		}
@@ -119,12 +118,31 @@ func (w *writer) fullLocked(size int, from *waitlist) *waitlist {
 		return &w.room
 	}
 	if size > bulkSize {
-		if w.bulk || from != &w.turns && !w.turns.empty() {
+		if from != &w.turns && (w.turn || !w.turns.empty()) {
 			return &w.turns
 		}
-		w.bulk = true
+		w.turn, w.bulk = true, true
 	}
 	return nil
+}
+
+// leaveLocked says that a sender which has waited in from goes on to wait in
+// to, or, if that is nil, to append.
+func (w *writer) leaveLocked(from, to *waitlist) {
+	switch {
+	case from == nil || from == to:
+	case from != &w.turns:
+		from.wake(1) // this one needs it no more, or not yet
+	case to != nil:
+		w.nextTurnLocked()
+	}
+}
+
+// nextTurnLocked gives the next bulk sender its turn, which nobody can take
+// from it.
+func (w *writer) nextTurnLocked() {
+	w.turn = !w.turns.empty()
+	w.turns.wake(1)
 }
 
 // waitLocked waits in list with w unlocked, and returns with w locked, or
@@ -145,8 +163,13 @@ func (w *writer) waitLocked(list *waitlist, first bool, done <-chan struct{}, la
 		err = w.err
 	}
 	if err != nil {
-		list.remove(turn)
-		list.wake(1) // the next one may have waited for this one only
+		waiting := list.remove(turn)
+		switch {
+		case list != &w.turns:
+			list.wake(1) // the next one may have waited for this one only
+		case !waiting:
+			w.nextTurnLocked()
+		}
 		w.mu.Unlock()
 		return err
 	}
@@ -234,8 +257,11 @@ func (w *writer) take() []byte {
 // wakeLocked lets in those who waited for the batch to be taken: bulk senders
 // one at a time, in their order, the others as many as can be expected to fit.
 func (w *writer) wakeLocked() {
-	w.bulk, w.control = false, 0
-	w.turns.wake(1)
+	w.control = 0
+	if w.bulk {
+		w.bulk = false
+		w.nextTurnLocked()
+	}
 	w.room.wake(64)
 }
 
