@@ -41,6 +41,9 @@ func Dial(target string, opts ...DialOption) (*Conn, error) {
 	for _, o := range opts {
 		o.applyDial(&cfg)
 	}
+	if cfg.err != nil {
+		return nil, cfg.err
+	}
 	endpoint, err := address.Parse(target)
 	switch {
 	case cfg.dial == nil:

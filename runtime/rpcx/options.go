@@ -2,6 +2,7 @@ package rpcx
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -38,6 +39,9 @@ type common struct {
 	log          *slog.Logger
 	handshake    time.Duration
 	stall        time.Duration
+	compressor   codec.Compressor
+	compressFrom int
+	err          error // the first option that makes no sense
 }
 
 type serverConfig struct {
@@ -63,8 +67,12 @@ const (
 )
 
 func newCommon() common {
+	settings := frame.DefaultSettings()
+	for _, c := range codec.Compressors() {
+		settings.Compressions |= 1 << c.ID()
+	}
 	return common{
-		settings:  frame.DefaultSettings(),
+		settings:  settings,
 		log:       slog.New(slog.DiscardHandler),
 		handshake: defaultHandshakeTimeout,
 		stall:     defaultWriteStall,
@@ -77,6 +85,8 @@ func (c *common) transport() *transport.Config {
 		Codec:            codec.Proto,
 		HandshakeTimeout: c.handshake,
 		WriteStall:       c.stall,
+		Compressor:       c.compressor,
+		CompressFrom:     c.compressFrom,
 		Log:              c.log,
 	}
 }
@@ -154,6 +164,37 @@ func WithHandshakeTimeout(d time.Duration) Option {
 // before the connection is closed. The default is 10 s; zero means for ever.
 func WithWriteStall(d time.Duration) Option {
 	return option(func(c *common) { c.stall = d })
+}
+
+// WithCompression has messages of at least from bytes compressed with "gzip",
+// "zstd" or "s2" before they are sent, if that makes them smaller and the peer
+// accepts it. The default is to compress nothing; what was received compressed
+// may be answered so or not.
+func WithCompression(name string, from int) Option {
+	return option(func(c *common) {
+		c.compressor, c.compressFrom = c.compressorNamed("WithCompression", name), from
+	})
+}
+
+// WithAcceptedCompressions sets which compressions may be used for messages to
+// this side. The default is all: "gzip", "zstd" and "s2".
+func WithAcceptedCompressions(names ...string) Option {
+	return option(func(c *common) {
+		c.settings.Compressions = 1
+		for _, name := range names {
+			if found := c.compressorNamed("WithAcceptedCompressions", name); found != nil {
+				c.settings.Compressions |= 1 << found.ID()
+			}
+		}
+	})
+}
+
+func (c *common) compressorNamed(opt, name string) codec.Compressor {
+	found := codec.CompressorByName(name)
+	if found == nil && c.err == nil {
+		c.err = fmt.Errorf("rpcx: %s: no compression %q (have: gzip, zstd, s2)", opt, name)
+	}
+	return found
 }
 
 // WithMaxStreams sets how many calls of one connection may be open at once, on

@@ -34,11 +34,15 @@ type Server struct {
 	conns     map[*transport.Server]struct{}
 }
 
-// NewServer returns a server without services.
+// NewServer returns a server without services. It panics if an option makes no
+// sense, such as a compression that does not exist.
 func NewServer(opts ...ServerOption) *Server {
 	cfg := serverConfig{common: newCommon(), maxHandlers: defaultMaxHandlers, base: context.Background()}
 	for _, o := range opts {
 		o.applyServer(&cfg)
+	}
+	if cfg.err != nil {
+		panic(cfg.err)
 	}
 	return &Server{
 		cfg:       cfg,

@@ -3,6 +3,7 @@ package transport
 import (
 	"fmt"
 
+	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
@@ -10,8 +11,9 @@ import (
 // assembly is a message that arrives in fragments. It never holds more memory
 // than firstPart and twice what has arrived.
 type assembly struct {
-	buf   []byte
-	total int // bytes of the whole message; 0: none is being assembled
+	buf         []byte
+	total       int // bytes of the whole message; 0: none is being assembled
+	compression uint8
 }
 
 // firstPart is what may be allocated before anything has arrived.
@@ -27,7 +29,7 @@ func (a *assembly) add(h *frame.Header, s *frame.Sections) (complete bool, err e
 		if !h.Flags.Has(frame.FlagTotal) {
 			return false, protocolErrorf("stream %d: the first part of a message without TOTAL", h.ID)
 		}
-		a.total = int(s.Total)
+		a.total, a.compression = int(s.Total), h.Compression
 		a.buf = make([]byte, 0, min(a.total, max(firstPart, len(s.Message))))
 	} else if h.Flags.Has(frame.FlagTotal) {
 		return false, protocolErrorf("stream %d: TOTAL in the middle of a message", h.ID)
@@ -53,17 +55,27 @@ func (l *link) checkFormat(h *frame.Header, continues bool, code status.Code) er
 		return protocolErrorf("stream %d: codec %d, compression %d on the continuation of a message", h.ID, h.Codec, h.Compression)
 	case !continues && h.Codec != uint8(l.cfg.Codec.ID()):
 		return protocolErrorf("stream %d: a message in codec %d in a call in codec %d", h.ID, h.Codec, l.cfg.Codec.ID())
-	case h.Compression != 0:
-		return &callBreach{status.New(code, fmt.Sprintf("compression %d is not accepted here", h.Compression))}
+	case !l.cfg.Settings.AcceptsCompression(h.Compression):
+		return &callBreach{status.New(code, notAccepted(h.Compression))}
 	}
 	return nil
 }
 
-// take returns the complete message and makes room for the next one.
-func (a *assembly) take() []byte {
-	buf := a.buf
+// notAccepted says that a compression is not accepted, by its name if it has one.
+func notAccepted(compression uint8) string {
+	name := fmt.Sprint(compression)
+	if c := codec.CompressorByID(codec.CompressionID(compression)); c != nil {
+		name = c.Name()
+	}
+	return fmt.Sprintf("compression %s is not accepted here (option WithAcceptedCompressions)", name)
+}
+
+// take returns the complete message, how it is compressed, and makes room for
+// the next one.
+func (a *assembly) take() ([]byte, uint8) {
+	buf, compression := a.buf, a.compression
 	*a = assembly{}
-	return buf
+	return buf, compression
 }
 
 func protocolErrorf(text string, args ...any) *frame.Error {

@@ -130,10 +130,11 @@ type pending struct {
 // result is how a call ended, as the peer's CLOSE says. The reader copies it
 // out of its buffer.
 type result struct {
-	err      *status.Error // the call's error
-	headers  metadata.MD
-	trailers metadata.MD
-	msg      []byte
+	err         *status.Error // the call's error
+	headers     metadata.MD
+	trailers    metadata.MD
+	msg         []byte
+	compression uint8
 }
 
 // keepMessage is the largest message buffer that is kept for the next call.
@@ -372,7 +373,7 @@ func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error 
 		if _, err := p.asm.add(h, sec); err != nil {
 			return err
 		}
-		r.msg = p.asm.take()
+		r.msg, r.compression = p.asm.take()
 		return nil
 	}
 	if err := c.tooLarge(h, sec); err != nil {
@@ -382,7 +383,7 @@ func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error 
 	if c.cfg.Codec.Retains() {
 		r.msg = make([]byte, 0, len(sec.Message))
 	}
-	r.msg = append(r.msg[:0], sec.Message...)
+	r.msg, r.compression = append(r.msg[:0], sec.Message...), h.Compression
 	return nil
 }
 

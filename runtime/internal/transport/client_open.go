@@ -6,6 +6,7 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
+	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
 // opening is what an OPEN frame says beside its message.
@@ -81,10 +82,90 @@ func (o *opening) undefine(c *Client, defined uint16) {
 	}
 }
 
+// openSingle sends OPEN with the call's single message, and the rest of it if it
+// does not fit one frame. If it fails, p.id tells whether the peer may have
+// heard of the call.
+func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan struct{}, late <-chan time.Time) error {
+	limit := int(c.peer().MaxFrame)
+	whole := o.room(m.size) <= limit
+	if !whole { // so that nobody waits while it is marshalled
+		if err := m.encode(c.cfg.Codec); err != nil {
+			return err
+		}
+	}
+	if err := c.reserveSlot(frame.HeaderSize+min(m.size, limit), done, late); err != nil {
+		return err
+	}
+	w := &c.w
+	mark, defined := len(w.buf), c.defined
+	h := o.header(c)
+	m.begin(c.cfg.Codec, &h)
+	buf := o.append(c, h.Append(w.buf), &h)
+	var rest []byte
+	var err error
+	if whole {
+		h.Flags |= frame.FlagMessage | frame.FlagHalfClose
+		buf, err = m.append(c.cfg.Codec, buf)
+	} else {
+		h.Flags |= frame.FlagMessage | frame.FlagMore | frame.FlagTotal
+		buf = frame.AppendTotal(buf, uint32(m.size))
+		// At least one byte is left for the frame that half-closes.
+		n := min(m.size-1, limit-(len(buf)-mark-frame.HeaderSize))
+		buf, rest = append(buf, m.encoded[:n]...), m.encoded[n:]
+	}
+	if err != nil {
+		w.buf = buf[:mark]
+		o.undefine(c, defined)
+		w.unlockAsync()
+		c.ended()
+		return err
+	}
+	h.Length = uint32(len(buf) - mark - frame.HeaderSize)
+	h.Put(buf[mark:])
+	w.buf = buf
+	c.openedLocked(p, h.ID)
+	if p.stream != nil {
+		p.stream.sent = m.size
+	}
+	if rest == nil && p.stream == nil {
+		w.unlockLead(c.inFlight.Load() > 1)
+		return nil
+	}
+	w.unlockAsync()
+	return c.sendRest(h.ID, rest, done, late)
+}
+
+// sendRest sends the rest of a single message in DATA frames, the last of which
+// half-closes.
+func (c *Client) sendRest(id frame.StreamID, rest []byte, done <-chan struct{}, late <-chan time.Time) error {
+	for len(rest) > 0 {
+		part := rest[:min(len(rest), int(c.peer().MaxFrame))]
+		rest = rest[len(part):]
+		h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagMore, ID: id, Length: uint32(len(part))}
+		if len(rest) == 0 {
+			h.Flags ^= frame.FlagMore | frame.FlagHalfClose
+		}
+		if err := c.w.lockFor(frame.HeaderSize+len(part), done, late); err != nil {
+			return err
+		}
+		if c.calls.get(id) == nil { // it has ended already
+			c.w.unlockAsync()
+			return nil
+		}
+		c.w.buf = append(h.Append(c.w.buf), part...)
+		c.w.unlockAsync()
+	}
+	return nil
+}
+
 // openedLocked gives p the id of the OPEN that was appended.
 func (c *Client) openedLocked(p *pending, id frame.StreamID) {
 	c.nextID = id + 2
 	p.id, p.epoch = id, c.w.batches
+	if p.stream != nil {
+		p.stream.init(&c.link, id)
+		p.stream.badMessage = status.Internal
+	}
 	c.calls.put(id, p)
 }
 

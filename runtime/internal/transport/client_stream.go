@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
-	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/status"
@@ -53,10 +52,10 @@ type StreamCall struct {
 // Stream opens a call that streams. Its life is bounded by ctx.
 func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *status.Error) {
 	if ctx.Err() != nil {
-		return nil, c.notOpened(ctx, errCanceled)
+		return nil, c.notOpened(ctx, errCanceled, true)
 	}
-	if err := c.ready(ctx, sc.Method, 0, nil); err != nil {
-		return nil, c.notOpened(ctx, err)
+	if err := c.ready(ctx, sc.Method, nil, nil); err != nil {
+		return nil, c.notOpened(ctx, err, true)
 	}
 	s := &ClientStream{c: c, ctx: ctx, method: sc.Method, head: make(chan struct{}), onEnd: sc.OnEnd}
 	s.p = &pending{stream: s}
@@ -68,7 +67,7 @@ func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *st
 		err = s.openWith(&o, sc.Req)
 	}
 	if err != nil {
-		return nil, c.notOpened(ctx, err)
+		return nil, c.notOpened(ctx, err, s.p.id == 0)
 	}
 	s.stop = context.AfterFunc(ctx, func() { s.giveUp(errCanceled) })
 	if sc.Timed {
@@ -92,14 +91,20 @@ func (s *ClientStream) startTimer(left time.Duration) {
 	})
 }
 
-func (c *Client) notOpened(ctx context.Context, err error) *status.Error {
-	if err == errCanceled || err == errLate {
-		return ended(ctx, err, status.PhaseSend).WithNotRun()
+// notOpened is the error of a stream that could not be opened. notRun says that
+// nothing of it was sent.
+func (c *Client) notOpened(ctx context.Context, err error, notRun bool) *status.Error {
+	e, ok := err.(*status.Error)
+	switch {
+	case err == errCanceled || err == errLate:
+		e = ended(ctx, err, status.PhaseSend)
+	case !ok:
+		return unavailable(err, notRun)
 	}
-	if e, ok := err.(*status.Error); ok {
-		return e
+	if notRun {
+		e = e.WithNotRun()
 	}
-	return unavailable(err, true)
+	return e
 }
 
 // open sends OPEN; messages follow.
@@ -113,8 +118,6 @@ func (s *ClientStream) open(o *opening) error {
 	w.buf = o.append(c, h.Append(w.buf), &h)
 	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
 	h.Put(w.buf[mark:])
-	s.init(&c.link, h.ID)
-	s.badMessage = status.Internal
 	c.openedLocked(s.p, h.ID)
 	w.unlockAsync()
 	return nil
@@ -122,49 +125,15 @@ func (s *ClientStream) open(o *opening) error {
 
 // openWith sends OPEN with the single request.
 func (s *ClientStream) openWith(o *opening, req any) error {
-	c, w := s.c, &s.c.w
-	size, err := codec.Size(c.cfg.Codec, req)
-	if err == nil {
-		err = c.checkSize(size)
-	}
+	m, err := s.c.message(req)
 	if err != nil {
 		return err
 	}
-	data, err := codec.Append(c.cfg.Codec, make([]byte, 0, size), req, size)
-	if err != nil {
-		return err
-	}
-	whole := o.room(size) <= int(c.peer().MaxFrame)
-	if err := c.reserveSlot(min(o.room(size), int(c.peer().MaxFrame))+frame.HeaderSize, s.ctx.Done(), nil); err != nil {
-		return err
-	}
-	mark := len(w.buf)
-	h := o.header(c)
-	h.Flags |= frame.FlagMessage
-	w.buf = o.append(c, h.Append(w.buf), &h)
-	if whole {
-		h.Flags |= frame.FlagHalfClose
-	} else {
-		h.Flags |= frame.FlagMore | frame.FlagTotal
-		w.buf = frame.AppendTotal(w.buf, uint32(size))
-	}
-	part := data
-	if !whole { // at least one byte is left for the frame that half-closes
-		part = data[:min(size-1, int(c.peer().MaxFrame)-(len(w.buf)-mark-frame.HeaderSize))]
-	}
-	w.buf = append(w.buf, part...)
-	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
-	h.Put(w.buf[mark:])
-	s.init(&c.link, h.ID)
-	s.badMessage = status.Internal
-	s.sent = size
-	c.openedLocked(s.p, h.ID)
-	w.unlockAsync()
-	if err := c.sendRest(h.ID, data[len(part):], s.ctx.Done(), nil); err != nil {
+	err = s.c.openSingle(s.p, o, &m, s.ctx.Done(), nil)
+	if err != nil && s.p.id != 0 {
 		s.giveUp(err)
-		return err
 	}
-	return nil
+	return err
 }
 
 // giveUp ends the call from this side and tells the peer.

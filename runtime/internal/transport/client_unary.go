@@ -6,7 +6,6 @@ import (
 
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/codec"
-	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
@@ -34,17 +33,10 @@ func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
 	if ctx.Err() != nil || u.Timed && !time.Now().Before(u.Deadline) {
 		return ended(ctx, u.late(), status.PhaseSend).WithNotRun()
 	}
-	size, err := codec.Size(c.cfg.Codec, u.Req)
-	if err != nil {
-		return status.FromError(err).WithNotRun()
-	}
 	p := c.newPending()
 	late := p.startTimer(u)
 	phase := status.PhaseSend
-	err = c.ready(ctx, u.Method, size, late)
-	if err == nil {
-		err = c.openUnary(ctx, p, u, size, late)
-	}
+	err := c.sendUnary(ctx, p, u, late)
 	if err == nil {
 		phase = status.PhaseHandler
 		err = c.await(ctx, p, late)
@@ -66,15 +58,18 @@ func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
 const earlyMessage = 32 << 10
 
 // ready waits until the peer has said what it accepts, unless the method may
-// be sent twice without harm: those are sent before that is known.
-func (c *Client) ready(ctx context.Context, m *call.Method, size int, late <-chan time.Time) error {
+// be sent twice without harm and req is small: those are sent before that is
+// known.
+func (c *Client) ready(ctx context.Context, m *call.Method, req any, late <-chan time.Time) error {
 	select {
 	case <-c.settled:
 		return nil
 	default:
 	}
-	if m.Kind() == call.KindUnary && m.Idempotency().SafeToRepeat() && size <= earlyMessage {
-		return nil
+	if m.Kind() == call.KindUnary && m.Idempotency().SafeToRepeat() {
+		if size, err := codec.Size(c.cfg.Codec, req); err != nil || size <= earlyMessage {
+			return err
+		}
 	}
 	select {
 	case <-c.settled:
@@ -115,86 +110,19 @@ func (p *pending) stopTimer(u *Unary) {
 	}
 }
 
-// openUnary sends the request. If it fails, p.id tells whether the peer may
-// have heard of the call.
-func (c *Client) openUnary(ctx context.Context, p *pending, u *Unary, size int, late <-chan time.Time) error {
-	if err := c.checkSize(size); err != nil {
+// sendUnary sends the request. If it fails, p.id tells whether the peer may have
+// heard of the call.
+func (c *Client) sendUnary(ctx context.Context, p *pending, u *Unary, late <-chan time.Time) error {
+	if err := c.ready(ctx, u.Method, u.Req, late); err != nil {
 		return err
 	}
-	u.Sent = size
+	m, err := c.message(u.Req)
+	if err != nil {
+		return err
+	}
+	u.Sent = m.size
 	o := opening{method: u.Method, deadline: u.Deadline, metadata: u.Metadata}
-	if o.room(size) > int(c.peer().MaxFrame) {
-		return c.openLarge(ctx, p, u, &o, size, late)
-	}
-	if err := c.reserveSlot(frame.HeaderSize+size, ctx.Done(), late); err != nil {
-		return err
-	}
-	w := &c.w
-	mark, defined := len(w.buf), c.defined
-	h := o.header(c)
-	h.Flags |= frame.FlagMessage | frame.FlagHalfClose
-	w.buf = o.append(c, h.Append(w.buf), &h)
-	buf, err := codec.Append(c.cfg.Codec, w.buf, u.Req, size)
-	if err != nil {
-		w.buf = w.buf[:mark]
-		o.undefine(c, defined)
-		w.unlockAsync()
-		c.ended()
-		return err
-	}
-	w.buf = buf
-	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
-	h.Put(w.buf[mark:])
-	c.openedLocked(p, h.ID)
-	w.unlockLead(c.inFlight.Load() > 1)
-	return nil
-}
-
-// openLarge sends a request that does not fit one frame, part by part.
-func (c *Client) openLarge(ctx context.Context, p *pending, u *Unary, o *opening, size int, late <-chan time.Time) error {
-	data, err := codec.Append(c.cfg.Codec, make([]byte, 0, size), u.Req, size)
-	if err != nil {
-		return err
-	}
-	if err := c.reserveSlot(int(c.peer().MaxFrame), ctx.Done(), late); err != nil {
-		return err
-	}
-	w := &c.w
-	mark := len(w.buf)
-	h := o.header(c)
-	h.Flags |= frame.FlagMessage | frame.FlagMore | frame.FlagTotal
-	w.buf = frame.AppendTotal(o.append(c, h.Append(w.buf), &h), uint32(size))
-	// At least one byte is left for the frame that half-closes.
-	part := data[:min(size-1, int(c.peer().MaxFrame)-(len(w.buf)-mark-frame.HeaderSize))]
-	w.buf = append(w.buf, part...)
-	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
-	h.Put(w.buf[mark:])
-	c.openedLocked(p, h.ID)
-	w.unlockAsync()
-	return c.sendRest(p.id, data[len(part):], ctx.Done(), late)
-}
-
-// sendRest sends the rest of a single message in DATA frames, the last of which
-// half-closes.
-func (c *Client) sendRest(id frame.StreamID, rest []byte, done <-chan struct{}, late <-chan time.Time) error {
-	for len(rest) > 0 {
-		part := rest[:min(len(rest), int(c.peer().MaxFrame))]
-		rest = rest[len(part):]
-		h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagMore, ID: id, Length: uint32(len(part))}
-		if len(rest) == 0 {
-			h.Flags ^= frame.FlagMore | frame.FlagHalfClose
-		}
-		if err := c.w.lockFor(frame.HeaderSize+len(part), done, late); err != nil {
-			return err
-		}
-		if c.calls.get(id) == nil { // it has ended already
-			c.w.unlockAsync()
-			return nil
-		}
-		c.w.buf = append(h.Append(c.w.buf), part...)
-		c.w.unlockAsync()
-	}
-	return nil
+	return c.openSingle(p, &o, &m, ctx.Done(), late)
 }
 
 // await waits until the reader has filled in p's result.
@@ -261,8 +189,8 @@ func (c *Client) outcome(ctx context.Context, p *pending, u *Unary, err error, p
 		}
 		return r.err
 	}
-	if err := codec.Decode(c.cfg.Codec, r.msg, u.Res); err != nil {
-		return status.New(status.Internal, "answer: "+err.Error()).WithCause(err)
+	if err := c.decode(r.compression, r.msg, u.Res); err != nil {
+		return undecodable(err, status.Internal, "answer")
 	}
 	return nil
 }

@@ -20,6 +20,10 @@ type Config struct {
 	Settings frame.Settings
 	// Codec encodes and decodes messages.
 	Codec codec.Codec
+	// Compressor compresses messages of at least CompressFrom bytes for peers
+	// that accept it; nil compresses none.
+	Compressor   codec.Compressor
+	CompressFrom int
 	// HandshakeTimeout bounds the time until the peer's preface and settings
 	// have arrived; zero means for ever.
 	HandshakeTimeout time.Duration

@@ -321,8 +321,8 @@ func (s *Server) refusal(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 	if h.Codec != uint8(s.cfg.Codec.ID()) {
 		return status.New(status.Unimplemented, fmt.Sprintf("codec %d is not supported", h.Codec)), nil
 	}
-	if h.Compression != 0 {
-		return status.New(status.Unimplemented, fmt.Sprintf("compression %d is not supported", h.Compression)), nil
+	if !s.cfg.Settings.AcceptsCompression(h.Compression) {
+		return status.New(status.Unimplemented, notAccepted(h.Compression)), nil
 	}
 	if rules != nil {
 		e := status.New(rules.Code, rules.Reason)

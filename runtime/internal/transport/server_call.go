@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
@@ -26,15 +25,16 @@ type serverCall struct {
 	closed bool // the caller has half-closed
 	asm    assembly
 
-	msg      []byte // the single request, in its own buffer unless the handler runs inline
-	owned    *[]byte
-	received int
-	block    []byte // the caller's metadata, encoded
-	mdOnce   sync.Once
-	md       metadata.MD
+	msg         []byte // the single request, in its own buffer unless the handler runs inline
+	compression uint8
+	owned       *[]byte
+	received    int
+	block       []byte // the caller's metadata, encoded
+	mdOnce      sync.Once
+	md          metadata.MD
 
-	single []byte // the single answer of a client-streaming call, encoded
-	inline bool   // the handler runs on the reading goroutine
+	single *message // the single answer of a client-streaming call, encoded
+	inline bool     // the handler runs on the reading goroutine
 }
 
 func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Method, timeout time.Duration) *serverCall {
@@ -63,6 +63,7 @@ func (c *serverCall) start(h *frame.Header, sec *frame.Sections) error {
 		_, err := c.asm.add(h, sec)
 		return err
 	case c.stream == nil:
+		c.compression = h.Compression
 		c.request(sec.Message)
 	case h.Flags.Has(frame.FlagMessage):
 		if err := c.stream.push(h, sec); err != nil {
@@ -106,11 +107,11 @@ func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
 	if !complete {
 		return nil
 	}
-	msg := c.asm.take()
+	msg, compression := c.asm.take()
 	if c.stream == nil {
-		c.received, c.msg = len(msg), msg
+		c.received, c.msg, c.compression = len(msg), msg, compression
 	} else {
-		c.stream.deliver(msg)
+		c.stream.deliver(msg, compression)
 		c.stream.finish(io.EOF)
 	}
 	c.dispatch()
@@ -208,7 +209,7 @@ func (c *serverCall) DecodeRequest(msg any) error {
 	if c.stream != nil {
 		return c.stream.recv(msg)
 	}
-	err := codec.Decode(c.s.cfg.Codec, c.msg, msg)
+	err := c.s.decode(c.compression, c.msg, msg)
 	c.msg = nil
 	if c.owned != nil {
 		if cap(*c.owned) <= keepMessage {
@@ -217,7 +218,7 @@ func (c *serverCall) DecodeRequest(msg any) error {
 		c.owned = nil
 	}
 	if err != nil {
-		return status.Errorf(status.InvalidArgument, "request: %w", err)
+		return undecodable(err, status.InvalidArgument, "request")
 	}
 	return nil
 }
@@ -248,12 +249,12 @@ func (c *serverCall) Send(msg any) error {
 
 // answer keeps the single answer until the call ends.
 func (c *serverCall) answer(msg any) error {
-	size, err := codec.Size(c.s.cfg.Codec, msg)
+	m, err := c.s.message(msg)
 	if err == nil {
-		err = c.s.checkSize(size)
+		err = m.encode(c.s.cfg.Codec) // it may be changed once this returns
 	}
 	if err == nil {
-		c.single, err = codec.Append(c.s.cfg.Codec, make([]byte, 0, size), msg, size)
+		c.single = &m
 	}
 	return err
 }

@@ -2,8 +2,8 @@ package transport
 
 import (
 	"context"
+	"fmt"
 
-	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/status"
@@ -69,20 +69,15 @@ func (c *serverCall) succeed(res any, header, trailer metadata.MD) (int, *status
 	var msg message
 	switch {
 	case c.stream == nil:
-		msg.value = res
-		size, err := codec.Size(c.s.cfg.Codec, res)
-		if err == nil {
-			err = c.s.checkSize(size)
-		}
-		if err != nil {
+		var err error
+		if msg, err = c.s.message(res); err != nil {
 			return 0, status.FromError(err)
 		}
-		msg.size = size
 	case !c.method.Kind().CalleeStreams():
 		if c.single == nil {
-			return 0, status.Errorf(status.Internal, "handler of %s sent no response", c.method.FullName()).(*status.Error)
+			return 0, status.New(status.Internal, fmt.Sprintf("handler of %s sent no response", c.method.FullName()))
 		}
-		msg.encoded, msg.size = c.single, len(c.single)
+		msg = *c.single
 	default:
 		c.reply(func(w *writer) { w.buf = appendClose(w.buf, c.id, header, trailer, nil) })
 		return 0, nil
@@ -91,20 +86,6 @@ func (c *serverCall) succeed(res any, header, trailer metadata.MD) (int, *status
 		return msg.size, c.succeedLarge(&msg, header, trailer)
 	}
 	return msg.size, c.succeedWhole(&msg, header, trailer)
-}
-
-// message is a single answer: a message, or its bytes.
-type message struct {
-	value   any
-	encoded []byte
-	size    int
-}
-
-func (m *message) append(c codec.Codec, b []byte) ([]byte, error) {
-	if m.value == nil {
-		return append(b, m.encoded...), nil
-	}
-	return codec.Append(c, b, m.value, m.size)
 }
 
 // succeedWhole sends CLOSE with the message in it.
@@ -116,7 +97,7 @@ func (c *serverCall) succeedWhole(m *message, header, trailer metadata.MD) *stat
 	mark := len(w.buf)
 	h := closeHeader(c.id, header, trailer)
 	h.Flags |= frame.FlagMessage
-	h.Codec = uint8(c.s.cfg.Codec.ID())
+	m.begin(c.s.cfg.Codec, &h)
 	buf := h.Append(w.buf)
 	if header != nil || trailer != nil {
 		buf = appendMetadata(buf, header, trailer)
@@ -138,10 +119,10 @@ func (c *serverCall) succeedWhole(m *message, header, trailer metadata.MD) *stat
 // CLOSE with the last part. It is marshalled beforehand, so that nobody waits
 // for that.
 func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *status.Error {
-	data, err := m.append(c.s.cfg.Codec, make([]byte, 0, m.size))
-	if err != nil {
+	if err := m.encode(c.s.cfg.Codec); err != nil {
 		return status.FromError(err)
 	}
+	data := m.encoded
 	// It can be cancelled until the last part has been sent.
 	c.s.calls.put(c.id, c)
 	defer c.s.calls.take(c.id)
@@ -151,7 +132,7 @@ func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *stat
 		room := limit
 		if first {
 			h.Flags |= frame.FlagTotal
-			h.Codec = uint8(c.s.cfg.Codec.ID())
+			m.begin(c.s.cfg.Codec, &h)
 			room -= totalSize
 			if header != nil {
 				h.Flags |= frame.FlagHeaders

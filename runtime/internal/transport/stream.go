@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/status"
@@ -65,8 +64,9 @@ type stream struct {
 
 // item is a complete message.
 type item struct {
-	data []byte
-	held int64 // credit that it holds until it is returned
+	data        []byte
+	held        int64 // credit that it holds until it is returned
+	compression uint8
 }
 
 // arenaItem is the largest message that is copied into the arena.
@@ -119,13 +119,14 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 		s.asmHeld += held
 		s.partial.Store(!complete) // before unread is looked at: see recv
 		if complete {
-			s.queueLocked(item{s.asm.take(), s.asmHeld})
+			data, compression := s.asm.take()
+			s.queueLocked(item{data, s.asmHeld, compression})
 			s.asmHeld = 0
 		} else if s.unread.Load() == 0 {
 			grant = s.settlePartLocked()
 		}
 	} else {
-		s.queueLocked(item{s.keepLocked(sec.Message), held})
+		s.queueLocked(item{s.keepLocked(sec.Message), held, h.Compression})
 	}
 	wake := s.wakeLocked()
 	s.mu.Unlock()
@@ -179,9 +180,9 @@ func (s *stream) assembling() bool {
 }
 
 // deliver takes in a complete message that drew no credit.
-func (s *stream) deliver(msg []byte) {
+func (s *stream) deliver(msg []byte, compression uint8) {
 	s.mu.Lock()
-	s.queueLocked(item{msg, 0})
+	s.queueLocked(item{msg, 0, compression})
 	s.arrived += len(msg)
 	wake := s.wakeLocked()
 	s.mu.Unlock()
@@ -255,8 +256,8 @@ func (s *stream) recv(msg any) error {
 	if last := s.unread.Add(-1) == 0; last && s.partial.Load() || s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
 		s.settle()
 	}
-	if err := codec.Decode(s.l.cfg.Codec, data, msg); err != nil {
-		return status.Errorf(s.badMessage, "message: %w", err)
+	if err := s.l.decode(it.compression, data, msg); err != nil {
+		return undecodable(err, s.badMessage, "message")
 	}
 	return nil
 }

@@ -3,39 +3,30 @@ package transport
 import (
 	"io"
 
-	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
-	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
 // send sends one message, waiting for credit. It returns io.EOF if the stream
 // has ended.
-func (s *stream) send(msg any) error {
-	c := s.l.cfg.Codec
-	size, err := codec.Size(c, msg)
+func (s *stream) send(v any) error {
+	m, err := s.l.message(v)
 	if err != nil {
-		return err
-	}
-	if err := s.l.checkSize(size); err != nil {
 		return err
 	}
 	var header metadata.MD
 	if s.takeHeader != nil {
 		header = s.takeHeader()
 	}
-	if size <= s.maxPart() && header == nil {
-		return s.sendWhole(msg, size)
-	}
 	if header != nil {
 		if err := s.sendHeader(header); err != nil {
 			return err
 		}
 	}
-	if size <= s.maxPart() {
-		return s.sendWhole(msg, size)
+	if m.size <= s.maxPart() {
+		return s.sendWhole(&m)
 	}
-	return s.sendParts(msg, size)
+	return s.sendParts(&m)
 }
 
 // maxPart is how many bytes of a message go into one frame: a quarter of the
@@ -49,41 +40,41 @@ func (s *stream) maxPart() int {
 // totalSize is the size of a TOTAL section.
 const totalSize = 4
 
-func (s *stream) sendWhole(msg any, size int) error {
+func (s *stream) sendWhole(m *message) error {
 	w := &s.l.w
-	if err := s.reserve(frame.HeaderSize + size); err != nil {
+	if err := s.reserve(frame.HeaderSize + m.size); err != nil {
 		return err
 	}
 	mark := len(w.buf)
-	h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagCredited, Codec: uint8(s.l.cfg.Codec.ID()), ID: s.id, Length: uint32(size)}
-	buf, err := codec.Append(s.l.cfg.Codec, h.Append(w.buf), msg, size)
+	h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagCredited, ID: s.id, Length: uint32(m.size)}
+	m.begin(s.l.cfg.Codec, &h)
+	buf, err := m.append(s.l.cfg.Codec, h.Append(w.buf))
 	if err != nil {
 		w.buf = w.buf[:mark]
-		s.unreserveLocked(frame.HeaderSize + size)
+		s.unreserveLocked(frame.HeaderSize + m.size)
 		w.unlockAsync()
 		return err
 	}
 	w.buf = buf
-	s.sent += size
+	s.sent += m.size
 	w.unlockAsync()
 	return nil
 }
 
 // sendParts sends a message that is larger than a frame or the credit. It is
 // marshalled beforehand, so that nobody waits for that.
-func (s *stream) sendParts(msg any, size int) error {
-	data, err := codec.Append(s.l.cfg.Codec, make([]byte, 0, size), msg, size)
-	if err != nil {
+func (s *stream) sendParts(m *message) error {
+	if err := m.encode(s.l.cfg.Codec); err != nil {
 		return err
 	}
-	for rest, first := data, true; len(rest) > 0; first = false {
+	for rest, first := m.encoded, true; len(rest) > 0; first = false {
 		h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagCredited, ID: s.id}
 		part := rest[:min(len(rest), s.maxPart())]
 		rest = rest[len(part):]
 		h.Length = uint32(len(part))
 		if first {
 			h.Flags |= frame.FlagTotal
-			h.Codec = uint8(s.l.cfg.Codec.ID())
+			m.begin(s.l.cfg.Codec, &h)
 			h.Length += totalSize
 		}
 		if len(rest) > 0 {
@@ -95,7 +86,7 @@ func (s *stream) sendParts(msg any, size int) error {
 		w := &s.l.w
 		w.buf = h.Append(w.buf)
 		if first {
-			w.buf = frame.AppendTotal(w.buf, uint32(size))
+			w.buf = frame.AppendTotal(w.buf, uint32(m.size))
 		}
 		w.buf = append(w.buf, part...)
 		s.sent += len(part)
@@ -187,11 +178,3 @@ func (s *stream) over() bool {
 // sendError is what a failed send returns: io.EOF, as the reason is for the
 // receiving side to tell.
 func (s *stream) sendError(error) error { return io.EOF }
-
-// checkSize refuses messages that the peer would.
-func (l *link) checkSize(size int) error {
-	if limit := int(l.peer().MaxMessage); size > limit {
-		return status.Errorf(status.ResourceExhausted, "message of %d bytes is above the peer's limit of %d (option WithMaxMessageSize)", size, limit)
-	}
-	return nil
-}
