@@ -58,6 +58,11 @@ func goPackage(s *source, file *descriptorpb.FileDescriptorProto) (pkg string, g
 	if importPath == "" || importPath == "." {
 		importPath = "unnamed/" + path.Dir(file.GetName())
 	}
+	// The Go package of these is given messages of several proto packages, some
+	// with the same name.
+	if strings.HasPrefix(file.GetName(), "google/devtools/containeranalysis/v1beta1/") {
+		importPath, name = importPath+"/"+path.Dir(file.GetName()), ""
+	}
 	importPath = path.Join(modulePath, s.name, strings.ReplaceAll(importPath, "internal", "inside"))
 	if name != "" {
 		importPath += ";" + name

@@ -154,6 +154,9 @@ func (o *output) plugin(name string, req *pluginpb.CodeGeneratorRequest) error {
 	}
 	for _, file := range resp.File {
 		path := filepath.Join(o.dir, filepath.FromSlash(file.GetName()))
+		// What protoc-gen-go names experiment_arm.pb.go would be compiled for
+		// that processor only.
+		path = strings.Replace(path, "_arm.pb.go", "_arm_.pb.go", 1)
 		if _, err := os.Stat(path); err == nil {
 			o.fail("%s is generated twice", file.GetName())
 		}

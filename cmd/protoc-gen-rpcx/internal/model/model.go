@@ -113,7 +113,7 @@ func (m *Model) Output(file *protogen.File) *Output { return m.outputs[file] }
 func (m *Model) output(file *protogen.File) *Output {
 	dir, base := path.Split(strings.ReplaceAll(file.GeneratedFilenamePrefix, `\`, "/"))
 	stub := OutputFile{
-		Name:       dir + base + ".rpcx.go",
+		Name:       dir + fileName(base),
 		Package:    file.GoPackageName,
 		ImportPath: file.GoImportPath,
 	}
@@ -133,7 +133,7 @@ func subpackage(file *protogen.File, dir, base, suffix string) OutputFile {
 		name = trimmed
 	}
 	return OutputFile{
-		Name:       dir + name + "/" + base + ".rpcx.go",
+		Name:       dir + name + "/" + fileName(base),
 		Package:    protogen.GoPackageName(name),
 		ImportPath: protogen.GoImportPath(path.Join(string(file.GoImportPath), name)),
 	}

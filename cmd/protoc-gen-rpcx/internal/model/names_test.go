@@ -1,6 +1,9 @@
 package model
 
 import (
+	"go/build"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -104,6 +107,38 @@ func TestErrorAt(t *testing.T) {
 	} {
 		if got := ErrorAt(file, test.path, "broken").Error(); got != test.want {
 			t.Errorf("path %v: got %q, want %q", test.path, got, test.want)
+		}
+	}
+}
+
+// TestFileName asks the go command whether it would take a file for any platform.
+func TestFileName(t *testing.T) {
+	for base, want := range map[string]string{
+		"users":               "users.rpcx.go",
+		"users_arm":           "users_arm_.rpcx.go",
+		"users_linux":         "users_linux_.rpcx.go",
+		"users_windows_arm64": "users_windows_arm64_.rpcx.go",
+		"users_arm_test":      "users_arm_test_.rpcx.go",
+		"users_plan9.v1":      "users_plan9_.v1.rpcx.go",
+		"users_test":          "users_test.rpcx.go",
+		"users_v1":            "users_v1.rpcx.go",
+		"linux":               "linux.rpcx.go",
+	} {
+		got := fileName(base)
+		if got != want {
+			t.Errorf("fileName(%q) = %q, want %q", base, got, want)
+		}
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, got), []byte("package p\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		for _, platform := range [][2]string{{"linux", "amd64"}, {"darwin", "arm"}} {
+			ctx := build.Default
+			ctx.GOOS, ctx.GOARCH = platform[0], platform[1]
+			match, err := ctx.MatchFile(dir, got)
+			if err != nil || !match {
+				t.Errorf("%s is not compiled for %v: %v", got, platform, err)
+			}
 		}
 	}
 }
