@@ -22,7 +22,7 @@ func TestCompression(t *testing.T) {
 			for _, side := range [][]rpcx.Stats{conn.Stats(), srv.Stats()} {
 				for _, m := range side {
 					split := strings.HasSuffix(m.Method, "Split") // its words are below the threshold
-				if m.BytesSent > uint64(len(want))/2 && !split {
+					if m.BytesSent > uint64(len(want))/2 && !split {
 						t.Errorf("%s: %d bytes sent for messages of %d", m.Method, m.BytesSent, len(want))
 					}
 				}

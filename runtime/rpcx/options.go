@@ -189,6 +189,13 @@ func WithAcceptedCompressions(names ...string) Option {
 	})
 }
 
+// WithChecksums has frames carry a CRC32C if the peer wants it, too. A wrong sum
+// closes the connection. The default is off: TCP has a checksum of its own, TLS
+// a better one.
+func WithChecksums() Option {
+	return option(func(c *common) { c.settings.Checksum = 1 })
+}
+
 func (c *common) compressorNamed(opt, name string) codec.Compressor {
 	found := codec.CompressorByName(name)
 	if found == nil && c.err == nil {

@@ -67,6 +67,7 @@ type link struct {
 	window atomic.Int64
 	owed   atomic.Int64
 
+	sums  bool // both sides want checksums; of the reading goroutine
 	flood flood
 	// accepted is the id of the last stream of the peer that was accepted, for GOAWAY.
 	accepted atomic.Uint64
@@ -123,6 +124,9 @@ func (l *link) settle() error {
 	l.credit += int64(s.ConnCredit) - int64(l.peer().ConnCredit)
 	l.remote.Store(&s)
 	l.w.mu.Unlock()
+	if l.sums = s.Checksum == 1 && l.cfg.Settings.Checksum == 1; l.sums {
+		l.w.sum()
+	}
 	close(l.settled)
 	return nil
 }
@@ -145,7 +149,7 @@ func (l *link) serve(r role) error {
 		if err != nil {
 			return err
 		}
-		if h.Flags.Has(frame.FlagChecksum) && !h.Type.Ignorable() {
+		if h.Flags.Has(frame.FlagChecksum) && !l.sums && !h.Type.Ignorable() {
 			return protocolErrorf("CHECKSUM on a %v, which was not agreed on", h.Type)
 		}
 		if err := l.flood.check(&h, l.r.now, l.progress.Load()); err != nil {

@@ -152,12 +152,17 @@ func (d *reader) next(h *frame.Header) (payload []byte, err error) {
 
 // buffered reports whether the next frame has been received as a whole.
 func (d *reader) buffered() bool {
-	n := d.w - d.r
-	if n < frame.HeaderSize {
-		return false
+	return d.w-d.r >= frame.HeaderSize && d.w-d.r >= frameSize(d.buf[d.r:])
+}
+
+// frameSize returns the size of the frame that b begins with: its header, whose
+// length is not checked, its payload, and its checksum if it has one.
+func frameSize(b []byte) int {
+	n := frame.HeaderSize + int(uint32(b[0])|uint32(b[1])<<8|uint32(b[2])<<16)
+	if frame.Flags(uint16(b[4]) | uint16(b[5])<<8).Has(frame.FlagChecksum) {
+		n += frame.ChecksumSize
 	}
-	b := d.buf[d.r:]
-	return n >= frame.HeaderSize+int(uint32(b[0])|uint32(b[1])<<8|uint32(b[2])<<16)
+	return n
 }
 
 // preface reads the peer's preface.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 )
 
 // The writer's marks, in bytes of frames that wait to be written.
@@ -53,6 +55,8 @@ type writer struct {
 	turn     bool   // a bulk sender has its turn, until its frame has been taken
 	bulk     bool   // buf holds its frame
 	control  int    // control replies in buf
+	sums     bool   // frames get a checksum when they are taken
+	unsummed int    // bytes at the front of buf that were appended before that
 	err      error  // why nothing can be sent any more
 	room     waitlist
 	turns    waitlist
@@ -249,8 +253,32 @@ func (w *writer) take() []byte {
 	}
 	out := w.buf
 	w.buf = nil
+	if w.sums {
+		out = w.summedLocked(out)
+	}
 	w.batches++
 	w.wakeLocked()
+	return out
+}
+
+// sum has every frame that is appended from now on carry a checksum.
+func (w *writer) sum() {
+	w.mu.Lock()
+	w.sums, w.unsummed = true, len(w.buf)
+	w.mu.Unlock()
+}
+
+// summedLocked returns the frames of batch with their checksums.
+func (w *writer) summedLocked(batch []byte) []byte {
+	out := append(*buffers.Get().(*[]byte), batch[:w.unsummed]...)
+	for rest := batch[w.unsummed:]; len(rest) > 0; {
+		n := frameSize(rest)
+		mark := len(out)
+		out = frame.AppendChecksum(append(out, rest[:n]...), mark)
+		rest = rest[n:]
+	}
+	w.unsummed = 0
+	w.recycle(batch)
 	return out
 }
 
