@@ -120,11 +120,11 @@ func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
 
 func (c *serverCall) dispatch() {
 	s := c.s
+	s.inline = s.inline || c.inline // its end is flushed with the batch, a refusal, too
 	if !s.d.Admit(&c.Call) {
 		return
 	}
 	if c.inline {
-		s.inline = true
 		s.d.Run(&c.Call)
 		return
 	}
