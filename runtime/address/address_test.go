@@ -1,0 +1,36 @@
+package address
+
+import (
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestParse(t *testing.T) {
+	for target, want := range map[string]Endpoint{
+		"localhost:7000":       {"tcp", "localhost:7000"},
+		"tcp://localhost:7000": {"tcp", "localhost:7000"},
+		":7000":                {"tcp", ":7000"},
+		"[::1]:7000":           {"tcp", "[::1]:7000"},
+		"host:http":            {"tcp", "host:http"},
+		"unix:///run/x.sock":   {"unix", "/run/x.sock"},
+		"unix://x.sock":        {"unix", "x.sock"},
+	} {
+		got, err := Parse(target)
+		if err != nil || got != want {
+			t.Errorf("%q: got %v, %v; want %v", target, got, err, want)
+			continue
+		}
+		if again, err := Parse(got.String()); err != nil || again != got {
+			t.Errorf("%q: its string %q means %v, %v", target, got, again, err)
+		}
+	}
+	for _, target := range []string{"", "localhost", "tcp://", "::1:7000:", "unix://", "etcd://x", "tcp://a:b:c", "://x:1"} {
+		if got, err := Parse(target); err == nil || !strings.Contains(err.Error(), "\""+target+"\"") {
+			t.Errorf("%q: got %v, %v; want an error that quotes it", target, got, err)
+		}
+	}
+}
