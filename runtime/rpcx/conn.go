@@ -34,9 +34,11 @@ type Conn struct {
 // option is wrong.
 func Dial(target string, opts ...DialOption) (*Conn, error) {
 	cfg := dialConfig{
-		common:      newCommon(),
-		dialTimeout: defaultDialTimeout,
-		backoff:     cluster.Backoff{Base: 100 * time.Millisecond, Max: 10 * time.Second},
+		common:           newCommon(),
+		dialTimeout:      defaultDialTimeout,
+		keepalive:        defaultKeepalive,
+		keepaliveTimeout: defaultKeepaliveTimeout,
+		backoff:          cluster.Backoff{Base: 100 * time.Millisecond, Max: 10 * time.Second},
 	}
 	for _, o := range opts {
 		o.applyDial(&cfg)
@@ -56,19 +58,32 @@ func Dial(target string, opts ...DialOption) (*Conn, error) {
 		return nil, fmt.Errorf("rpcx: dial: %w", err)
 	}
 	c := &Conn{target: target, cfg: cfg, defaults: CallOptions(cfg.defaults...)}
-	c.cluster = cluster.NewSingle(cluster.Config{
-		Endpoint:    endpoint,
-		Dial:        cfg.dial,
-		DialTimeout: cfg.dialTimeout,
-		Backoff:     cfg.backoff,
-		Transport:   cfg.transport(),
-		Observers:   cfg.observers,
-		Log:         cfg.log,
-	})
+	c.cluster = cfg.cluster(endpoint)
 	if len(cfg.interceptors) > 0 {
 		c.chain = call.Chain(cfg.interceptors, innermost)
 	}
 	return c, nil
+}
+
+func (cfg *dialConfig) cluster(e address.Endpoint) cluster.Cluster {
+	cc := cluster.Config{
+		Endpoint:         e,
+		Dial:             cfg.dial,
+		DialTimeout:      cfg.dialTimeout,
+		Backoff:          cfg.backoff,
+		Keepalive:        cfg.keepalive,
+		KeepaliveTimeout: cfg.keepaliveTimeout,
+		Transport:        cfg.transport(),
+		Observers:        cfg.observers,
+		Log:              cfg.log,
+	}
+	switch {
+	case cfg.perCall:
+		return cluster.NewPerCall(cc, cfg.keepIdle)
+	case cfg.connections > 1:
+		return cluster.NewMulti(cc, cfg.connections)
+	}
+	return cluster.NewSingle(cc)
 }
 
 // Target returns what was given to Dial.
@@ -129,8 +144,15 @@ func validate(md metadata.MD) error {
 	return nil
 }
 
-// maxResends bounds how often a call that never ran is sent again.
+// maxResends bounds how often a call that never ran is sent again, unless it
+// waits for the server to be ready.
 const maxResends = 10
+
+// resend reports whether a call that was sent n times before may be sent again
+// after it ended with err.
+func resend(err *status.Error, n int, o *call.Options) bool {
+	return err != nil && connectionLost(err) && (o.WaitForReady || n < maxResends)
+}
 
 // unary makes one attempt, which is repeated only while it provably never left
 // this process or never ran because the connection was on its end.
@@ -142,9 +164,8 @@ func (c *Conn) unary(ctx context.Context, u *transport.Unary, o *call.Options) *
 	info := c.started(u.Method, start)
 	base := u.Metadata
 	var err *status.Error
-	for resend := 0; ; resend++ {
-		err = c.attempt(ctx, u, base, o, resend)
-		if err == nil || !connectionLost(err) || resend == maxResends {
+	for n := 0; ; n++ {
+		if err = c.attempt(ctx, u, base, o, n); !resend(err, n, o) {
 			break
 		}
 	}
@@ -184,6 +205,7 @@ func (c *Conn) attempt(ctx context.Context, u *transport.Unary, base metadata.MD
 	if err != nil {
 		return err
 	}
+	defer c.cluster.Done(client)
 	if o.Credentials != nil {
 		if u.Metadata, err = c.authorize(ctx, client.Peer(), u.Method, base, o.Credentials); err != nil {
 			return err

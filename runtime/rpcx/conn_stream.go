@@ -48,12 +48,12 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 			onEnd(err, sent, received)
 		}
 	}
-	for resend := 0; ; resend++ {
-		s, err := c.openStream(ctx, sc, base, o, resend)
+	for n := 0; ; n++ {
+		s, err := c.openStream(ctx, sc, base, o, n)
 		if err == nil {
 			return withMetadata(s, o), nil
 		}
-		if !connectionLost(err) || resend == maxResends {
+		if !resend(err, n, o) {
 			end(err, 0, 0)
 			return nil, err
 		}
@@ -67,11 +67,9 @@ func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base me
 	}
 	if o.Credentials != nil {
 		if sc.Metadata, err = c.authorize(ctx, client.Peer(), sc.Method, base, o.Credentials); err != nil {
+			c.cluster.Done(client)
 			return nil, err
 		}
-	}
-	if len(c.cfg.observers) == 0 {
-		return client.Stream(ctx, sc)
 	}
 	info := call.Info{Method: sc.Method, Side: call.Client, Peer: client.Peer(), Start: time.Now(), Attempt: attempt}
 	for _, ob := range c.cfg.observers {
@@ -82,6 +80,7 @@ func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base me
 		for _, ob := range c.cfg.observers {
 			ob.AttemptEnded(info, r)
 		}
+		c.cluster.Done(client)
 	})
 	watched := *sc
 	watched.OnEnd = func(err *status.Error, sent, received int) {

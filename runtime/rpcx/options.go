@@ -56,6 +56,11 @@ type dialConfig struct {
 	dialTimeout time.Duration
 	backoff     cluster.Backoff
 	defaults    []CallOption
+
+	keepalive, keepaliveTimeout time.Duration
+	connections                 int  // that calls share
+	perCall                     bool // each call has its own
+	keepIdle                    int  // of those
 }
 
 // Defaults of options that have no constant elsewhere.
@@ -64,6 +69,8 @@ const (
 	defaultWriteStall       = 10 * time.Second
 	defaultMaxHandlers      = 10_000
 	defaultDialTimeout      = 10 * time.Second
+	defaultKeepalive        = 30 * time.Second
+	defaultKeepaliveTimeout = 20 * time.Second
 )
 
 func newCommon() common {
@@ -244,6 +251,31 @@ func WithDialTimeout(d time.Duration) DialOption {
 func WithBackoff(base, longest time.Duration) DialOption {
 	return dialOption(func(c *dialConfig) { c.backoff = cluster.Backoff{Base: base, Max: longest} })
 }
+
+// WithKeepalive sets how long a connection with calls in flight may be silent
+// before it is pinged, and how long the answer may take before the connection is
+// closed and its calls fail with UNAVAILABLE. The defaults are 30 s and 20 s; a
+// zero interval means never to ping.
+func WithKeepalive(interval, timeout time.Duration) DialOption {
+	return dialOption(func(c *dialConfig) { c.keepalive, c.keepaliveTimeout = interval, timeout })
+}
+
+// WithConnections has calls share n connections in turn, instead of one. Several
+// are worth their cost where many large messages pass at once. n is 1 to 64;
+// values outside are brought into that range.
+func WithConnections(n int) DialOption {
+	return dialOption(func(c *dialConfig) { c.connections, c.perCall = min(max(n, 1), 64), false })
+}
+
+// WithPooledConnections gives each call a connection of its own while it lasts,
+// and keeps at most idle of those that are not used for later calls.
+func WithPooledConnections(idle int) DialOption {
+	return dialOption(func(c *dialConfig) { c.perCall, c.keepIdle = true, max(idle, 0) })
+}
+
+// WithShortConnections gives each call a connection of its own, which is closed
+// when the call has ended.
+func WithShortConnections() DialOption { return WithPooledConnections(0) }
 
 // WithDefaultCallOptions sets options of all calls; a call's own come after them.
 func WithDefaultCallOptions(opts ...CallOption) DialOption {

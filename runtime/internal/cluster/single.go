@@ -1,46 +1,14 @@
-// Package cluster chooses the connection that a call goes over, and keeps
-// connections: resolver → router → balancer → connections.
 package cluster
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/rpcx-go/rpcx/runtime/address"
-	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/transport"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
-
-// Cluster chooses connections for calls. Its methods may be called concurrently.
-type Cluster interface {
-	// Pick returns a connection for a call. It waits for one that is being made
-	// until ctx is done or deadline, if there is one, passes. While the last
-	// attempt to connect has failed it fails at once, unless wait is set.
-	Pick(ctx context.Context, deadline time.Time, wait bool) (*transport.Client, *status.Error)
-	// Close closes all connections.
-	Close() error
-}
-
-// DialFunc opens a connection to addr.
-type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
-
-// Config is what a Single is made from.
-type Config struct {
-	Endpoint address.Endpoint
-	Dial     DialFunc
-	// DialTimeout bounds each attempt to connect.
-	DialTimeout time.Duration
-	Backoff     Backoff
-	Transport   *transport.Config
-	Observers   []call.Observer
-	Log         *slog.Logger
-}
 
 // Single is a cluster of one endpoint with one connection, made when the first
 // call wants it and again when a call comes after it was lost.
@@ -174,72 +142,32 @@ func (s *Single) expired(err error) *status.Error {
 	s.mu.Lock()
 	last := s.err
 	s.mu.Unlock()
-	e := status.FromError(err)
-	msg := "no connection to " + s.cfg.Endpoint.String() + " in time"
-	if last != nil {
-		msg += ": " + last.Error()
-	}
-	e = status.New(e.Code(), msg).WithCause(err).WithNotRun()
-	if e.Code() == status.DeadlineExceeded {
-		e = e.WithPhase(status.PhaseDial)
-	}
-	return e
+	return s.cfg.expired(err, last)
 }
 
-func (s *Single) failed(err error) *status.Error {
-	if err == nil {
-		err = transport.ErrClosed
-	}
-	return status.New(status.Unavailable, err.Error()).WithCause(err).WithNotRun()
-}
+func (s *Single) failed(err error) *status.Error { return unavailable(err) }
 
 // connect makes one connection and tends it until it is over.
 func (s *Single) connect(a *attempt) {
 	defer s.tasks.Done()
-	e := s.cfg.Endpoint
-	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.DialTimeout)
-	nc, err := s.cfg.Dial(ctx, e.Network, e.Addr)
-	cancel()
+	c, err := s.cfg.open(s.ctx)
 	if err != nil {
-		s.conclude(a, fmt.Errorf("dial %s: %w", e, err))
+		s.conclude(a, err)
 		return
 	}
-	peer := call.Peer{Addr: nc.RemoteAddr(), Protocol: "rpcx", Secure: e.Network == "unix"}
-	c := transport.NewClient(nc, s.cfg.Transport, peer)
-	info := call.ConnInfo{Side: call.Client, Local: nc.LocalAddr(), Remote: nc.RemoteAddr(), Protocol: "rpcx", Opened: time.Now()}
-	for _, o := range s.cfg.Observers {
-		o.ConnOpened(info)
-	}
 	s.mu.Lock()
-	s.client.Store(c)
+	s.client.Store(c.Client)
 	s.mu.Unlock()
 	// Calls that may be sent before the server's settings need not wait for them.
 	close(a.dialed)
 	select {
 	case <-c.Settled():
 		s.settled(a)
-		select {
-		case <-c.Dead():
-		case <-s.ctx.Done():
-		}
 	case <-c.Dead():
 		s.conclude(a, c.Err())
 	case <-s.ctx.Done():
 	}
-	c.Close()
-	if s.ctx.Err() == nil {
-		s.cfg.Log.Debug("connection lost", "peer", peer.Addr, "error", c.Err())
-	}
-	for _, o := range s.cfg.Observers {
-		o.ConnClosed(info, s.lostBy(c))
-	}
-}
-
-func (s *Single) lostBy(c *transport.Client) error {
-	if s.ctx.Err() != nil {
-		return nil
-	}
-	return c.Err()
+	c.tend(s.ctx.Done())
 }
 
 // settled ends the attempt: the server speaks our protocol.
@@ -266,6 +194,9 @@ func (s *Single) conclude(a *attempt, err error) {
 		close(a.dialed)
 	}
 }
+
+// Done implements Cluster.
+func (s *Single) Done(*transport.Client) {}
 
 // Close implements Cluster.
 func (s *Single) Close() error {

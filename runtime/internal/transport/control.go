@@ -69,6 +69,19 @@ func (l *link) ping(h *frame.Header, payload []byte) error {
 	return nil
 }
 
+// Received returns a number that grows whenever something arrives.
+func (l *link) Received() uint64 { return l.received.Load() }
+
+// CheckAlive sends a PING and ends the connection unless its answer comes within
+// timeout.
+func (l *link) CheckAlive(timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	if l.Ping(ctx) == context.DeadlineExceeded {
+		l.end(fmt.Errorf("no answer to a ping within %v: %w", timeout, context.DeadlineExceeded))
+	}
+}
+
 // Ping sends a PING and waits for its answer.
 func (l *link) Ping(ctx context.Context) error {
 	answered := make(chan struct{})

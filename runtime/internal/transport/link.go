@@ -67,8 +67,10 @@ type link struct {
 	window atomic.Int64
 	owed   atomic.Int64
 
-	sums  bool // both sides want checksums; of the reading goroutine
-	flood flood
+	sums bool // both sides want checksums; of the reading goroutine
+	// received counts reads, for those who want to know whether the peer lives.
+	received atomic.Uint64
+	flood    flood
 	// accepted is the id of the last stream of the peer that was accepted, for GOAWAY.
 	accepted atomic.Uint64
 	// progress counts stream messages sent.
@@ -169,6 +171,7 @@ func (l *link) serve(r role) error {
 			return err
 		}
 		if !l.r.buffered() {
+			l.received.Add(1)
 			r.batchEnd()
 		}
 	}

@@ -1,0 +1,134 @@
+// Package cluster chooses the connection that a call goes over, and keeps
+// connections: resolver → router → balancer → connections.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/address"
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/transport"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// Cluster chooses connections for calls. Its methods may be called concurrently.
+type Cluster interface {
+	// Pick returns a connection for a call. It waits for one that is being made
+	// until ctx is done or deadline, if there is one, passes. While the last
+	// attempt to connect has failed it fails at once, unless wait is set.
+	Pick(ctx context.Context, deadline time.Time, wait bool) (*transport.Client, *status.Error)
+	// Done says that the call which Pick returned c for is over. It is called
+	// once for each Pick that returned a connection.
+	Done(c *transport.Client)
+	// Close closes all connections.
+	Close() error
+}
+
+// DialFunc opens a connection to addr.
+type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// Config is what a cluster of one endpoint is made from.
+type Config struct {
+	Endpoint address.Endpoint
+	Dial     DialFunc
+	// DialTimeout bounds each attempt to connect.
+	DialTimeout time.Duration
+	Backoff     Backoff
+	// Keepalive is how long a connection with calls in flight may be silent
+	// before it is pinged, KeepaliveTimeout how long the answer may take; zero
+	// means never to ping.
+	Keepalive, KeepaliveTimeout time.Duration
+	Transport                   *transport.Config
+	Observers                   []call.Observer
+	Log                         *slog.Logger
+}
+
+// expired is the error of a call that ended with err before it had a connection;
+// last is why the last attempt failed, or nil.
+func (cfg *Config) expired(err, last error) *status.Error {
+	e := status.FromError(err)
+	msg := "no connection to " + cfg.Endpoint.String() + " in time"
+	if last != nil {
+		msg += ": " + last.Error()
+	}
+	e = status.New(e.Code(), msg).WithCause(err).WithNotRun()
+	if e.Code() == status.DeadlineExceeded {
+		e = e.WithPhase(status.PhaseDial)
+	}
+	return e
+}
+
+// unavailable is the error of a call that has no connection because of err.
+func unavailable(err error) *status.Error {
+	if err == nil {
+		err = transport.ErrClosed
+	}
+	return status.New(status.Unavailable, err.Error()).WithCause(err).WithNotRun()
+}
+
+// open makes a connection. Whoever opens it calls tend, which closes it.
+func (cfg *Config) open(ctx context.Context) (*connection, error) {
+	e := cfg.Endpoint
+	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
+	defer cancel()
+	nc, err := cfg.Dial(ctx, e.Network, e.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", e, err)
+	}
+	peer := call.Peer{Addr: nc.RemoteAddr(), Protocol: "rpcx", Secure: e.Network == "unix"}
+	c := &connection{
+		Client: transport.NewClient(nc, cfg.Transport, peer),
+		cfg:    cfg,
+		info:   call.ConnInfo{Side: call.Client, Local: nc.LocalAddr(), Remote: nc.RemoteAddr(), Protocol: "rpcx", Opened: time.Now()},
+	}
+	for _, o := range cfg.Observers {
+		o.ConnOpened(c.info)
+	}
+	return c, nil
+}
+
+// connection is a connection that somebody tends.
+type connection struct {
+	*transport.Client
+	cfg  *Config
+	info call.ConnInfo
+}
+
+// tend keeps the connection until it is dead or stop is closed, pinging it, and
+// closes it.
+func (c *connection) tend(stop <-chan struct{}) {
+	var tick <-chan time.Time
+	if c.cfg.Keepalive > 0 {
+		t := time.NewTicker(c.cfg.Keepalive)
+		defer t.Stop()
+		tick = t.C
+	}
+	var err error
+	for seen := c.Received(); ; {
+		select {
+		case <-c.Dead():
+			err = c.Err()
+		case <-stop:
+		case <-tick:
+			now := c.Received()
+			if now == seen && c.InFlight() > 0 {
+				c.CheckAlive(c.cfg.KeepaliveTimeout)
+				now = c.Received()
+			}
+			seen = now
+			continue
+		}
+		break
+	}
+	c.Close()
+	if err != nil {
+		c.cfg.Log.Debug("connection lost", "peer", c.info.Remote, "error", err)
+	}
+	for _, o := range c.cfg.Observers {
+		o.ConnClosed(c.info, err)
+	}
+}

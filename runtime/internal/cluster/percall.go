@@ -1,0 +1,158 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/transport"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// PerCall is a cluster of one endpoint where each call has a connection of its
+// own while it lasts. Connections of ended calls are kept for later ones, up to
+// a number, or, if that is zero, closed.
+type PerCall struct {
+	cfg    Config
+	keep   int
+	ctx    context.Context // done when closed
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+
+	mu       sync.Mutex
+	closed   bool
+	idle     []*transport.Client // the one that ended last is used first
+	stop     map[*transport.Client]chan struct{}
+	failures int
+}
+
+// NewPerCall returns a cluster that keeps at most keep idle connections.
+func NewPerCall(cfg Config, keep int) *PerCall {
+	p := &PerCall{cfg: cfg, keep: keep, stop: map[*transport.Client]chan struct{}{}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// Pick implements Cluster.
+func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (*transport.Client, *status.Error) {
+	ctx, cancel := merge(ctx, p.ctx, deadline)
+	defer cancel()
+	for {
+		if c := p.take(); c != nil {
+			return c, nil
+		}
+		c, err := p.dial(ctx)
+		if err == nil {
+			return c, nil
+		}
+		switch {
+		case p.ctx.Err() != nil:
+			return nil, unavailable(transport.ErrClosed)
+		case ctx.Err() != nil:
+			return nil, p.cfg.expired(ctx.Err(), err)
+		case !wait:
+			return nil, unavailable(err)
+		}
+		p.mu.Lock()
+		p.failures++
+		pause := p.cfg.Backoff.delay(p.failures)
+		p.mu.Unlock()
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// merge returns a context that is done when one of both is, or at deadline.
+func merge(ctx, other context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+	var cancel context.CancelFunc
+	if deadline.IsZero() {
+		ctx, cancel = context.WithCancel(ctx)
+	} else {
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+	}
+	stop := context.AfterFunc(other, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// take returns an idle connection that still lives, or nil.
+func (p *PerCall) take() *transport.Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for n := len(p.idle); n > 0; n = len(p.idle) {
+		c := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		if c.Usable() {
+			return c
+		}
+		p.closeLocked(c)
+	}
+	return nil
+}
+
+// dial makes a connection and a goroutine that tends it.
+func (p *PerCall) dial(ctx context.Context) (*transport.Client, error) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, transport.ErrClosed
+	}
+	p.tasks.Add(1) // before Close waits
+	p.mu.Unlock()
+	c, err := p.cfg.open(ctx)
+	if err != nil {
+		p.tasks.Done()
+		return nil, err
+	}
+	stop := make(chan struct{})
+	p.mu.Lock()
+	p.stop[c.Client], p.failures = stop, 0
+	if p.closed {
+		p.closeLocked(c.Client)
+	}
+	p.mu.Unlock()
+	go func() {
+		defer p.tasks.Done()
+		c.tend(stop)
+		p.mu.Lock()
+		delete(p.stop, c.Client)
+		p.mu.Unlock()
+	}()
+	return c.Client, nil
+}
+
+// closeLocked has the connection closed by the goroutine that tends it.
+func (p *PerCall) closeLocked(c *transport.Client) {
+	if stop, ok := p.stop[c]; ok {
+		delete(p.stop, c)
+		close(stop)
+	}
+}
+
+// Done implements Cluster.
+func (p *PerCall) Done(c *transport.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || len(p.idle) >= p.keep || !c.Usable() {
+		p.closeLocked(c)
+		return
+	}
+	p.idle = append(p.idle, c)
+}
+
+// Close implements Cluster.
+func (p *PerCall) Close() error {
+	p.cancel()
+	p.mu.Lock()
+	p.closed = true
+	for c := range p.stop {
+		p.closeLocked(c)
+	}
+	p.mu.Unlock()
+	p.tasks.Wait()
+	return nil
+}
