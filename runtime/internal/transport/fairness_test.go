@@ -99,13 +99,13 @@ func TestSmallPassesLarge(t *testing.T) {
 				calling(t.Context(), c, say, long(1<<20))
 				synctest.Wait()
 			}
-			// A sender may pass one that is being woken, but not for long.
+			// A sender that is not back in time for its turn loses it, but none starves.
 			seen := map[frame.StreamID]int{}
 			for range 40 {
 				seen[p.next().ID]++
 			}
 			for _, id := range []frame.StreamID{1, 3, 5, 7} {
-				if n := seen[id]; n < 3 {
+				if n := seen[id]; n < 4 {
 					t.Errorf("stream %d had %d of 40 turns", id, n)
 				}
 			}
