@@ -11,6 +11,8 @@ func frameBreaches() []breach {
 	wrongCheck.check = 0x10
 	wrongBoth := p.withVersion(2)
 	wrongBoth.check = 0x10
+	wrongSum := seal(p)
+	wrongSum[len(wrongSum)-1] ^= 1
 	unknown := frame{typ: 0x05}
 	ignore := ignorable(3)
 	ignoreCheck := ignore
@@ -39,6 +41,8 @@ func frameBreaches() []breach {
 		{"ping-class", "5", eProtocol, []wire{p.withClass(1)}},
 		{"ping-flags", "4.1", eProtocol, []wire{p.withFlags(fMessage)}},
 		{"ping-checksum-not-agreed", "14", eProtocol, []wire{seal(p)}},
+		{"ping-checksum-wrong-and-not-agreed", "14", eProtocol, []wire{wrongSum}},
+		{"ignorable-checksum-not-agreed", "14", eProtocol, []wire{seal(ignore)}},
 		{"goaway-long", "5.3", eFrameSize, []wire{goAway(0, eNone, strings.Repeat("x", 1025))}},
 		{"goaway-id", "5.3", eProtocol, []wire{goAway(maxID+1, eNone, "")}},
 		{"goaway-id-rises", "5.3", eProtocol, []wire{goAway(1, eNone, ""), goAway(3, eNone, "")}},

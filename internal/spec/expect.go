@@ -141,12 +141,14 @@ func (p *peer) sync(opaque string) *frame {
 // behind which the connection ends. Frames of streams may come before.
 func (p *peer) wantGoAway(code uint16) frame {
 	expected := fmt.Sprintf("GOAWAY(%s) and the end of the connection", errorName(code))
+	before := ""
 	for {
 		f, err := p.tryNext(patience)
 		if err != nil {
-			p.t.failf(expected, "%s", ending(err))
+			p.t.failf(expected, "%s%s", ending(err), before)
 		}
-		if f.typ == tClose || f.typ == tData || f.typ == tPing || f.typ == tOpen || f.typ == tCancel || f.typ == tGoAway && f.code == eNone {
+		if f.typ == tPing || f.typ >= tOpen || f.typ == tGoAway && f.code == eNone {
+			before = fmt.Sprintf(" after %v", f)
 			continue
 		}
 		if f.typ != tGoAway || f.code != code {

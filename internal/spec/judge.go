@@ -124,7 +124,8 @@ type stream struct {
 	began          bool // and message bytes
 	left           int  // bytes that are missing of its message, -1 between messages
 	half           bool // the caller has half-closed
-	ended          bool // by a CLOSE that was read or sent, or a CANCEL that was
+	ended          bool // by the tested side's last frame
+	closed         bool // by the suite's CLOSE
 	credit         int64
 }
 
@@ -135,10 +136,9 @@ func (p *peer) judgeStream(f frame, sec sections) error {
 	case s == nil:
 		return fmt.Errorf("stream %d was never opened: %v", f.id, f)
 	case s.ended:
-		if p.server { // what was on its way when the suite's CLOSE was sent
-			return nil
-		}
 		return fmt.Errorf("stream %d has ended: %v", f.id, f)
+	case s.closed: // it may have been on its way when the suite's CLOSE was sent
+		return nil
 	case p.server && s.half && f.typ == tData:
 		return fmt.Errorf("DATA after the half-close: %v", f)
 	case f.has(fHeaders) && f.typ != tOpen && (s.headers || s.began):

@@ -45,7 +45,7 @@ func run(args []string) (failed int, err error) {
 	only := flags.String("run", "", "run only the cases whose role and name, \"server ping/ack\", contain this")
 	list := flags.Bool("list", false, "list the cases and run none")
 	times := flags.Int("times", 0, "print this many of the slowest cases")
-	parallel := flags.Int("parallel", 8*runtime.GOMAXPROCS(0), "how many cases run at once")
+	parallel := flags.Int("parallel", 12*runtime.GOMAXPROCS(0), "how many cases run at once")
 	_ = flags.Parse(args) // ends the program if it fails
 	if *role != "server" && *role != "client" && *role != "both" {
 		return 0, fmt.Errorf("-role is server, client or both, not %q", *role)
@@ -97,19 +97,17 @@ func choose(role, only string) []roleCases {
 
 // runAll runs the chosen cases and starts the server that they need.
 func (s *suite) runAll(chosen []roleCases) ([]outcome, error) {
-	var outcomes []outcome
 	for _, r := range chosen {
 		if r.role == "server" && s.addr == "" && len(r.cases) > 0 {
 			p, addr, err := startServer(s.command, shortHandshake)
 			if err != nil {
 				return nil, err
 			}
-			s.addr, s.handshake = addr, shortHandshake
 			defer func() { _ = p.stop() }()
+			s.addr, s.handshake = addr, shortHandshake
 		}
-		outcomes = append(outcomes, s.run(r.role, r.cases)...)
 	}
-	return outcomes, nil
+	return s.run(chosen), nil
 }
 
 const testeePackage = "github.com/rpcx-go/rpcx/internal/spec/testee"

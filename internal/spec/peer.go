@@ -89,7 +89,7 @@ func (p *peer) noteSent(f frame) {
 		}
 	case tClose:
 		if s := p.streams[f.id]; s != nil && p.server {
-			s.ended = true
+			s.closed = true
 		}
 	}
 }
@@ -192,6 +192,9 @@ func (p *peer) judgeOpen(f frame, sec sections) error {
 		p.defined++
 		p.names[f.code] = sec.name
 	}
+	if p.early && f.format != 0 {
+		return fmt.Errorf("a format before SETTINGS: %v", f)
+	}
 	if sec.name == "" && p.names[f.code] == "" {
 		return fmt.Errorf("method id %d has no definition", f.code)
 	}
@@ -232,6 +235,11 @@ func (p *peer) tryNext(patience time.Duration) (frame, error) {
 		p.pending = p.pending[1:]
 		return f, nil
 	}
+	return p.tryRead(patience)
+}
+
+// tryRead is tryNext for what has not been read yet.
+func (p *peer) tryRead(patience time.Duration) (frame, error) {
 	for until := time.Now().Add(patience); ; {
 		f, err := p.read(time.Until(until))
 		if err != nil || !p.housekeeping(f) {

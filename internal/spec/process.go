@@ -164,10 +164,7 @@ func (c *client) event(call string) event {
 		if err != nil {
 			c.t.failf(fmt.Sprintf("an event of call %q", call), "%v", err)
 		}
-		var e event
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			c.t.failf("events of the client", "%q: %v", line, err)
-		}
+		e := c.parse(line)
 		if e.Call == call {
 			return e
 		}
@@ -182,6 +179,34 @@ func (c *client) result(call string) event {
 			return e
 		}
 	}
+}
+
+// tryResult is result for a call that may take longer than patience.
+func (c *client) tryResult(call string, patience time.Duration) (event, bool) {
+	for i, e := range c.pending {
+		if e.Call == call && e.Event == "result" {
+			c.pending = append(c.pending[:i:i], c.pending[i+1:]...)
+			return e, true
+		}
+	}
+	line, err := c.process.line(patience)
+	if err != nil {
+		return event{}, false
+	}
+	e := c.parse(line)
+	if e.Call == call && e.Event == "result" {
+		return e, true
+	}
+	c.pending = append(c.pending, e)
+	return event{}, false
+}
+
+func (c *client) parse(line string) event {
+	var e event
+	if err := json.Unmarshal([]byte(line), &e); err != nil {
+		c.t.failf("events of the client", "%q: %v", line, err)
+	}
+	return e
 }
 
 // want fails the case unless the call ends with status and, if that is OK, text.

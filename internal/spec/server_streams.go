@@ -7,23 +7,25 @@ func serverIDs() []testCase {
 	held := open(3, fCaller, "Sum")
 	cases := breaches("ids", []breach{
 		{"reused-open", "7.1", eProtocol, []wire{held, held}},
-		{"reused-closed", "7.1", eProtocol, []wire{o, o}},
-		{"decreasing", "7.1", eProtocol, []wire{o, o.withID(1)}},
 		{"even", "19.3", eProtocol, []wire{o.withID(4)}},
 		{"zero", "7.1", eProtocol, []wire{o.withID(0)}},
 		{"high", "7.1", eProtocol, []wire{o.withID(maxID + 2)}},
 		{"data-idle", "7.3", eProtocol, []wire{message(5, "x")}},
+		{"cancel-idle", "7.3", eProtocol, []wire{cancel(5, sCancelled)}},
+	}, breakServer)
+	cases = append(cases, breaches("ids", []breach{
+		{"reused-closed", "7.1", eProtocol, []wire{o, o}},
+		{"decreasing", "7.1", eProtocol, []wire{o, o.withID(1)}},
 		{"data-idle-higher", "7.3", eProtocol, []wire{o, message(5, "x")}},
 		{"data-even", "7.3", eProtocol, []wire{o, message(2, "x")}},
 		{"data-zero", "7.3", eProtocol, []wire{o, message(0, "x")}},
-		{"cancel-idle", "7.3", eProtocol, []wire{cancel(5, sCancelled)}},
 		{"cancel-even", "7.3", eProtocol, []wire{o, cancel(2, sCancelled)}},
 		{"credit-idle-higher", "7.3", eProtocol, []wire{o, credit(5, 100)}},
-	}, breakServer)
+	}, breakServerLater)...)
 	return append(cases,
 		testCase{"ids/gaps", "7.1", func(t *T) {
 			p := t.connect()
-			for _, id := range []uint64{1, 3, 9, 1001, 1 << 40, maxID} {
+			for _, id := range []uint64{1, 3, 9, 1001, 1<<40 + 1, maxID} {
 				p.echo(id)
 			}
 			p.send(unary(maxID, "Echo", "x"))

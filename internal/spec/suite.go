@@ -100,24 +100,30 @@ func (s *suite) runCase(role string, c testCase) (o outcome) {
 	return o
 }
 
-// run runs cases, several at once, and returns their outcomes in order.
-func (s *suite) run(role string, cases []testCase) []outcome {
-	outcomes := make([]outcome, len(cases))
+// run runs the cases of all roles, several at once, and returns their outcomes
+// in order.
+func (s *suite) run(chosen []roleCases) []outcome {
+	var jobs []outcome
+	for _, r := range chosen {
+		for _, c := range r.cases {
+			jobs = append(jobs, outcome{role: r.role, test: c})
+		}
+	}
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range s.parallel {
 		workers.Go(func() {
 			for i := range next {
-				outcomes[i] = s.runCase(role, cases[i])
+				jobs[i] = s.runCase(jobs[i].role, jobs[i].test)
 			}
 		})
 	}
-	for i := range cases {
+	for i := range jobs {
 		next <- i
 	}
 	close(next)
 	workers.Wait()
-	return outcomes
+	return jobs
 }
 
 // report prints failures, what does not apply and the sums, and returns how
