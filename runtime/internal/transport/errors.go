@@ -18,7 +18,7 @@ var (
 var ErrClosed = errors.New("the connection is closed")
 
 // ErrDraining says that the peer takes no new calls on the connection.
-var ErrDraining = errors.New("the server is shutting down")
+var ErrDraining = errors.New("the server takes no more calls on this connection")
 
 // ConnError is why a connection ended. Calls that end with it wrap it.
 type ConnError struct {

@@ -109,8 +109,8 @@ func (s *Server) Close() { s.end(ErrClosed) }
 const drainGrace = 5 * time.Second
 
 // Drain asks the peer for no more calls, accepts those on their way, and closes
-// the connection when all have ended. It returns when ctx is done or the
-// connection has ended; in the first case calls may still run.
+// the connection when all have ended. Calls that are left when ctx is done end
+// with UNAVAILABLE; their handlers' contexts are cancelled, and they may still run.
 func (s *Server) Drain(ctx context.Context) {
 	s.goAway(frame.Undecided)
 	// The answer comes after everything that the peer sent before it read that.
@@ -121,11 +121,12 @@ func (s *Server) Drain(ctx context.Context) {
 	for s.unfinished.Load() > 0 {
 		select {
 		case <-s.idle:
+			continue
 		case <-ctx.Done():
-			return
+			s.evict()
 		case <-s.dead:
-			return
 		}
+		break
 	}
 	s.closeWrite()
 	late := time.NewTimer(linger)
@@ -133,9 +134,33 @@ func (s *Server) Drain(ctx context.Context) {
 	select {
 	case <-s.dead: // the peer has closed, too
 	case <-late.C:
-	case <-ctx.Done():
 	}
 	s.end(ErrClosed)
+}
+
+// evict ends the calls that are left, from this side.
+func (s *Server) evict() {
+	why := status.New(status.Unavailable, ErrDraining.Error())
+	for _, c := range s.calls.takeIf(func(frame.StreamID) bool { return true }) {
+		if s.w.lock() == nil {
+			s.w.buf = appendClose(s.w.buf, c.id, c.TakeHeader(), nil, why)
+			s.w.unlockAsync()
+		}
+		c.gone(context.Canceled)
+	}
+}
+
+// Refuse ends a connection that there is no room for, and says why.
+func Refuse(nc net.Conn, reason string) {
+	defer nc.Close()
+	b := frame.AppendGoAway([]byte(frame.Preface), 0, frame.LimitError, reason)
+	nc.SetDeadline(time.Now().Add(linger))
+	if _, err := nc.Write(b); err != nil {
+		return
+	}
+	if cw, ok := nc.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil {
+		io.Copy(io.Discard, io.LimitReader(nc, 64<<10))
+	}
 }
 
 // noMore is set in accepted once calls are no longer accepted. It is above
@@ -164,7 +189,7 @@ func (s *Server) accept(id frame.StreamID) bool {
 
 func (s *Server) goAway(last frame.StreamID) {
 	if s.w.lock() == nil {
-		s.w.buf = frame.AppendGoAway(s.w.buf, last, frame.NoError, "the server is shutting down")
+		s.w.buf = frame.AppendGoAway(s.w.buf, last, frame.NoError, ErrDraining.Error())
 		s.w.unlockAsync()
 	}
 }
