@@ -203,10 +203,10 @@ func TestStress(t *testing.T) {
 func TestStreamStress(t *testing.T) {
 	c, _ := overTCP(t, &service{}, windows(64<<10, 256<<10))
 	var all sync.WaitGroup
-	for w := range 16 {
+	for w := range 8 {
 		all.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(w), 2))
-			for i := range 40 {
+			for i := range 30 {
 				ctx, cancel := context.WithCancel(t.Context())
 				st, err := c.Stream(ctx, &StreamCall{Method: echo})
 				if err != nil {
