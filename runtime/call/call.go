@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 
 	"github.com/rpcx-go/rpcx/runtime/metadata"
@@ -32,6 +33,10 @@ type Peer struct {
 	Protocol string
 	// Secure reports whether the connection is private to both ends: TLS or a Unix socket.
 	Secure bool
+	// TLS is the state of the TLS connection, nil without TLS. On a server that
+	// verifies clients, TLS.VerifiedChains[0][0] is the certificate of the one who
+	// calls. It is shared by all calls of the connection and must not be changed.
+	TLS *tls.ConnectionState
 }
 
 // Interceptor sees every call of every kind and every protocol. It does its
