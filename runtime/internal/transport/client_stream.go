@@ -54,7 +54,9 @@ func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *st
 	if ctx.Err() != nil {
 		return nil, c.notOpened(ctx, errCanceled, true)
 	}
-	if err := c.ready(ctx, sc.Method, nil, nil); err != nil {
+	late, stop := sc.late()
+	defer stop()
+	if err := c.ready(ctx, sc.Method, nil, late); err != nil {
 		return nil, c.notOpened(ctx, err, true)
 	}
 	s := &ClientStream{c: c, ctx: ctx, method: sc.Method, head: make(chan struct{}), onEnd: sc.OnEnd}
@@ -62,9 +64,9 @@ func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *st
 	o := opening{method: sc.Method, deadline: sc.Deadline, metadata: sc.Metadata}
 	var err error
 	if sc.Method.Kind().CallerStreams() {
-		err = s.open(&o)
+		err = s.open(&o, late)
 	} else {
-		err = s.openWith(&o, sc.Req)
+		err = s.openWith(&o, sc.Req, late)
 	}
 	if err != nil {
 		return nil, c.notOpened(ctx, err, s.p.id == 0)
@@ -74,6 +76,16 @@ func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *st
 		s.startTimer(time.Until(sc.Deadline))
 	}
 	return s, nil
+}
+
+// late returns a channel that receives at the deadline, if the context is not
+// done then by itself, and a function that gives it up.
+func (sc *StreamCall) late() (<-chan time.Time, func() bool) {
+	if !sc.Timed {
+		return nil, func() bool { return false }
+	}
+	t := time.NewTimer(time.Until(sc.Deadline))
+	return t.C, t.Stop
 }
 
 // startTimer has the call end in time; a call that has ended meanwhile keeps
@@ -108,9 +120,9 @@ func (c *Client) notOpened(ctx context.Context, err error, notRun bool) *status.
 }
 
 // open sends OPEN; messages follow.
-func (s *ClientStream) open(o *opening) error {
+func (s *ClientStream) open(o *opening, late <-chan time.Time) error {
 	c, w := s.c, &s.c.w
-	if err := c.reserveSlot(o.room(0)+frame.HeaderSize, s.ctx.Done(), nil); err != nil {
+	if err := c.reserveSlot(o.room(0)+frame.HeaderSize, s.ctx.Done(), late); err != nil {
 		return err
 	}
 	mark := len(w.buf)
@@ -124,12 +136,12 @@ func (s *ClientStream) open(o *opening) error {
 }
 
 // openWith sends OPEN with the single request.
-func (s *ClientStream) openWith(o *opening, req any) error {
+func (s *ClientStream) openWith(o *opening, req any, late <-chan time.Time) error {
 	m, err := s.c.message(req)
 	if err != nil {
 		return err
 	}
-	err = s.c.openSingle(s.p, o, &m, s.ctx.Done(), nil)
+	err = s.c.openSingle(s.p, o, &m, s.ctx.Done(), late)
 	if err != nil && s.p.id != 0 {
 		s.giveUp(err)
 	}

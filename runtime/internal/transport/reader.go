@@ -169,7 +169,7 @@ func frameSize(b []byte) int {
 func (d *reader) preface() error {
 	for {
 		if err := d.fill(d.w - d.r + 1); err != nil {
-			if err == io.ErrUnexpectedEOF {
+			if err == io.ErrUnexpectedEOF && frame.Sniff(d.buf[d.r:d.w]) != frame.NeedMore {
 				return notRPCX(d.buf[d.r:d.w])
 			}
 			return err
