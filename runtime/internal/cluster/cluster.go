@@ -79,7 +79,7 @@ func (cfg *Config) open(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", e, err)
 	}
-	peer := call.Peer{Addr: nc.RemoteAddr(), Protocol: "rpcx", Secure: e.Network == "unix"}
+	peer := peerOf(nc, e)
 	c := &connection{
 		Client: transport.NewClient(nc, cfg.Transport, peer),
 		cfg:    cfg,
