@@ -111,7 +111,7 @@ func (p *peer) expect(typ frame.Type) *got {
 	p.t.Helper()
 	g := p.next()
 	if g.Type != typ {
-		p.t.Fatalf("got %v %q, want %v", &g.Header, g.payload, typ)
+		p.t.Fatalf("got %v %.60q, want %v", &g.Header, g.payload, typ)
 	}
 	return g
 }
