@@ -27,13 +27,14 @@ type serverCall struct {
 
 	msg         []byte // the single request, in its own buffer unless the handler runs inline
 	compression uint8
-	owned       *[]byte
+	pooled      bool // msg goes back to the pool of buffers
 	received    int
 	block       []byte // the caller's metadata, encoded
 	mdOnce      sync.Once
 	md          metadata.MD
 
 	single *message // the single answer of a client-streaming call, encoded
+	freed  bool     // the slot is free again
 	inline bool     // the handler runs on the reading goroutine
 }
 
@@ -90,9 +91,7 @@ func (c *serverCall) request(msg []byte) {
 		c.msg = msg
 		return
 	}
-	c.owned = buffers.Get().(*[]byte)
-	*c.owned = append((*c.owned)[:0], msg...)
-	c.msg = *c.owned
+	c.msg, c.pooled = append(takeBuffer(), msg...), true
 }
 
 // part takes in a part of a single request.
@@ -191,8 +190,14 @@ func (c *serverCall) gone(err error) {
 	}
 }
 
-// returned frees the call's slot.
-func (c *serverCall) returned() { c.s.running.Add(-1) }
+// returned frees the call's slot, once: its handler has returned, and its end is
+// about to be queued, so that a caller who has seen it finds the slot free.
+func (c *serverCall) returned() {
+	if !c.freed {
+		c.freed = true
+		c.s.running.Add(-1)
+	}
+}
 
 // finished says that nothing more is sent for the call.
 func (c *serverCall) finished() {
@@ -210,13 +215,10 @@ func (c *serverCall) DecodeRequest(msg any) error {
 		return c.stream.recv(msg)
 	}
 	err := c.s.decode(c.compression, c.msg, msg)
-	c.msg = nil
-	if c.owned != nil {
-		if cap(*c.owned) <= keepMessage {
-			buffers.Put(c.owned)
-		}
-		c.owned = nil
+	if c.pooled {
+		giveBuffer(c.msg)
 	}
+	c.msg = nil
 	if err != nil {
 		return undecodable(err, status.InvalidArgument, "request")
 	}

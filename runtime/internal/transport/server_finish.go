@@ -12,8 +12,8 @@ import (
 // Finish implements dispatch.Wire: it sends the end of the call, unless nobody
 // waits for it.
 func (c *serverCall) Finish(res any, err *status.Error, header, trailer metadata.MD) (end *status.Error, sent, received int) {
-	c.returned()
 	defer c.finished()
+	defer c.returned()
 	received = c.received
 	if c.stream != nil {
 		c.stream.free()
@@ -40,6 +40,7 @@ func (c *serverCall) Finish(res any, err *status.Error, header, trailer metadata
 func (c *serverCall) reply(append func(*writer)) {
 	w := &c.s.w
 	if w.lockFor(0, nil, nil) == nil {
+		c.returned()
 		append(w)
 		c.unlock(w)
 	}
@@ -94,6 +95,7 @@ func (c *serverCall) succeedWhole(m *message, header, trailer metadata.MD) *stat
 	if w.lockFor(frame.HeaderSize+m.size, nil, nil) != nil {
 		return nil // nobody waits any more
 	}
+	c.returned()
 	mark := len(w.buf)
 	h := closeHeader(c.id, header, trailer)
 	h.Flags |= frame.FlagMessage
@@ -147,8 +149,21 @@ func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *stat
 			part = part[:len(part)/2] // the rest goes with the trailers
 		}
 		data = data[len(part):]
-		if w.lockFor(frame.HeaderSize+len(part), c.Done(), nil) != nil {
+		err := w.lockFor(frame.HeaderSize+len(part), c.Done(), nil)
+		if c.s.calls.get(c.id) == nil { // cancelled, or the connection is gone
+			if err == nil {
+				w.unlockAsync()
+			}
 			return nil
+		}
+		if err == errCanceled {
+			return status.New(status.DeadlineExceeded, "the deadline passed while the answer was sent")
+		}
+		if err != nil {
+			return nil
+		}
+		if h.Type == frame.TypeClose {
+			c.returned()
 		}
 		mark := len(w.buf)
 		w.buf = h.Append(w.buf)

@@ -17,8 +17,6 @@ const (
 	highWater = 512 << 10
 	// bulkSize is from where a frame counts as bulk: of those only one waits at a time.
 	bulkSize = 16 << 10
-	// keepBuffer is the largest buffer that is kept for the next batch.
-	keepBuffer = 1 << 20
 	// maxControl is how many control replies may wait before the connection stops reading.
 	maxControl = 100
 	// leaderRounds is how many batches a sender writes for others before a
@@ -71,8 +69,6 @@ func (w *writer) init(nc net.Conn, stall time.Duration, tasks *sync.WaitGroup, f
 	w.attempt.init()
 }
 
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
 // lock locks w for appending. It fails, unlocked, if the connection is over.
 func (w *writer) lock() error {
 	w.mu.Lock()
@@ -87,10 +83,7 @@ func (w *writer) lock() error {
 
 func (w *writer) prepareLocked() {
 	if w.buf == nil {
-		w.buf = (*buffers.Get().(*[]byte))[:0]
-		if w.buf == nil {
-			w.buf = make([]byte, 0, 4<<10)
-		}
+		w.buf = takeBuffer()
 	}
 }
 
@@ -245,7 +238,7 @@ func (w *writer) take() []byte {
 	defer w.mu.Unlock()
 	if len(w.buf) == 0 || w.err != nil {
 		w.flushing = false
-		w.recycle(w.buf)
+		giveBuffer(w.buf)
 		w.buf = nil
 		w.wakeLocked()
 		w.idle.wakeAll()
@@ -270,7 +263,7 @@ func (w *writer) sum() {
 
 // summedLocked returns the frames of batch with their checksums.
 func (w *writer) summedLocked(batch []byte) []byte {
-	out := append(*buffers.Get().(*[]byte), batch[:w.unsummed]...)
+	out := append(takeBuffer(), batch[:w.unsummed]...)
 	for rest := batch[w.unsummed:]; len(rest) > 0; {
 		n := frameSize(rest)
 		mark := len(out)
@@ -278,7 +271,7 @@ func (w *writer) summedLocked(batch []byte) []byte {
 		rest = rest[n:]
 	}
 	w.unsummed = 0
-	w.recycle(batch)
+	giveBuffer(batch)
 	return out
 }
 
@@ -291,13 +284,6 @@ func (w *writer) wakeLocked() {
 		w.nextTurnLocked()
 	}
 	w.room.wake(64)
-}
-
-func (w *writer) recycle(b []byte) {
-	if cap(b) > 0 && cap(b) <= keepBuffer {
-		b = b[:0]
-		buffers.Put(&b)
-	}
 }
 
 // lead writes batches until there are none, the socket is full, or it has done
@@ -324,7 +310,7 @@ func (w *writer) lead(yield bool) {
 			w.handOver(out[n:])
 			return
 		}
-		w.recycle(out)
+		giveBuffer(out)
 	}
 }
 
@@ -360,7 +346,7 @@ func (w *writer) background(rest []byte) {
 			w.failed(err)
 			return
 		}
-		w.recycle(rest)
+		giveBuffer(rest)
 		rest = nil
 	}
 }

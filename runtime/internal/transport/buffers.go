@@ -1,0 +1,35 @@
+package transport
+
+import "sync"
+
+// keepBuffer is the largest buffer that is kept for another use.
+const keepBuffer = 1 << 20
+
+var (
+	buffers = sync.Pool{New: func() any {
+		b := make([]byte, 0, 4<<10)
+		return &b
+	}}
+	// headers are the pointers that buffers had in the pool, so that putting
+	// one there allocates nothing.
+	headers = sync.Pool{New: func() any { return new([]byte) }}
+)
+
+// takeBuffer returns an empty buffer.
+func takeBuffer() []byte {
+	p := buffers.Get().(*[]byte)
+	b := *p
+	*p = nil
+	headers.Put(p)
+	return b
+}
+
+// giveBuffer takes back a buffer that nobody uses any more.
+func giveBuffer(b []byte) {
+	if cap(b) == 0 || cap(b) > keepBuffer {
+		return
+	}
+	p := headers.Get().(*[]byte)
+	*p = b[:0]
+	buffers.Put(p)
+}
