@@ -10,9 +10,9 @@ var (
 		b := make([]byte, 0, 4<<10)
 		return &b
 	}}
-	// headers are the pointers that buffers had in the pool, so that putting
+	// emptied are the pointers that buffers had in the pool, so that putting
 	// one there allocates nothing.
-	headers = sync.Pool{New: func() any { return new([]byte) }}
+	emptied = sync.Pool{New: func() any { return new([]byte) }}
 )
 
 // takeBuffer returns an empty buffer.
@@ -20,7 +20,7 @@ func takeBuffer() []byte {
 	p := buffers.Get().(*[]byte)
 	b := *p
 	*p = nil
-	headers.Put(p)
+	emptied.Put(p)
 	return b
 }
 
@@ -29,7 +29,7 @@ func giveBuffer(b []byte) {
 	if cap(b) == 0 || cap(b) > keepBuffer {
 		return
 	}
-	p := headers.Get().(*[]byte)
+	p := emptied.Get().(*[]byte)
 	*p = b[:0]
 	buffers.Put(p)
 }
