@@ -39,7 +39,7 @@ func block(kv ...string) []byte {
 	return lengthed(b)
 }
 
-func total(n int) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(n)) }
+func total[N int | uint32](n N) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(n)) }
 
 // text is a message of the test service: field 1, length-delimited, left out
 // if it is empty.

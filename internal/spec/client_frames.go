@@ -107,8 +107,7 @@ func clientFlips() []testCase {
 		c := t.startClient(l.addr())
 		for bit := from; bit < to; bit++ {
 			name := fmt.Sprint("bit ", bit)
-			c.do(command{Do: "call", Call: name, Method: "Put", Text: name})
-			p := l.accept()
+			p := l.acceptCall(c, command{Do: "call", Call: name, Method: "Put", Text: name})
 			p.welcome()
 			b := answer(p.wantOpen("Put").id, name).wire()
 			b[bit/8] ^= 1 << (bit % 8)

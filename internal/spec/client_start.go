@@ -194,7 +194,7 @@ func clientEarly() []testCase {
 			c := t.startClient(l.addr())
 			c.do(command{Do: "call", Call: "a", Method: "Echo", Safe: true, Text: "x"})
 			p := l.accept()
-			if _, err := p.tryNext(quiet); err != nil {
+			if _, err := p.tryNext(10 * quiet); err != nil {
 				t.na("the client sends nothing early")
 			}
 			p.send(preface)

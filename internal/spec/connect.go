@@ -77,6 +77,26 @@ func (l *listener) tryAccept(patience time.Duration) *peer {
 	return p
 }
 
+// acceptCall has a client make a call that needs a new connection, and accepts
+// that. A client that does not know yet that the last connection is lost may
+// fail the call as one that never ran; then it is made again.
+func (l *listener) acceptCall(c *client, cmd command) *peer {
+	c.do(cmd)
+	for until := time.Now().Add(patience); time.Now().Before(until); {
+		if p := l.tryAccept(50 * time.Millisecond); p != nil {
+			return p
+		}
+		if e, ok := c.tryResult(cmd.Call, time.Millisecond); ok {
+			if e.Status != sUnavailable || !e.NotRun {
+				l.t.failf("a connection from the client", "%v", e)
+			}
+			c.do(cmd)
+		}
+	}
+	l.t.failf("a connection from the client", "none in time")
+	return nil
+}
+
 // welcome answers with preface and SETTINGS with alternating ids and values.
 func (p *peer) welcome(kv ...uint32) {
 	for i := 0; i < len(kv); i += 2 {

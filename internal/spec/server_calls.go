@@ -171,7 +171,7 @@ func serverCalls() []testCase {
 			p, key := t.connect(), t.key()
 			p.send(
 				unaryMeta(1, "Put", key, "K", ""),
-				open(3, fMessage|fMore|fTotal, "Put", total(1<<31), text(key)),
+				open(3, fMessage|fMore|fTotal, "Put", total(uint32(1<<31)), text(key)),
 				open(5, fCallee|fHalfClose|fMessage, "Put", text(key)),
 			)
 			p.wantRefusal(1, sInvalidArgument)

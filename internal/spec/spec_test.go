@@ -60,7 +60,6 @@ const deviations = `
 	server:flood/progress-of-messages
 	server:flood/refused-opens-are-no-progress
 	server:flood/open-and-cancel
-	server:drain/grace-is-over
 	client:settings/first-goaway-no-error
 	client:frames/ping-checksum-wrong-and-not-agreed
 	client:frames/ignorable-checksum-not-agreed
