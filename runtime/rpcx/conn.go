@@ -57,6 +57,9 @@ func Dial(target string, opts ...DialOption) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rpcx: dial: %w", err)
 	}
+	if err := cfg.secureDial(); err != nil {
+		return nil, err
+	}
 	c := &Conn{target: target, cfg: cfg, defaults: CallOptions(cfg.defaults...)}
 	c.cluster = cfg.cluster(endpoint)
 	if len(cfg.interceptors) > 0 {

@@ -41,13 +41,19 @@ type common struct {
 	stall        time.Duration
 	compressor   codec.Compressor
 	compressFrom int
-	err          error // the first option that makes no sense
+	secure       secureOption // nil: connections are plain
+	err          error        // the first option that makes no sense
 }
 
 type serverConfig struct {
 	common
-	maxHandlers int
-	base        context.Context
+	maxHandlers  int
+	maxConns     int
+	maxPeerConns int // 0: no limit
+	maxAge       time.Duration
+	ageGrace     time.Duration
+	base         context.Context
+	proxies      *proxies // nil: nobody sends PROXY headers
 }
 
 type dialConfig struct {
@@ -68,6 +74,9 @@ const (
 	defaultHandshakeTimeout = 5 * time.Second
 	defaultWriteStall       = 10 * time.Second
 	defaultMaxHandlers      = 10_000
+	defaultMaxConns         = 65_536
+	defaultMaxAge           = 30 * time.Minute
+	defaultAgeGrace         = 30 * time.Second
 	defaultDialTimeout      = 10 * time.Second
 	defaultKeepalive        = 30 * time.Second
 	defaultKeepaliveTimeout = 20 * time.Second
@@ -224,6 +233,28 @@ func WithMaxStreams(n int) ServerOption {
 // RESOURCE_EXHAUSTED without having run.
 func WithMaxHandlers(n int) ServerOption {
 	return serverOption(func(c *serverConfig) { c.maxHandlers = max(n, 1) })
+}
+
+// WithMaxConnections sets how many connections a server has at once. The default
+// is 65,536. Further ones are told so and closed.
+func WithMaxConnections(n int) ServerOption {
+	return serverOption(func(c *serverConfig) { c.maxConns = max(n, 1) })
+}
+
+// WithMaxConnectionsPerPeer sets how many connections from one IP address a
+// server has at once. The default is no limit, as many clients may stand behind
+// one address.
+func WithMaxConnectionsPerPeer(n int) ServerOption {
+	return serverOption(func(c *serverConfig) { c.maxPeerConns = max(n, 0) })
+}
+
+// WithMaxConnectionAge has a server close connections that are older than age,
+// give or take a tenth of it, so that load spreads to new servers: it asks the
+// client for no more calls on it, waits up to grace for those that run, and ends
+// the rest with UNAVAILABLE. The defaults are 30 min and 30 s; a zero age means
+// never.
+func WithMaxConnectionAge(age, grace time.Duration) ServerOption {
+	return serverOption(func(c *serverConfig) { c.maxAge, c.ageGrace = age, grace })
 }
 
 // WithBaseContext sets the context whose values handlers see. Its cancellation

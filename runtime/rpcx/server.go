@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -26,26 +28,34 @@ type Server struct {
 	cfg       serverConfig
 	transport *transport.Config
 	dispatch  *dispatch.Dispatcher
+	door      *door
+	unfit     error          // why it cannot serve, if so
 	serving   sync.WaitGroup // connections, and calls of Serve
 
 	mu        sync.Mutex
 	closed    bool
 	listeners map[net.Listener]struct{}
 	conns     map[*transport.Server]struct{}
+	arriving  int                // connections at the door
+	perPeer   map[netip.Addr]int // only if there is a limit
 }
 
 // NewServer returns a server without services. It panics if an option makes no
 // sense, such as a compression that does not exist.
 func NewServer(opts ...ServerOption) *Server {
-	cfg := serverConfig{common: newCommon(), maxHandlers: defaultMaxHandlers, base: context.Background()}
+	cfg := serverConfig{common: newCommon(), base: context.Background(),
+		maxHandlers: defaultMaxHandlers, maxConns: defaultMaxConns, maxAge: defaultMaxAge, ageGrace: defaultAgeGrace}
 	for _, o := range opts {
 		o.applyServer(&cfg)
 	}
 	if cfg.err != nil {
 		panic(cfg.err)
 	}
+	door, unfit := newDoor(&cfg)
 	return &Server{
 		cfg:       cfg,
+		door:      door,
+		unfit:     unfit,
 		transport: cfg.transport(),
 		dispatch: dispatch.New(dispatch.Config{
 			Interceptors: cfg.interceptors,
@@ -55,6 +65,7 @@ func NewServer(opts ...ServerOption) *Server {
 		}),
 		listeners: map[net.Listener]struct{}{},
 		conns:     map[*transport.Server]struct{}{},
+		perPeer:   map[netip.Addr]int{},
 	}
 }
 
@@ -71,6 +82,9 @@ func (s *Server) Stats() []Stats { return s.dispatch.Stats() }
 func (s *Server) ListenAndServe(ctx context.Context, addrs ...string) error {
 	if len(addrs) == 0 {
 		return errors.New("rpcx: ListenAndServe: no address")
+	}
+	if s.unfit != nil {
+		return s.unfit
 	}
 	var listeners []net.Listener
 	for _, addr := range addrs {
@@ -118,6 +132,10 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 // ErrServerClosed after Shutdown or Close, otherwise l's error. A server may
 // serve several listeners.
 func (s *Server) Serve(l net.Listener) error {
+	if s.unfit != nil {
+		l.Close()
+		return s.unfit
+	}
 	if !s.add(l) {
 		l.Close()
 		return ErrServerClosed
@@ -152,6 +170,10 @@ func (s *Server) Serve(l net.Listener) error {
 // ServeConn serves one connection, which it closes in the end. It returns when
 // the connection has ended: nil if one of the two sides closed it.
 func (s *Server) ServeConn(nc net.Conn) error {
+	if s.unfit != nil {
+		nc.Close()
+		return s.unfit
+	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -165,32 +187,101 @@ func (s *Server) ServeConn(nc net.Conn) error {
 }
 
 func (s *Server) serveConn(nc net.Conn) error {
-	_, unix := nc.(*net.UnixConn)
-	peer := call.Peer{Addr: nc.RemoteAddr(), Protocol: "rpcx", Secure: unix}
-	c := transport.NewServer(s.cfg.base, nc, s.transport, s.dispatch, peer)
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		nc.Close()
-		return ErrServerClosed
+	accepted := time.Now()
+	nc, peer, err := s.arrive(nc)
+	if err != nil {
+		s.cfg.log.Debug("connection refused", "peer", peer.Addr, "error", err)
+		return err
 	}
-	s.conns[c] = struct{}{}
-	s.mu.Unlock()
-	info := call.ConnInfo{Side: call.Server, Local: nc.LocalAddr(), Remote: nc.RemoteAddr(), Protocol: "rpcx", Opened: time.Now()}
+	c := transport.NewServer(s.cfg.base, nc, s.transport, s.dispatch, peer)
+	c.Accepted(accepted)
+	if err := s.enter(c, nc, peer.Addr); err != nil {
+		return err
+	}
+	defer s.leave(c, peer.Addr)
+	info := call.ConnInfo{Side: call.Server, Local: nc.LocalAddr(), Remote: peer.Addr, Protocol: "rpcx", Opened: time.Now()}
 	for _, o := range s.cfg.observers {
 		o.ConnOpened(info)
 	}
-	err := c.Serve()
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.mu.Unlock()
+	retire := s.retireLater(c)
+	err = c.Serve()
+	retire()
 	if err != nil {
-		s.cfg.log.Debug("connection ended", "peer", nc.RemoteAddr(), "error", err)
+		s.cfg.log.Debug("connection ended", "peer", peer.Addr, "error", err)
 	}
 	for _, o := range s.cfg.observers {
 		o.ConnClosed(info, err)
 	}
 	return err
+}
+
+// enter adds a connection unless there is no room for it.
+func (s *Server) enter(c *transport.Server, nc net.Conn, peer net.Addr) error {
+	ip := ipOf(peer)
+	s.mu.Lock()
+	reason := ""
+	switch {
+	case s.closed:
+		s.mu.Unlock()
+		nc.Close()
+		return ErrServerClosed
+	case len(s.conns) >= s.cfg.maxConns:
+		reason = fmt.Sprintf("the server has %d connections, as many as it may (option WithMaxConnections)", len(s.conns))
+	case s.cfg.maxPeerConns > 0 && s.perPeer[ip] >= s.cfg.maxPeerConns:
+		reason = fmt.Sprintf("%v has %d connections, as many as it may (option WithMaxConnectionsPerPeer)", ip, s.perPeer[ip])
+	default:
+		s.conns[c] = struct{}{}
+		if s.cfg.maxPeerConns > 0 {
+			s.perPeer[ip]++
+		}
+		s.mu.Unlock()
+		return nil
+	}
+	s.mu.Unlock()
+	s.cfg.log.Warn("connection refused", "peer", peer, "reason", reason)
+	transport.Refuse(nc, reason)
+	return errors.New("rpcx: " + reason)
+}
+
+func (s *Server) leave(c *transport.Server, peer net.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if s.cfg.maxPeerConns > 0 {
+		ip := ipOf(peer)
+		if s.perPeer[ip]--; s.perPeer[ip] == 0 {
+			delete(s.perPeer, ip)
+		}
+	}
+}
+
+// ipOf returns the peer's address without port, the zero Addr if it has none.
+func ipOf(peer net.Addr) netip.Addr {
+	if a, ok := peer.(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// retireLater has c drained when it is old. The returned function takes that
+// back, or waits until it is done.
+func (s *Server) retireLater(c *transport.Server) (stop func()) {
+	if s.cfg.maxAge <= 0 {
+		return func() {}
+	}
+	done := make(chan struct{})
+	age := time.Duration(float64(s.cfg.maxAge) * (0.9 + 0.2*rand.Float64()))
+	timer := time.AfterFunc(age, func() {
+		defer close(done)
+		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ageGrace)
+		defer cancel()
+		c.Drain(ctx)
+	})
+	return func() {
+		if !timer.Stop() {
+			<-done
+		}
+	}
 }
 
 func (s *Server) add(l net.Listener) bool {
@@ -222,6 +313,7 @@ func (s *Server) stop() []*transport.Server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	s.door.close()
 	for l := range s.listeners {
 		l.Close()
 	}

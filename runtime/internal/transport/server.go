@@ -22,6 +22,7 @@ type Server struct {
 	d          *dispatch.Dispatcher
 	queue      *dispatch.Queue
 	remotePeer call.Peer
+	acceptedAt time.Time
 
 	calls   table[serverCall]
 	running atomic.Int64 // handlers that have not returned
@@ -39,10 +40,14 @@ type Server struct {
 // NewServer prepares to speak the native protocol on nc, which it owns from
 // then on. base is the root of the handlers' contexts.
 func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispatcher, peer call.Peer) *Server {
-	s := &Server{base: base, d: d, queue: d.NewQueue(), remotePeer: peer, idle: make(chan struct{}, 1)}
+	s := &Server{base: base, d: d, queue: d.NewQueue(), remotePeer: peer, acceptedAt: time.Now(), idle: make(chan struct{}, 1)}
 	s.init(nc, cfg)
 	return s
 }
+
+// Accepted sets when the connection was accepted, from where on the handshake is
+// timed. The default is when NewServer was called.
+func (s *Server) Accepted(at time.Time) { s.acceptedAt = at }
 
 // Serve speaks until the connection ends, and returns why: nil if the peer
 // closed it. Its handlers' contexts are cancelled then; they may still run.
@@ -78,7 +83,7 @@ var errSilent = errors.New("not the native protocol")
 
 func (s *Server) handshake() error {
 	if t := s.cfg.HandshakeTimeout; t > 0 {
-		s.nc.SetReadDeadline(time.Now().Add(t))
+		s.nc.SetReadDeadline(s.acceptedAt.Add(t))
 	}
 	if err := s.r.preface(); err != nil {
 		var version *frame.Error
