@@ -112,7 +112,7 @@ func TestKeepalive(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}}
-		srv := rpcx.NewServer()
+		srv := rpcx.NewServer(rpcx.WithMaxConnectionAge(0, 0))
 		e.register(srv)
 		go srv.Serve(network.Listener())
 		defer srv.Close()
