@@ -140,6 +140,7 @@ func FuzzClient(f *testing.F) {
 				}
 				s.Close()
 			}
+			synctest.Wait()
 			if n := c.InFlight(); n != 0 {
 				t.Errorf("%d calls in flight", n)
 			}
