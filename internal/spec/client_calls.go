@@ -20,7 +20,7 @@ func clientCalls() []testCase {
 		{"deadline/sent", "11.1", deadline(20_000, 100_000, 200_000)},
 		{"deadline/longest", "11.1", deadline(10*24*3600*1000, 1<<32-1, 1<<32-1)},
 		{"deadline/passes", "11.1", func(t *T) {
-			c, p := t.serve(command{Do: "call", Call: "a", Method: "Put", Timeout: 150})
+			c, p := t.serve(command{Do: "call", Call: "a", Method: "Put", Timeout: 600})
 			id := p.wantOpen("Put").id
 			if f := p.next(); f.typ != tCancel || f.id != id || f.code != sDeadlineExceeded {
 				t.failf("CANCEL(DEADLINE_EXCEEDED)", "%v", f)
@@ -31,7 +31,7 @@ func clientCalls() []testCase {
 			p.fence()
 		}},
 		{"deadline/passes-in-stream", "11.1", func(t *T) {
-			c, p := t.serve(command{Do: "open", Call: "a", Method: "Chat", Kind: "bidi", Timeout: 150})
+			c, p := t.serve(command{Do: "open", Call: "a", Method: "Chat", Kind: "bidi", Timeout: 600})
 			c.do(command{Do: "recv", Call: "a"})
 			id := p.wantOpen("Chat").id
 			if f := p.next(); f.typ != tCancel || f.id != id || f.code != sDeadlineExceeded {

@@ -173,7 +173,7 @@ func clientStreams() []testCase {
 		{"late/headers", "7.3", after(data(1, fHeaders, block("k", "v")))},
 		{"late/credit", "7.3", after(credit(1, 100), credit(1, 1<<31-1))},
 		{"late/answer-after-cancel", "7.3", func(t *T) {
-			c, p := t.serve(command{Do: "call", Call: "a", Method: "Put", Timeout: 100})
+			c, p := t.serve(command{Do: "call", Call: "a", Method: "Put", Timeout: 600})
 			id := p.wantOpen("Put").id
 			if f := p.next(); f.typ != tCancel || f.code != sDeadlineExceeded {
 				t.failf("CANCEL(DEADLINE_EXCEEDED)", "%v", f)

@@ -47,7 +47,7 @@ func (t *T) listen() *listener {
 	if err != nil {
 		t.failf("a port to listen on", "%v", err)
 	}
-	t.cleanup(func() { l.Close() })
+	t.cleanup(func() error { l.Close(); return nil })
 	return &listener{t, l.(*net.TCPListener)}
 }
 

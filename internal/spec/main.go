@@ -96,14 +96,18 @@ func choose(role, only string) []roleCases {
 }
 
 // runAll runs the chosen cases and starts the server that they need.
-func (s *suite) runAll(chosen []roleCases) ([]outcome, error) {
+func (s *suite) runAll(chosen []roleCases) (outcomes []outcome, err error) {
 	for _, r := range chosen {
 		if r.role == "server" && s.addr == "" && len(r.cases) > 0 {
 			p, addr, err := startServer(s.command, shortHandshake)
 			if err != nil {
 				return nil, err
 			}
-			defer func() { _ = p.stop() }()
+			defer func() {
+				if stopped := p.stop(); stopped != nil {
+					err = fmt.Errorf("the server did not end well: %w", stopped)
+				}
+			}()
 			s.addr, s.handshake = addr, shortHandshake
 		}
 	}

@@ -47,7 +47,7 @@ func (t *T) newPeer(nc net.Conn, server bool) *peer {
 		mine: defaultSettings(), streams: map[uint64]*stream{}, granted: map[uint64]int64{}, names: map[uint16]string{},
 	}
 	t.peers = append(t.peers, p)
-	t.cleanup(func() { nc.Close() })
+	t.cleanup(func() error { nc.Close(); return nil })
 	return p
 }
 

@@ -58,7 +58,8 @@ func (p *testee) line(patience time.Duration) (string, error) {
 	}
 }
 
-// stop ends the testee, if it must by force, and returns how it ended.
+// stop ends the testee, by force if it must, and returns an error unless it
+// ended by itself and with status 0.
 func (p *testee) stop() error {
 	p.stdin.Close()
 	kill := time.AfterFunc(patience, func() { p.cmd.Process.Kill() })
@@ -136,7 +137,7 @@ func (t *T) startClient(addr string) *client {
 		t.failf("a testee", "%v", err)
 	}
 	c := &client{t: t, process: p}
-	t.cleanup(func() { _ = p.stop() })
+	t.cleanup(p.stop)
 	return c
 }
 

@@ -14,7 +14,7 @@ func (t *T) drainable() (*testee, string) {
 	if err != nil {
 		t.failf("a testee", "%v", err)
 	}
-	t.cleanup(func() { _ = p.stop() })
+	t.cleanup(p.stop)
 	return p, addr
 }
 

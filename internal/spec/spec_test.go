@@ -13,6 +13,7 @@ func TestSuite(t *testing.T) {
 	var flags []string
 	if raceEnabled {
 		flags = append(flags, "-race")
+		t.Setenv("GORACE", "atexit_sleep_ms=0") // there are hundreds of testees
 	}
 	bin, remove, err := buildTestee(flags...)
 	if err != nil {

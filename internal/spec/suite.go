@@ -25,7 +25,7 @@ type T struct {
 	suite *suite
 	test  testCase
 	peers []*peer
-	ends  []func()
+	ends  []func() error
 }
 
 // suite is what all cases share.
@@ -54,7 +54,8 @@ type failure struct{ expected, got, log string }
 // skipped is what na throws.
 type skipped string
 
-func (t *T) cleanup(f func()) { t.ends = append(t.ends, f) }
+// cleanup has f called at the end of the case, which fails if f does.
+func (t *T) cleanup(f func() error) { t.ends = append(t.ends, f) }
 
 // failf ends the case as failed.
 func (t *T) failf(expected, format string, args ...any) {
@@ -87,13 +88,15 @@ func (s *suite) runCase(role string, c testCase) (o outcome) {
 		default:
 			o.failure = &failure{expected: "a case that runs", got: fmt.Sprintf("panic: %v\n%s", thrown, debug.Stack())}
 		}
+		for _, f := range slices.Backward(t.ends) {
+			if err := f(); err != nil && o.failure == nil {
+				o.failure = &failure{expected: "a testee that ends well", got: err.Error()}
+			}
+		}
 		if o.failure != nil {
 			for i, p := range t.peers {
 				o.failure.log += p.log.dump(i)
 			}
-		}
-		for _, f := range slices.Backward(t.ends) {
-			f()
 		}
 	}()
 	c.run(t)
