@@ -19,7 +19,7 @@ func serverCases() []testCase {
 func clientCases() []testCase {
 	return slices.Concat(
 		clientStart(), clientEarly(), clientSettings(), clientFrames(), clientFlips(), clientStreams(),
-		clientAnswers(), clientFragments(), clientSends(), clientCredit(), clientCalls(), clientControl(),
+		clientAnswers(), clientFragments(), clientChecksums(), clientSends(), clientCredit(), clientCalls(), clientControl(),
 		clientDrain(), clientEnds(), clientSplits(),
 	)
 }

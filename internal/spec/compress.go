@@ -81,8 +81,8 @@ func serverCompression() []testCase {
 			p.echo(99)
 		}},
 		{"compression/of-answer", "9.1", func(t *T) {
-			p := connect(t)
-			p = t.connect(kCompressions, 1|1<<compressionGzip)
+			connect(t)
+			p := t.connect(kCompressions, 1|1<<compressionGzip)
 			s := strings.Repeat("an answer that shrinks ", 2000)
 			p.send(unary(1, "Echo", s))
 			f := p.of(1)
@@ -143,6 +143,37 @@ func serverChecksums() []testCase {
 			p.send(b)
 			p.wantGoAway(eChecksum)
 			t.wantRuns(key, 0)
+		}},
+	}
+}
+
+// clientChecksums needs a client whose CHECKSUM is 1.
+func clientChecksums() []testCase {
+	put := func(t *T) (*client, *peer, frame) {
+		c, p := t.serve(command{Do: "call", Call: "put", Method: "Put", Text: "x"}, kChecksum, 1)
+		f := p.wantOpen("Put")
+		if p.theirs[kChecksum] == 0 {
+			t.na("the client's CHECKSUM is 0")
+		}
+		return c, p, f
+	}
+	return []testCase{
+		{"checksum/both-ways", "14", func(t *T) {
+			c, p, f := put(t)
+			if !f.has(fChecksum) {
+				t.failf("OPEN with a checksum", "%v", f)
+			}
+			p.send(seal(answer(f.id, "sealed")))
+			c.want("put", sOK, "sealed")
+		}},
+		{"checksum/wrong", "14", func(t *T) {
+			c, p, f := put(t)
+			b := seal(answer(f.id, "sealed"))
+			b[len(b)-6] ^= 4
+			p.send(b)
+			p.wantGoAway(eChecksum)
+			p.halt()
+			wantMayHaveRun(c, "put")
 		}},
 	}
 }

@@ -77,10 +77,13 @@ func startServer(command []string, handshake time.Duration) (*testee, string, er
 	}
 	line, err := p.line(2 * patience)
 	addr, ok := strings.CutPrefix(line, "listening ")
-	if err != nil || !ok {
+	if err == nil && !ok {
+		err = fmt.Errorf("it printed %q", line)
+	}
+	if err != nil {
 		p.cmd.Process.Kill()
 		_ = p.stop()
-		return nil, "", fmt.Errorf("want a line \"listening ADDRESS\" from the testee, got %q, %v", line, err)
+		return nil, "", fmt.Errorf("want a line \"listening ADDRESS\" from the testee: %w", err)
 	}
 	return p, addr, nil
 }

@@ -53,23 +53,23 @@ func serve(args []string, stdin io.Reader, stdout io.Writer) error {
 	fmt.Fprintln(stdout, "listening", l.Addr())
 
 	lines := bufio.NewScanner(stdin)
-	for lines.Scan() {
-		grace, ok := strings.CutPrefix(lines.Text(), "drain ")
-		ms, err := strconv.Atoi(grace)
-		if !ok || err != nil {
-			return fmt.Errorf("cannot do %q", lines.Text())
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(ms)*time.Millisecond)
-		err = srv.Shutdown(ctx)
-		cancel()
+	if !lines.Scan() {
+		srv.Close()
 		<-served
-		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			return err
-		}
-		fmt.Fprintln(stdout, "drained")
-		return nil
+		return lines.Err()
 	}
-	srv.Close()
+	grace, ok := strings.CutPrefix(lines.Text(), "drain ")
+	ms, err := strconv.Atoi(grace)
+	if !ok || err != nil {
+		return fmt.Errorf("cannot do %q", lines.Text())
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(ms)*time.Millisecond)
+	defer cancel()
+	err = srv.Shutdown(ctx)
 	<-served
-	return lines.Err()
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	fmt.Fprintln(stdout, "drained")
+	return nil
 }
