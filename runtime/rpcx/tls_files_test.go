@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -244,5 +245,68 @@ func TestTLSShutdown(t *testing.T) {
 		if strings.Contains(log.String(), "error=") {
 			t.Errorf("logged %s", log)
 		}
+	})
+}
+
+// slowConn takes a little every now and then, or, once it is deaf, nothing.
+type slowConn struct {
+	net.Conn
+	deaf   atomic.Bool
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (c *slowConn) Read(b []byte) (int, error) {
+	if c.deaf.Load() {
+		<-c.closed
+	}
+	time.Sleep(100 * time.Millisecond)
+	return c.Conn.Read(b[:min(len(b), 1<<10)])
+}
+
+func (c *slowConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+// TestTLSSlowPeer: a peer that takes a little all the time has not stalled. One
+// that takes nothing does not hold up the end of the server.
+func TestTLSSlowPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 256 << 10
+		server, client := tlsPair(t, certstest.NewCA(t, "ca"), certstest.Leaf{Hosts: []string{"echo"}})
+		var nc *slowConn
+		network := &rpcxtest.Network{Buffer: 4 << 10, WrapDial: func(c *rpcxtest.Conn) net.Conn {
+			nc = &slowConn{Conn: c, closed: make(chan struct{})}
+			return nc
+		}}
+		e := &echo{unary: func(context.Context, *text) (*text, error) {
+			return wrapperspb.String(strings.Repeat("x", size)), nil
+		}}
+		srv := rpcx.NewServer(rpcx.WithTLS(server), rpcx.WithWriteStall(time.Second))
+		e.register(srv)
+		go srv.Serve(network.Listener())
+		conn, err := rpcx.Dial("echo:7000", rpcx.WithDialer(network.Dial), rpcx.WithTLS(client))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if res, err := rpcx.CallUnary(t.Context(), conn, echoUnary, wrapperspb.String("")); err != nil || len(res.GetValue()) != size {
+			t.Errorf("slow: got %d bytes, %v", len(res.GetValue()), err)
+		}
+		nc.deaf.Store(true)
+		failed := make(chan error, 1)
+		go func() {
+			_, err := rpcx.CallUnary(t.Context(), conn, echoUnary, wrapperspb.String(""))
+			failed <- err
+		}()
+		time.Sleep(500 * time.Millisecond)
+		start := time.Now()
+		srv.Close()
+		if took := time.Since(start); took > 200*time.Millisecond {
+			t.Errorf("Close takes %v", took)
+		}
+		conn.Close()
+		wantCode(t, <-failed, status.Unavailable, "")
 	})
 }
