@@ -1,0 +1,181 @@
+package faults_test
+
+import (
+	stdbytes "bytes"
+	"context"
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/faults"
+	"github.com/rpcx-go/rpcx/runtime/rpcx"
+	"github.com/rpcx-go/rpcx/runtime/rpcxtest"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// TestDeclaredAndNotSent has 1,000 connections declare a message of 4 MiB and
+// send a byte of it: the server allocates by what it has, not by what it is told.
+func TestDeclaredAndNotSent(t *testing.T) {
+	const conns, limit = 1_000, 100 << 20
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(rpcxtest.NewNetwork())
+		before := heap()
+		attackers := make([]*attacker, conns)
+		for i := range attackers {
+			attackers[i] = attack(t, w.Net)
+			total := binary.LittleEndian.AppendUint32(nil, 4<<20)
+			if err := attackers[i].send(open(1, faults.Message|faults.More|faults.Total, "faults.v1.Faults/Once", append(total, 7)...)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		added := heap() - before
+		t.Logf("%d connections add %d KiB", conns, added>>10)
+		if added > limit {
+			t.Errorf("%d connections that declare 4 MiB add %d MiB, the limit is %d", conns, added>>20, limit>>20)
+		}
+		for _, a := range attackers {
+			a.Close()
+		}
+		w.Close()
+		report(t, w, "declared and not sent")
+	})
+}
+
+// TestNesting has messages nested in a million groups that nobody knows, both
+// ways: they cost their call.
+func TestNesting(t *testing.T) {
+	const levels = 1_000_000
+	// Start and end of group 7.
+	bomb := append(stdbytes.Repeat([]byte{7<<3 | 3}, levels), stdbytes.Repeat([]byte{7<<3 | 4}, levels)...)
+	echo := rpcx.NewMethod[text, text](rpcx.MethodSpec{Service: "faults.v1.Nesting", Name: "Echo"})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(rpcxtest.NewNetwork())
+		w.Server().Register(rpcx.UnaryHandler(echo, func(_ context.Context, req *text) (*text, error) {
+			if req.GetValue() == "answer with a bomb" {
+				req.ProtoReflect().SetUnknown(bomb)
+			}
+			return req, nil
+		}))
+		req := wrapperspb.String("here is a bomb")
+		req.ProtoReflect().SetUnknown(bomb)
+		if _, err := rpcx.CallUnary(t.Context(), w.Conn, echo, req); status.CodeOf(err) != status.InvalidArgument {
+			t.Errorf("a request of %d levels: %.200v", levels, err)
+		}
+		if _, err := rpcx.CallUnary(t.Context(), w.Conn, echo, wrapperspb.String("answer with a bomb")); status.CodeOf(err) != status.Internal {
+			t.Errorf("an answer of %d levels: %.200v", levels, err)
+		}
+		_ = w.Agent.Do(t.Context(), faults.Order{ID: 1, Timeout: time.Second, Patient: true})
+		w.Close()
+		report(t, w, "nesting")
+	})
+}
+
+type text = wrapperspb.StringValue
+
+// TestOpenAndCancel opens and cancels streams whose handlers take no notice:
+// no more of them run than the connection may have streams.
+func TestOpenAndCancel(t *testing.T) {
+	const streams, limit = 100_000, 64
+	stubborn := rpcx.NewMethod[text, text](rpcx.MethodSpec{Service: "faults.v1.Stubborn", Name: "Wait"})
+	synctest.Test(t, func(t *testing.T) {
+		w := faults.NewWorld(rpcxtest.NewNetwork(), []rpcx.ServerOption{rpcx.WithMaxStreams(limit)}, nil)
+		var running, most, starts atomic.Int64
+		w.Server().Register(rpcx.UnaryHandler(stubborn, func(_ context.Context, req *text) (*text, error) {
+			starts.Add(1)
+			for n, m := running.Add(1), most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			time.Sleep(time.Second)
+			running.Add(-1)
+			return req, nil
+		}))
+		sent, conns := 0, 0
+		for ; sent < streams; conns++ {
+			a := attack(t, w.Net)
+			var all sync.WaitGroup
+			var frames []faults.Frame
+			all.Go(func() { frames = a.read() })
+			var err error
+			for id := uint64(1); err == nil && sent < streams; id += 2 {
+				cancel := faults.NewFrame(faults.Cancel, 0, id, nil)
+				cancel.SetCode(uint16(status.Canceled))
+				err = a.send(open(id, faults.HalfClose|faults.Message, "faults.v1.Stubborn/Wait"), cancel.Append(nil))
+				sent++
+				if sent%1000 == 0 {
+					time.Sleep(100 * time.Millisecond) // some handlers return
+				}
+			}
+			a.Close()
+			all.Wait()
+			if err != nil && !goneFor(frames, 6) {
+				t.Errorf("connection %d ended after %d streams without a GOAWAY(FLOOD)", conns, sent)
+				break
+			}
+			time.Sleep(2 * time.Second)
+		}
+		t.Logf("%d streams over %d connections: %d handlers started, at most %d at a time", sent, conns, starts.Load(), most.Load())
+		if most.Load() > limit {
+			t.Errorf("%d handlers ran at a time, the limit is %d", most.Load(), limit)
+		}
+		w.Close()
+		report(t, w, "open and cancel")
+	})
+}
+
+// goneFor reports whether the last of the frames is a GOAWAY with the code.
+func goneFor(frames []faults.Frame, code uint16) bool {
+	if len(frames) == 0 {
+		return false
+	}
+	last := frames[len(frames)-1]
+	return last.Type() == faults.GoAway && last.Code() == code
+}
+
+// TestPings sends a million pings and reads no answer: only so many answers are
+// queued, and the connection ends.
+func TestPings(t *testing.T) {
+	const pings, queued = 1_000_000, 100
+	for _, reads := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			network := rpcxtest.NewNetwork()
+			network.Buffer = 64 // two pings
+			w := newWorld(network)
+			a := attack(t, network)
+			var all sync.WaitGroup
+			var frames []faults.Frame
+			if reads {
+				all.Go(func() { frames = a.read() })
+			}
+			ping := faults.NewFrame(faults.Ping, 0, 0, make([]byte, 8))
+			sent := 0
+			var err error
+			start := time.Now()
+			for ; err == nil && sent < pings; sent++ {
+				err = a.send(ping.Append(nil))
+			}
+			took := time.Since(start)
+			if time.Sleep(2 * time.Second); a.send(ping.Append(nil), ping.Append(nil)) == nil {
+				t.Errorf("the connection is open after %d pings", sent)
+			}
+			a.Close()
+			all.Wait()
+			t.Logf("reads %v: %d pings in %v, then %v; %d frames read", reads, sent, took, err, len(frames))
+			switch {
+			// What comes after the error is discarded for a second.
+			case reads && (len(frames) > 1_001 || !goneFor(frames, 6)):
+				t.Errorf("%d frames came back, and the last one is no GOAWAY(FLOOD)", len(frames))
+			// One batch is being written, one waits; some are in buffers.
+			case !reads && (sent > 2*queued+200 || took > 21*time.Second):
+				t.Errorf("%d pings were taken in %v from a peer that reads nothing", sent, took)
+			}
+			_ = w.Agent.Do(t.Context(), faults.Order{ID: 1, Timeout: time.Second, Patient: true})
+			w.Close()
+			report(t, w, "pings")
+		})
+	}
+}

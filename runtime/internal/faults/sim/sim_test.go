@@ -1,0 +1,28 @@
+package sim
+
+import (
+	"flag"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+var (
+	schedules = flag.Int("schedules", 100, "how many schedules run")
+	seed      = flag.Uint64("seed", 1, "of the first schedule")
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestSchedules runs schedules whose promises must hold.
+func TestSchedules(t *testing.T) {
+	calls, good := 0, 0
+	for i := range uint64(*schedules) {
+		res := Run(t, *seed+i, nil)
+		calls, good = calls+res.Calls, good+res.Good
+		if len(res.Wrong) > 0 {
+			t.Fatal(res)
+		}
+	}
+	t.Logf("%d schedules, %d calls, %d of them succeeded", *schedules, calls, good)
+}
