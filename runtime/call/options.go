@@ -10,7 +10,8 @@ import (
 // Options are the options of one call on the client, collected from the
 // connection's defaults and the call's own.
 type Options struct {
-	// Timeout bounds the call beside the context's own deadline; zero means no bound of its own.
+	// Timeout bounds the call beside the context's own deadline; zero means no
+	// bound of its own, below zero that there is no time left.
 	Timeout time.Duration
 	// WaitForReady has the call wait while the server cannot be reached,
 	// instead of failing with UNAVAILABLE.

@@ -188,7 +188,7 @@ func (c *Conn) unary(ctx context.Context, u *transport.Unary, o *call.Options) *
 // whether that is before its context is done.
 func deadline(ctx context.Context, start time.Time, o *call.Options) (at time.Time, timed bool) {
 	at, _ = ctx.Deadline()
-	if o.Timeout > 0 {
+	if o.Timeout != 0 {
 		if d := start.Add(o.Timeout); at.IsZero() || d.Before(at) {
 			return d, true
 		}

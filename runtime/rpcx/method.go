@@ -56,7 +56,7 @@ type Registrar interface {
 func UnaryHandler[Req, Res any](m Method[Req, Res], f func(context.Context, *Req) (*Res, error)) Handler {
 	return Handler{Method: m.m, Unary: func(ctx context.Context, req any) (any, error) {
 		res, err := f(ctx, req.(*Req))
-		if err != nil {
+		if err != nil && status.CodeOf(err) != status.OK { // a nil *status.Error is none
 			return nil, err
 		}
 		if res == nil {

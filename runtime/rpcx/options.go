@@ -313,9 +313,14 @@ func WithDefaultCallOptions(opts ...CallOption) DialOption {
 	return dialOption(func(c *dialConfig) { c.defaults = append(c.defaults, opts...) })
 }
 
-// WithTimeout bounds a call to d, beside its context's own deadline.
+// WithTimeout bounds a call to d, beside its context's own deadline. A call with
+// no time left, d ≤ 0, fails with DEADLINE_EXCEEDED at once.
 func WithTimeout(d time.Duration) CallOption {
-	return callOption(func(o *call.Options) { o.Timeout = d })
+	return callOption(func(o *call.Options) {
+		if o.Timeout = d; d <= 0 {
+			o.Timeout = -1
+		}
+	})
 }
 
 // WithWaitForReady has a call wait, within its deadline, while the server

@@ -45,7 +45,7 @@ type Dispatcher struct {
 func New(cfg Config) *Dispatcher {
 	d := &Dispatcher{cfg: cfg}
 	if len(cfg.Interceptors) > 0 {
-		d.chain = call.Chain(cfg.Interceptors, innermost)
+		d.chain = call.Chain(cfg.Interceptors, d.innermost)
 	}
 	return d
 }
@@ -132,13 +132,7 @@ func (c *Call) info() call.Info {
 // invoke runs interceptors and handler. A panic becomes INTERNAL; its value
 // and stack are logged and never sent.
 func (d *Dispatcher) invoke(c *Call) (res any, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			d.cfg.Log.Error("handler panicked",
-				"method", c.method.FullName(), "peer", c.peer.Addr, "panic", r, "stack", string(debug.Stack()))
-			res, err = nil, status.New(status.Internal, "the handler panicked")
-		}
-	}()
+	defer d.recovered(c, &err)
 	if !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
 		return nil, status.New(status.DeadlineExceeded, "the deadline passed before the handler could start").WithNotRun()
 	}
@@ -155,6 +149,15 @@ func (d *Dispatcher) invoke(c *Call) (res any, err error) {
 	return c.method.Unary(c, req)
 }
 
+// recovered, deferred, turns a panic into INTERNAL.
+func (d *Dispatcher) recovered(c *Call, err *error) {
+	if r := recover(); r != nil {
+		d.cfg.Log.Error("handler panicked",
+			"method", c.method.FullName(), "peer", c.peer.Addr, "panic", r, "stack", string(debug.Stack()))
+		*err = status.New(status.Internal, "the handler panicked")
+	}
+}
+
 func (d *Dispatcher) intercept(c *Call) (any, error) {
 	md := c.wire.RequestHeader()
 	cfg := call.Config{
@@ -165,7 +168,7 @@ func (d *Dispatcher) intercept(c *Call) (any, error) {
 		cfg.Decode = c.wire.DecodeRequest
 	}
 	cc := call.New(cfg, nil)
-	if err := d.chain(c, cc); err != nil {
+	if err := d.chain(c, cc); status.CodeOf(err) != status.OK {
 		return nil, err
 	}
 	if c.method.Unary != nil && cc.Response() == nil {
@@ -174,9 +177,11 @@ func (d *Dispatcher) intercept(c *Call) (any, error) {
 	return cc.Response(), nil
 }
 
-// innermost is the end of the interceptor chain: the handler.
-func innermost(ctx context.Context, cc *call.Call) error {
+// innermost is the end of the interceptor chain: the handler. Its panics stop
+// here, so that interceptors see an error.
+func (d *Dispatcher) innermost(ctx context.Context, cc *call.Call) (err error) {
 	c := cc.Carrier().(*Call)
+	defer d.recovered(c, &err)
 	if c.method.Unary == nil {
 		s := &intercepted{ServerStream: c.wire, call: cc, single: !c.method.Kind().CallerStreams()}
 		err := c.method.Stream(ctx, s)

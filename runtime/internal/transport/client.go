@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -45,6 +46,7 @@ type Client struct {
 // arrived.
 func NewClient(nc net.Conn, cfg *Config, peer call.Peer) *Client {
 	c := &Client{nextID: 1, peerInfo: peer, goneTo: frame.Undecided}
+	c.peerRole = "server"
 	c.init(nc, cfg)
 	c.greet()
 	c.tasks.Add(1)
@@ -57,6 +59,9 @@ func (c *Client) run() {
 	err := c.handshake()
 	if err == nil {
 		err = c.serve(c)
+	}
+	if err == io.EOF {
+		err = errClosedByPeer
 	}
 	c.abort(err)
 	c.failAll()

@@ -200,7 +200,7 @@ func (c *Client) reserveSlot(n int, done <-chan struct{}, late <-chan time.Time)
 		err := c.w.waitLocked(&c.slots, queued, done, late)
 		c.slotWaiters.Add(-1)
 		if err != nil {
-			return err
+			return inQueue(err)
 		}
 		c.w.unlockAsync()
 	}

@@ -27,6 +27,9 @@ type ClientStream struct {
 	// onEnd, if not nil, is called once when the call has ended.
 	onEnd func(err *status.Error, sent, received int)
 
+	// sendClosed is set by CloseSend; of the sending goroutine.
+	sendClosed bool
+
 	// head is closed when the headers are there, or will never be.
 	head     chan struct{}
 	headOnce sync.Once
@@ -108,7 +111,7 @@ func (s *ClientStream) startTimer(left time.Duration) {
 func (c *Client) notOpened(ctx context.Context, err error, notRun bool) *status.Error {
 	e, ok := err.(*status.Error)
 	switch {
-	case err == errCanceled || err == errLate:
+	case err == errCanceled || err == errLate || err == errCanceledInQueue || err == errLateInQueue:
 		e = ended(ctx, err, status.PhaseSend)
 	case !ok:
 		return unavailable(err, notRun)
@@ -282,6 +285,9 @@ func (s *ClientStream) openHead() { s.headOnce.Do(func() { close(s.head) }) }
 
 // Send implements call.ClientStream.
 func (s *ClientStream) Send(msg any) error {
+	if s.sendClosed {
+		return status.New(status.FailedPrecondition, "Send after CloseSend")
+	}
 	err := s.send(msg)
 	if err != nil && err != io.EOF {
 		// The message cannot be sent: the call cannot go on.
@@ -292,8 +298,16 @@ func (s *ClientStream) Send(msg any) error {
 
 // CloseSend implements call.ClientStream.
 func (s *ClientStream) CloseSend() error {
-	if s.method.Kind().CallerStreams() {
-		s.closeSend() // if it fails, Recv tells why
+	if !s.method.Kind().CallerStreams() {
+		return nil
+	}
+	if !s.sendClosed {
+		s.sendClosed = true
+		_ = s.closeSend() // if it fails, Recv tells why
+		return nil
+	}
+	if !s.method.Kind().CalleeStreams() {
+		return status.New(status.FailedPrecondition, "CloseAndRecv was called before")
 	}
 	return nil
 }

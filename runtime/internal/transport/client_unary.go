@@ -162,7 +162,7 @@ func (c *Client) giveUp(ctx context.Context, p *pending, cause error) bool {
 func (c *Client) outcome(ctx context.Context, p *pending, u *Unary, err error, phase status.Phase) *status.Error {
 	switch err {
 	case nil:
-	case errCanceled, errLate:
+	case errCanceled, errLate, errCanceledInQueue, errLateInQueue:
 		e := ended(ctx, err, phase)
 		if p.id == 0 {
 			e = e.WithNotRun()

@@ -26,6 +26,9 @@ type flood struct {
 // a message of one that is open arrived.
 func (f *flood) progressed() { f.n = 0 }
 
+// forgive takes the frame that was counted last for none.
+func (f *flood) forgive() { f.n = max(f.n-1, 0) }
+
 // check counts h. sent counts the messages that this side has sent on streams,
 // which is progress, too.
 func (f *flood) check(h *frame.Header, now time.Time, sent uint64) error {

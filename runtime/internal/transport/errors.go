@@ -12,10 +12,28 @@ import (
 var (
 	errCanceled = errors.New("canceled")
 	errLate     = errors.New("deadline exceeded")
+
+	// The same while as many calls are open as the peer lets in.
+	errCanceledInQueue = errors.New("canceled in the queue")
+	errLateInQueue     = errors.New("deadline exceeded in the queue")
 )
 
+// inQueue says of an error of a wait that it was one for a slot.
+func inQueue(err error) error {
+	switch err {
+	case errCanceled:
+		return errCanceledInQueue
+	case errLate:
+		return errLateInQueue
+	}
+	return err
+}
+
 // ErrClosed says that the connection was closed on purpose, by this side.
-var ErrClosed = errors.New("the connection is closed")
+var ErrClosed = errors.New("it was closed on this side")
+
+// errClosedByPeer says that the peer closed the connection and did not say why.
+var errClosedByPeer = errors.New("the server closed it without a word")
 
 // ErrDraining says that the peer takes no new calls on the connection.
 var ErrDraining = errors.New("the server takes no more calls on this connection")
@@ -45,8 +63,13 @@ func unavailable(err error, notRun bool) *status.Error {
 // ended is the error of a call that ended on this side, because its context
 // was done or its time ran out during phase.
 func ended(ctx context.Context, cause error, phase status.Phase) *status.Error {
-	if cause == errLate || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return status.New(status.DeadlineExceeded, "the deadline passed").WithPhase(phase).WithCause(context.DeadlineExceeded)
+	msg := "the deadline passed"
+	if cause == errLateInQueue || cause == errCanceledInQueue {
+		phase = status.PhaseQueue
+		msg += " with as many calls open as the server lets in: are there streams that are neither read to their end nor closed?"
+	}
+	if cause == errLate || cause == errLateInQueue || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return status.New(status.DeadlineExceeded, msg).WithPhase(phase).WithCause(context.DeadlineExceeded)
 	}
 	return status.New(status.Canceled, "the caller gave up").WithCause(context.Canceled)
 }

@@ -43,8 +43,10 @@ const linger = time.Second
 type link struct {
 	nc  net.Conn
 	cfg *Config
-	w   writer
-	r   reader
+	// peerRole is "server" or "client", for messages to people.
+	peerRole string
+	w        writer
+	r        reader
 
 	// remote is what the other side accepts: the minimum until its SETTINGS
 	// arrive; settled is closed then.
@@ -78,6 +80,9 @@ type link struct {
 	pings    pings
 	// lateFrames counts frames that were dropped because their stream had ended.
 	lateFrames atomic.Uint64
+	// excused is the credit that the peer still had on streams that this side
+	// gave up: frames that draw on it were on their way and are no flood.
+	excused atomic.Int64
 }
 
 func (l *link) init(nc net.Conn, cfg *Config) {
@@ -230,7 +235,23 @@ func (l *link) late(h *frame.Header) error {
 		return err
 	}
 	l.release(n)
+	l.excuse(n)
 	return nil
+}
+
+// excuse takes a late frame of n bytes for one that was on its way when its
+// stream was given up, if that can be.
+func (l *link) excuse(n int64) {
+	for {
+		left := l.excused.Load()
+		if left < n {
+			return
+		}
+		if l.excused.CompareAndSwap(left, left-n) {
+			l.flood.forgive()
+			return
+		}
+	}
 }
 
 // end ends the link: nothing is sent or received any more. The first reason stays.

@@ -41,6 +41,7 @@ type Server struct {
 // then on. base is the root of the handlers' contexts.
 func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispatcher, peer call.Peer) *Server {
 	s := &Server{base: base, d: d, queue: d.NewQueue(), remotePeer: peer, acceptedAt: time.Now(), idle: make(chan struct{}, 1)}
+	s.peerRole = "client"
 	s.init(nc, cfg)
 	return s
 }

@@ -104,6 +104,7 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 	if s.aborted || s.end != nil {
 		s.mu.Unlock()
 		s.l.release(held)
+		s.l.excuse(held)
 		return nil
 	}
 	s.l.flood.progressed()
@@ -136,6 +137,9 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 }
 
 func (s *stream) drawLocked(n int64) error {
+	if s.aborted {
+		return s.l.drawn(n)
+	}
 	if s.window -= n; s.window < 0 {
 		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("credit of stream %d overdrawn by %d bytes", s.id, -s.window)}
 	}
@@ -330,6 +334,8 @@ func (s *stream) stop(err error, discard bool) {
 		s.aborted = true
 		s.dropped.Store(true)
 		s.end = err
+		s.l.excused.Add(max(s.window, 0))
+		s.window = 0
 		held = s.held.Swap(0)
 		s.items, s.arena = nil, nil
 	}
