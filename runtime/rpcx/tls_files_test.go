@@ -2,8 +2,10 @@ package rpcx_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"strings"
@@ -309,4 +311,81 @@ func TestTLSSlowPeer(t *testing.T) {
 		conn.Close()
 		wantCode(t, <-failed, status.Unavailable, "")
 	})
+}
+
+// TestTLSHandshakeTimeout: the TLS handshake and the protocol's beginning share
+// one timeout.
+func TestTLSHandshakeTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := tlsPair(t, certstest.NewCA(t, "ca"), certstest.Leaf{Hosts: []string{"echo"}})
+		client.ServerName, client.NextProtos = "echo", []string{"rpcx/1"}
+		_, _, network := inMemory(t, &echo{}, []rpcx.ServerOption{rpcx.WithTLS(server)}, nil)
+		start := time.Now()
+		nc, err := network.Dial(t.Context(), "tcp", "echo:7000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		time.Sleep(4 * time.Second)
+		secured := tls.Client(nc, client)
+		if err := secured.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := secured.Read(make([]byte, 1)); err == nil {
+			t.Errorf("the server sends %d bytes", n)
+		}
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("the connection was closed after %v, want 5s", took)
+		}
+	})
+}
+
+// TestTLSCloseWrite: an end that closes its direction does so below TLS, too.
+func TestTLSCloseWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := tlsPair(t, certstest.NewCA(t, "ca"), certstest.Leaf{Hosts: []string{"echo"}})
+		client.ServerName, client.NextProtos = "echo", []string{"rpcx/1"}
+		_, _, network := inMemory(t, &echo{}, []rpcx.ServerOption{rpcx.WithTLS(server)}, nil)
+		nc, err := network.Dial(t.Context(), "tcp", "echo:7000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		start := time.Now()
+		secured := tls.Client(nc, client)
+		if _, err := secured.Write([]byte("\xfbRPX\r\n\x1a\x01" + strings.Repeat("x", 24))); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(secured)
+		if err != nil || len(answer) == 0 {
+			t.Errorf("the server answers %q, %v, want GOAWAY and close_notify", answer, err)
+		}
+		if n, err := nc.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("below TLS: got %d bytes, %v, want the end", n, err)
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("the end came after %v", took)
+		}
+	})
+}
+
+// TestTLSFilesResume: no session outlives what a client's certificate was
+// verified with.
+func TestTLSFilesResume(t *testing.T) {
+	files, ca := pem{t, t.TempDir()}, certstest.NewCA(t, "ca")
+	files.trust(ca)
+	files.put("server", ca, certstest.Leaf{})
+	_, client := tlsPair(t, ca, certstest.Leaf{})
+	client.Certificates = []tls.Certificate{ca.Pair(t, certstest.Leaf{})}
+	client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	seen := make(peers, 1)
+	conn, _ := startWith(t, &echo{unary: seen.handler}, []rpcx.ServerOption{files.option("server")}, []rpcx.DialOption{rpcx.WithTLS(client), rpcx.WithShortConnections()})
+	for range 3 {
+		if _, err := kinds["Unary"](t.Context(), conn); err != nil {
+			t.Fatal(err)
+		}
+		if (<-seen).TLS.DidResume {
+			t.Error("a session was resumed")
+		}
+	}
 }

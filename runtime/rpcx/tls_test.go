@@ -335,6 +335,33 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
+// TestTLSAlertArrives: a server that refuses a certificate reads on, so that
+// what the client has sent meanwhile does not destroy the alert that says why.
+func TestTLSAlertArrives(t *testing.T) {
+	ca := certstest.NewCA(t, "ca")
+	server, client := tlsPair(t, ca, certstest.Leaf{})
+	server.ClientAuth, server.ClientCAs = tls.RequireAndVerifyClientCert, ca.Pool()
+	client.ServerName, client.NextProtos = "localhost", []string{"rpcx/1"}
+	addr, _, _ := serveTLS(t, rpcx.WithTLS(server))
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	secured := tls.Client(nc, client)
+	if err := secured.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := secured.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "certificate required") {
+		t.Errorf("got %v, want an alert", err)
+	}
+	for range 32 {
+		if _, err := nc.Write(make([]byte, 1<<10)); err != nil {
+			t.Fatalf("the server has closed the connection at once: %v", err)
+		}
+	}
+}
+
 // secret is credentials that are for secure connections only.
 type secret struct{}
 
