@@ -71,6 +71,10 @@ unit: ## (test) go test -race -shuffle=on in every module
 fuzz-short: ## (test) run each fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
 
+.PHONY: spec
+spec: ## the protocol conformance suite, both roles
+	@go run ./internal/spec $(ARGS)
+
 .PHONY: cross
 cross: ## (test) build for macOS, Windows, 32-bit and arm64
 	@scripts/cross darwin/arm64 windows/amd64 linux/386 linux/arm64

@@ -55,13 +55,6 @@ func serverCalls() []testCase {
 			}
 			p.echo(3)
 		}},
-		{"deadline/answered-for-stuck-handler", "11.1", func(t *T) {
-			p, key := t.connect(), t.key()
-			p.send(unary(1, "Hold", key).withArg(500))
-			p.wantStatus(1, sDeadlineExceeded)
-			p.call(3, "Release", key)
-			p.fence()
-		}},
 		{"deadline/class-is-taken", "11.2", func(t *T) {
 			p := t.connect()
 			for i, class := range []byte{0x20, 0xE0, 0x1C, 0x03, 0xFF} {

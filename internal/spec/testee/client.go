@@ -72,7 +72,7 @@ type running struct {
 
 // callAll does what the lines of in say and prints events to out.
 func callAll(addr string, in io.Reader, out io.Writer) error {
-	conn, err := rpcx.Dial(addr)
+	conn, err := rpcx.Dial(addr, rpcx.WithChecksums())
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func serve(args []string, stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	srv := rpcx.NewServer(rpcx.WithHandshakeTimeout(*handshake))
+	srv := rpcx.NewServer(rpcx.WithChecksums(), rpcx.WithHandshakeTimeout(*handshake))
 	register(srv)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()

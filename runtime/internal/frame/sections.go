@@ -106,6 +106,9 @@ func checkName[T []byte | string](name T) error {
 	if len(name) == 0 || len(name) > MaxName {
 		return errorf(ProtocolError, "OPEN: NAME of %d bytes, must be 1 to %d", len(name), MaxName)
 	}
+	if name[0] == '/' {
+		return errorf(ProtocolError, "OPEN: NAME begins with a slash")
+	}
 	for i := range len(name) {
 		if c := name[i]; c < 0x21 || c > 0x7e {
 			return errorf(ProtocolError, "OPEN: NAME byte %d is 0x%02x, must be 0x21 to 0x7e", i, c)

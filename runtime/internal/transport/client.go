@@ -22,6 +22,8 @@ type Client struct {
 	calls    table[pending]
 	inFlight atomic.Int64
 	draining atomic.Bool // the peer wants no new calls
+	ending   atomic.Bool // the connection is on its end
+	leaving  sync.Once   // guards the half-close of a drained connection
 	peerInfo call.Peer
 
 	// Guarded by w.mu.
@@ -60,11 +62,16 @@ func (c *Client) run() {
 	if err == nil {
 		err = c.serve(c)
 	}
-	if err == io.EOF {
+	switch over := c.over(); {
+	case over != nil: // something else came first, and had the reading end
+		err = over
+	case err == io.EOF:
 		err = errClosedByPeer
 	}
-	c.abort(err)
-	c.failAll()
+	c.ending.Store(true)
+	c.seal(err)
+	c.failAll(&ConnError{Addr: c.addr(), Err: err})
+	c.hangUp(err)
 }
 
 func (c *Client) handshake() error {
@@ -92,7 +99,7 @@ func (c *Client) Usable() bool {
 	case <-c.dead:
 		return false
 	default:
-		return !c.draining.Load()
+		return !c.draining.Load() && !c.ending.Load()
 	}
 }
 
@@ -178,6 +185,9 @@ func (c *Client) frame(h *frame.Header, payload []byte) error {
 	case frame.TypeGoAway:
 		return c.goAway(frame.ParseGoAway(h, payload))
 	case frame.TypeData, frame.TypeClose:
+		if c.calls.get(h.ID) == nil { // nothing of it is looked at
+			return c.stray(h)
+		}
 	default:
 		return protocolErrorf("%v from a server", h.Type)
 	}
@@ -279,7 +289,7 @@ func (c *Client) unaryPart(p *pending, h *frame.Header, sec *frame.Sections) err
 		return err
 	}
 	if !h.Flags.Has(frame.FlagMessage) {
-		return nil
+		return c.idle()
 	}
 	if !h.Flags.Has(frame.FlagMore) {
 		return protocolErrorf("stream %d: the single answer ends in DATA, not in CLOSE", h.ID)
@@ -399,12 +409,32 @@ func (c *Client) signal(p *pending) {
 
 // ended counts a call that is over and lets one in that waits for a slot.
 func (c *Client) ended() {
-	c.inFlight.Add(-1)
+	if c.inFlight.Add(-1) == 0 && c.draining.Load() {
+		c.leave()
+	}
 	if c.slotWaiters.Load() > 0 {
 		c.w.mu.Lock()
 		c.slots.wake(1)
 		c.w.mu.Unlock()
 	}
+}
+
+// leave half-closes a drained connection that no call uses any more. The server
+// closes it then.
+func (c *Client) leave() {
+	c.leaving.Do(func() {
+		c.w.mu.Lock()
+		defer c.w.mu.Unlock()
+		if c.w.overLocked() != nil {
+			return
+		}
+		c.w.sealed = &ConnError{c.addr(), ErrDraining}
+		c.tasks.Add(1)
+		go func() {
+			defer c.tasks.Done()
+			c.closeWrite()
+		}()
+	})
 }
 
 // wakeSlots has all calls that wait for a slot look again.
@@ -428,17 +458,20 @@ func (c *Client) goAway(g frame.GoAway) error {
 	if g.Code != frame.NoError {
 		return goAwayError(g)
 	}
-	return nil
+	if c.inFlight.Load() == 0 {
+		c.leave()
+	}
+	return c.idle()
 }
 
 // failAll ends every call that is left when the connection is over.
-func (c *Client) failAll() {
+func (c *Client) failAll(why error) {
 	c.w.mu.Lock()
 	batches := c.w.batches
 	c.slots.wakeAll()
 	c.w.mu.Unlock()
 	for _, p := range c.calls.takeIf(func(frame.StreamID) bool { return true }) {
-		c.fail(p, unavailable(c.Err(), c.strange || p.epoch == batches))
+		c.fail(p, unavailable(why, c.strange || p.epoch == batches))
 	}
 }
 

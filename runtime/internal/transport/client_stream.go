@@ -215,7 +215,7 @@ func (s *ClientStream) data(h *frame.Header, sec *frame.Sections) error {
 		s.openHead()
 	}
 	if !h.Flags.Has(frame.FlagMessage) {
-		return nil
+		return s.c.idle()
 	}
 	if credited := h.Flags.Has(frame.FlagCredited); credited != s.method.Kind().CalleeStreams() {
 		return protocolErrorf("stream %d: CREDITED is %v on a message of a %v method", h.ID, credited, s.method.Kind())

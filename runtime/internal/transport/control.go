@@ -22,20 +22,13 @@ type flood struct {
 	sent  uint64
 }
 
-// progressed starts the count anew: a call was opened or closed, or a part of
-// a message of one that is open arrived.
+// progressed starts the count anew: a call was let in or closed, or a part of a
+// message of one that is open arrived.
 func (f *flood) progressed() { f.n = 0 }
 
-// forgive takes the frame that was counted last for none.
-func (f *flood) forgive() { f.n = max(f.n-1, 0) }
-
-// check counts h. sent counts the messages that this side has sent on streams,
-// which is progress, too.
-func (f *flood) check(h *frame.Header, now time.Time, sent uint64) error {
-	if h.Type == frame.TypeOpen {
-		f.progressed()
-		return nil
-	}
+// count counts a frame without progress. sent counts the messages that this side
+// has sent on streams, which is progress, too.
+func (f *flood) count(now time.Time, sent uint64) error {
 	if f.n == 0 || sent != f.sent || now.Sub(f.since) > floodTime {
 		f.n, f.sent, f.since = 0, sent, now
 	}
@@ -58,11 +51,16 @@ func (l *link) ping(h *frame.Header, payload []byte) error {
 	if h.Flags.Has(frame.FlagAck) {
 		l.pings.mu.Lock()
 		defer l.pings.mu.Unlock()
-		if answered, ok := l.pings.waiting[opaque]; ok {
-			delete(l.pings.waiting, opaque)
-			close(answered)
+		answered, ok := l.pings.waiting[opaque]
+		if !ok {
+			return l.idle()
 		}
+		delete(l.pings.waiting, opaque)
+		close(answered)
 		return nil
+	}
+	if err := l.idle(); err != nil {
+		return err
 	}
 	if err := l.w.lockControl(); err != nil {
 		return err

@@ -76,7 +76,7 @@ func TestNotRPCX(t *testing.T) {
 		"TLS":          {"\x16\x03\x01\x00\x02\x02\x46aaaaa", "TLS"},
 		"other":        {"220 mail.example.com ESMTP\r\n", "220 mail"},
 		"short":        {"no", `"no"`},
-		"nothing":      {"", "EOF"},
+		"nothing":      {"", "closed it without a word"},
 		"half a frame": {frame.Preface + "\x08\x00\x00", "unexpected EOF"},
 		"version 2":    {frame.Preface[:7] + "\x02", "version is 2"},
 		"no settings":  {frame.Preface + string(frame.AppendPing(nil, 1)), "PING, not SETTINGS"},

@@ -69,7 +69,6 @@ type link struct {
 	window atomic.Int64
 	owed   atomic.Int64
 
-	sums bool // both sides want checksums; of the reading goroutine
 	// received counts reads, for those who want to know whether the peer lives.
 	received atomic.Uint64
 	flood    flood
@@ -119,7 +118,11 @@ func (l *link) settle() error {
 	switch h.Type {
 	case frame.TypeSettings:
 	case frame.TypeGoAway:
-		return fmt.Errorf("%w: %w", errRefused, goAwayError(frame.ParseGoAway(&h, payload)))
+		g := frame.ParseGoAway(&h, payload)
+		if g.Code == frame.NoError {
+			return protocolErrorf("the first frame is a GOAWAY without an error")
+		}
+		return fmt.Errorf("%w: %w", errRefused, goAwayError(g))
 	default:
 		return protocolErrorf("the first frame is %v, not SETTINGS", h.Type)
 	}
@@ -131,7 +134,7 @@ func (l *link) settle() error {
 	l.credit += int64(s.ConnCredit) - int64(l.peer().ConnCredit)
 	l.remote.Store(&s)
 	l.w.mu.Unlock()
-	if l.sums = s.Checksum == 1 && l.cfg.Settings.Checksum == 1; l.sums {
+	if l.r.sums = s.Checksum == 1 && l.cfg.Settings.Checksum == 1; l.r.sums {
 		l.w.sum()
 	}
 	close(l.settled)
@@ -156,21 +159,19 @@ func (l *link) serve(r role) error {
 		if err != nil {
 			return err
 		}
-		if h.Flags.Has(frame.FlagChecksum) && !l.sums && !h.Type.Ignorable() {
-			return protocolErrorf("CHECKSUM on a %v, which was not agreed on", h.Type)
-		}
-		if err := l.flood.check(&h, l.r.now, l.progress.Load()); err != nil {
-			return err
-		}
 		switch h.Type {
 		case frame.TypePing:
 			err = l.ping(&h, payload)
 		case frame.TypeCredit:
-			err = l.granted(r, &h)
+			if err = l.idle(); err == nil {
+				err = l.granted(r, &h)
+			}
 		case frame.TypeSettings:
 			err = protocolErrorf("SETTINGS twice")
 		case frame.TypeGoAway, frame.TypeOpen, frame.TypeData, frame.TypeClose, frame.TypeCancel:
 			err = r.frame(&h, payload)
+		default:
+			err = l.idle() // it may be ignored
 		}
 		if err != nil {
 			return err
@@ -228,31 +229,32 @@ func (l *link) release(n int64) {
 func (l *link) late(h *frame.Header) error {
 	l.lateFrames.Add(1)
 	if !h.Flags.Has(frame.FlagCredited) || h.Type != frame.TypeData {
-		return nil
+		return l.idle()
 	}
 	n := int64(h.Cost())
 	if err := l.drawn(n); err != nil {
 		return err
 	}
 	l.release(n)
-	l.excuse(n)
-	return nil
+	return l.excuse(n)
 }
 
 // excuse takes a late frame of n bytes for one that was on its way when its
-// stream was given up, if that can be.
-func (l *link) excuse(n int64) {
+// stream was given up, if that can be, and else for one without progress.
+func (l *link) excuse(n int64) error {
 	for {
 		left := l.excused.Load()
 		if left < n {
-			return
+			return l.idle()
 		}
 		if l.excused.CompareAndSwap(left, left-n) {
-			l.flood.forgive()
-			return
+			return nil
 		}
 	}
 }
+
+// idle counts a frame that brings no call forward. Too many of them are a flood.
+func (l *link) idle() error { return l.flood.count(l.r.now, l.progress.Load()) }
 
 // end ends the link: nothing is sent or received any more. The first reason stays.
 func (l *link) end(err error) {
@@ -264,13 +266,25 @@ func (l *link) end(err error) {
 	l.nc.Close()
 }
 
-// abort ends the link because of err, after telling the peer if the breach was
-// the peer's. It is called on the reading goroutine.
-func (l *link) abort(err error) {
+// seal has nothing more be sent but what waits to be written and, if err is a
+// breach of the peer's, a GOAWAY that says so. It is called on the reading
+// goroutine when that has ended because of err; hangUp follows.
+func (l *link) seal(err error) {
+	if l.w.lock() != nil {
+		return
+	}
 	var breach *frame.Error
-	if errors.As(err, &breach) && l.w.lock() == nil {
+	if errors.As(err, &breach) {
 		l.w.buf = frame.AppendGoAway(l.w.buf, frame.StreamID(l.accepted.Load()&^noMore), breach.Code, breach.Reason)
-		l.w.unlockAsync()
+	}
+	l.w.sealed = &ConnError{l.addr(), err}
+	l.w.unlockAsync()
+}
+
+// hangUp ends the link because of err, gently if the peer is to be told.
+func (l *link) hangUp(err error) {
+	var breach *frame.Error
+	if errors.As(err, &breach) {
 		l.closeGently()
 	}
 	l.end(err)

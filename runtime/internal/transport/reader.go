@@ -41,6 +41,7 @@ type reader struct {
 	r, w       int
 	maxPayload uint32
 	now        time.Time // when the last read returned
+	sums       bool      // frames may carry checksums
 
 	lazy     bool // receiver works
 	receiver receiver
@@ -141,6 +142,9 @@ func (d *reader) next(h *frame.Header) (payload []byte, err error) {
 		}
 	}
 	if whole != size {
+		if !d.sums {
+			return nil, protocolErrorf("CHECKSUM on a %v, which was not agreed on", h.Type)
+		}
 		if err := frame.VerifyChecksum(d.buf[d.r:d.r+frame.HeaderSize], d.buf[d.r+frame.HeaderSize:d.r+whole]); err != nil {
 			return nil, err
 		}

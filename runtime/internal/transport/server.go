@@ -31,16 +31,17 @@ type Server struct {
 
 	// Owned by the reading goroutine.
 	lastID  frame.StreamID
+	goneTo  frame.StreamID     // the id of the last GOAWAY
 	methods []*dispatch.Method // by id on this connection, 1 first; nil if not served
 	inline  bool               // replies of inline handlers wait to be flushed
 
-	idle chan struct{} // receives when the last handler returns while draining
+	allDone chan struct{} // receives when the last handler returns while draining
 }
 
 // NewServer prepares to speak the native protocol on nc, which it owns from
 // then on. base is the root of the handlers' contexts.
 func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispatcher, peer call.Peer) *Server {
-	s := &Server{base: base, d: d, queue: d.NewQueue(), remotePeer: peer, acceptedAt: time.Now(), idle: make(chan struct{}, 1)}
+	s := &Server{base: base, d: d, queue: d.NewQueue(), remotePeer: peer, goneTo: frame.Undecided, acceptedAt: time.Now(), allDone: make(chan struct{}, 1)}
 	s.peerRole = "client"
 	s.init(nc, cfg)
 	return s
@@ -54,9 +55,12 @@ func (s *Server) Accepted(at time.Time) { s.acceptedAt = at }
 // closed it. Its handlers' contexts are cancelled then; they may still run.
 func (s *Server) Serve() error {
 	defer s.tasks.Wait()
-	defer s.abandon()
 	why := errGoexit
-	defer func() { s.abort(why) }()
+	defer func() {
+		s.seal(why)
+		s.abandon()
+		s.hangUp(why)
+	}()
 	if err := s.handshake(); err != nil {
 		why = err
 	} else {
@@ -126,7 +130,7 @@ func (s *Server) Drain(ctx context.Context) {
 	s.goAway(s.acceptNoMore())
 	for s.unfinished.Load() > 0 {
 		select {
-		case <-s.idle:
+		case <-s.allDone:
 			continue
 		case <-ctx.Done():
 			s.evict()
@@ -204,25 +208,37 @@ func (s *Server) goAway(last frame.StreamID) {
 func (s *Server) frame(h *frame.Header, payload []byte) error {
 	var sec frame.Sections
 	switch h.Type {
-	case frame.TypeOpen, frame.TypeData:
+	case frame.TypeOpen:
 		if err := frame.ParseSections(h, payload, &sec); err != nil {
 			return err
 		}
-		if h.Type == frame.TypeOpen {
-			return s.open(h, &sec)
+		return s.open(h, &sec)
+	case frame.TypeData:
+		c := s.calls.get(h.ID)
+		if c == nil { // nothing of it is looked at
+			return s.stray(h)
 		}
-		return s.data(h, &sec)
+		if err := frame.ParseSections(h, payload, &sec); err != nil {
+			return err
+		}
+		return s.data(c, h, &sec)
 	case frame.TypeCancel:
-		if c := s.calls.take(h.ID); c != nil {
-			c.canceled(status.Code(h.Code))
-			return nil
+		c := s.calls.take(h.ID)
+		if c == nil {
+			return s.stray(h)
 		}
-		return s.stray(h)
+		c.canceled(status.Code(h.Code))
+		return s.idle()
 	case frame.TypeGoAway:
-		if g := frame.ParseGoAway(h, payload); g.Code != frame.NoError {
+		g := frame.ParseGoAway(h, payload)
+		if g.LastAccepted > s.goneTo {
+			return protocolErrorf("GOAWAY of stream %d after one of %d", g.LastAccepted, s.goneTo)
+		}
+		s.goneTo = g.LastAccepted
+		if g.Code != frame.NoError {
 			return goAwayError(g)
 		}
-		return nil
+		return s.idle()
 	}
 	return protocolErrorf("%v from a client", h.Type)
 }
@@ -256,11 +272,7 @@ func (s *Server) batchEnd() {
 }
 
 // data takes in a DATA frame.
-func (s *Server) data(h *frame.Header, sec *frame.Sections) error {
-	c := s.calls.get(h.ID)
-	if c == nil {
-		return s.stray(h)
-	}
+func (s *Server) data(c *serverCall, h *frame.Header, sec *frame.Sections) error {
 	if h.Flags.Has(frame.FlagHeaders) {
 		return protocolErrorf("HEADERS from a client on stream %d", h.ID)
 	}
@@ -274,6 +286,8 @@ func (s *Server) data(h *frame.Header, sec *frame.Sections) error {
 			return protocolErrorf("stream %d: CREDITED is %v on a message of a %v method", h.ID, !streams, c.method.Kind())
 		}
 		s.flood.progressed()
+	} else if err := s.idle(); err != nil {
+		return err
 	}
 	if !streams {
 		return c.part(h, sec)

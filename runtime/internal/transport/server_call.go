@@ -40,6 +40,7 @@ type serverCall struct {
 
 func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Method, timeout time.Duration) *serverCall {
 	c := &serverCall{s: s, id: h.ID, method: m, closed: h.Flags.Has(frame.FlagHalfClose)}
+	s.flood.progressed()
 	c.Init(s.base, m, c, &s.remotePeer, s.r.now, timeout)
 	if len(sec.Headers) > 0 {
 		c.block = append([]byte(nil), sec.Headers...)
@@ -96,6 +97,9 @@ func (c *serverCall) request(msg []byte) {
 
 // part takes in a part of a single request.
 func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
+	if err := c.s.checkFormat(h, true, status.Unimplemented); err != nil {
+		return err
+	}
 	complete, err := c.asm.add(h, sec)
 	if err != nil {
 		return err
@@ -203,7 +207,7 @@ func (c *serverCall) returned() {
 func (c *serverCall) finished() {
 	if c.s.unfinished.Add(-1) == 0 {
 		select {
-		case c.s.idle <- struct{}{}:
+		case c.s.allDone <- struct{}{}:
 		default:
 		}
 	}

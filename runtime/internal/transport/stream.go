@@ -104,8 +104,7 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 	if s.aborted || s.end != nil {
 		s.mu.Unlock()
 		s.l.release(held)
-		s.l.excuse(held)
-		return nil
+		return s.l.excuse(held)
 	}
 	s.l.flood.progressed()
 	s.held.Add(held)

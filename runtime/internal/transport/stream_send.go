@@ -116,6 +116,10 @@ func (s *stream) closeSend() error {
 	if err := w.lockFor(0, s.gone, nil); err != nil {
 		return s.sendError(err)
 	}
+	if s.over() {
+		w.unlockAsync()
+		return io.EOF
+	}
 	h := frame.Header{Type: frame.TypeData, Flags: frame.FlagHalfClose, ID: s.id}
 	w.buf = h.Append(w.buf)
 	w.unlockAsync()

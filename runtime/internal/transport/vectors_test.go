@@ -67,8 +67,9 @@ func TestBreaches(t *testing.T) {
 	}
 }
 
-// skippedVectors are about codecs that the side under test refuses at once.
-var skippedVectors = map[string]bool{"state-format-again": true}
+// skippedVectors need what the sides here do not agree on: a codec that is
+// refused at once, and checksums (see rpcx's TestDamagedFrame).
+var skippedVectors = map[string]bool{"state-format-again": true, "bad-checksum": true}
 
 // vectorPeer is a peer and, if that is under test, the client.
 type vectorPeer struct {

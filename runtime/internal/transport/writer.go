@@ -56,6 +56,7 @@ type writer struct {
 	sums     bool   // frames get a checksum when they are taken
 	unsummed int    // bytes at the front of buf that were appended before that
 	err      error  // why nothing can be sent any more
+	sealed   error  // why nothing can be appended any more; what waits is still sent
 	room     waitlist
 	turns    waitlist
 	idle     waitlist // waits until everything has been written
@@ -72,13 +73,20 @@ func (w *writer) init(nc net.Conn, stall time.Duration, tasks *sync.WaitGroup, f
 // lock locks w for appending. It fails, unlocked, if the connection is over.
 func (w *writer) lock() error {
 	w.mu.Lock()
-	if w.err != nil {
-		err := w.err
+	if err := w.overLocked(); err != nil {
 		w.mu.Unlock()
 		return err
 	}
 	w.prepareLocked()
 	return nil
+}
+
+// overLocked returns why nothing can be appended any more, or nil.
+func (w *writer) overLocked() error {
+	if w.err != nil {
+		return w.err
+	}
+	return w.sealed
 }
 
 func (w *writer) prepareLocked() {
@@ -156,8 +164,8 @@ func (w *writer) waitLocked(list *waitlist, first bool, done <-chan struct{}, la
 		err = errLate
 	}
 	w.mu.Lock()
-	if w.err != nil {
-		err = w.err
+	if over := w.overLocked(); over != nil && list != &w.idle {
+		err = over
 	}
 	if err != nil {
 		waiting := list.remove(turn)
