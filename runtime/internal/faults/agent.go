@@ -53,17 +53,17 @@ func (a *Agent) Do(ctx context.Context, o Order) error {
 	return err
 }
 
-func request(o Order, n int) *bytes { return wrapperspb.Bytes(body(o.ID, fromCaller, n, o.SendSize)) }
+func request(o Order, n int) *message { return wrapperspb.Bytes(body(o.ID, fromCaller, n, o.SendSize)) }
 
 // arrived verifies the n-th answer.
-func (a *Agent) arrived(o Order, n int, m *bytes) {
+func (a *Agent) arrived(o Order, n int, m *message) {
 	if err := verify(m.GetValue(), o.ID, fromCallee, n, o.AnswerSize); err != nil {
 		a.Journal.Wrong("caller of %v %d: %v", o.Kind, o.ID, err)
 	}
 }
 
 func (a *Agent) unary(ctx context.Context, o Order, opts []rpcx.CallOption) error {
-	m := map[Kind]rpcx.Method[bytes, bytes]{Once: once, Repeat: repeat, Inline: inline}[o.Kind]
+	m := map[Kind]rpcx.Method[message, message]{Once: once, Repeat: repeat, Inline: inline}[o.Kind]
 	res, err := rpcx.CallUnary(ctx, a.Conn, m, request(o, 0), opts...)
 	if err == nil {
 		a.arrived(o, 0, res)
@@ -101,7 +101,7 @@ func (a *Agent) down(ctx context.Context, o Order, opts []rpcx.CallOption) error
 }
 
 // answers takes the answers of a stream.
-func (a *Agent) answers(o Order, recv func() (*bytes, error), want int) error {
+func (a *Agent) answers(o Order, recv func() (*message, error), want int) error {
 	for n := 0; ; n++ {
 		if o.Leave > 0 && n == o.Leave {
 			return status.New(status.Canceled, "the caller leaves")

@@ -15,7 +15,7 @@ import (
 
 // howMany returns short, or in the whole form long.
 func howMany(short, long int) int {
-	if *whole {
+	if whole {
 		return long
 	}
 	return short
@@ -26,6 +26,9 @@ func howMany(short, long int) int {
 func TestCancels(t *testing.T) {
 	const callers = 50
 	calls := howMany(5_000, 300_000)
+	if level == "more" {
+		calls = 50_000
+	}
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(rpcxtest.NewNetwork())
 		var all sync.WaitGroup

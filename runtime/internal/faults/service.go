@@ -13,7 +13,7 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-type bytes = wrapperspb.BytesValue
+type message = wrapperspb.BytesValue
 
 func spec(name string, kind call.Kind) rpcx.MethodSpec {
 	return rpcx.MethodSpec{Service: "faults.v1.Faults", Name: name, Kind: kind}
@@ -27,12 +27,12 @@ func unarySpec(name string, level call.Idempotency, inline bool) rpcx.MethodSpec
 
 // The methods.
 var (
-	once   = rpcx.NewMethod[bytes, bytes](spec("Once", rpcx.Unary))
-	repeat = rpcx.NewMethod[bytes, bytes](unarySpec("Repeat", rpcx.Idempotent, false))
-	inline = rpcx.NewMethod[bytes, bytes](unarySpec("Inline", rpcx.NoSideEffects, true))
-	up     = rpcx.NewMethod[bytes, bytes](spec("Up", rpcx.ClientStream))
-	down   = rpcx.NewMethod[bytes, bytes](spec("Down", rpcx.ServerStream))
-	both   = rpcx.NewMethod[bytes, bytes](spec("Both", rpcx.BidiStream))
+	once   = rpcx.NewMethod[message, message](spec("Once", rpcx.Unary))
+	repeat = rpcx.NewMethod[message, message](unarySpec("Repeat", rpcx.Idempotent, false))
+	inline = rpcx.NewMethod[message, message](unarySpec("Inline", rpcx.NoSideEffects, true))
+	up     = rpcx.NewMethod[message, message](spec("Up", rpcx.ClientStream))
+	down   = rpcx.NewMethod[message, message](spec("Down", rpcx.ServerStream))
+	both   = rpcx.NewMethod[message, message](spec("Both", rpcx.BidiStream))
 )
 
 // orderKey is the metadata key under which a handler learns the order.
@@ -83,15 +83,17 @@ func (s *Service) work(ctx context.Context, o Order) error {
 }
 
 // arrived verifies the n-th message of the caller.
-func (s *Service) arrived(o Order, n int, m *bytes) {
+func (s *Service) arrived(o Order, n int, m *message) {
 	if err := verify(m.GetValue(), o.ID, fromCaller, n, o.SendSize); err != nil {
 		s.Journal.Wrong("handler of %v %d: %v", o.Kind, o.ID, err)
 	}
 }
 
-func answer(o Order, n int) *bytes { return wrapperspb.Bytes(body(o.ID, fromCallee, n, o.AnswerSize)) }
+func answer(o Order, n int) *message {
+	return wrapperspb.Bytes(body(o.ID, fromCallee, n, o.AnswerSize))
+}
 
-func (s *Service) unary(ctx context.Context, req *bytes) (res *bytes, err error) {
+func (s *Service) unary(ctx context.Context, req *message) (res *message, err error) {
 	o, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -104,7 +106,7 @@ func (s *Service) unary(ctx context.Context, req *bytes) (res *bytes, err error)
 	return answer(o, 0), nil
 }
 
-func (s *Service) up(ctx context.Context, stream rpcx.ClientStreamingServer[bytes]) (res *bytes, err error) {
+func (s *Service) up(ctx context.Context, stream rpcx.ClientStreamingServer[message]) (res *message, err error) {
 	o, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -130,7 +132,7 @@ func (s *Service) up(ctx context.Context, stream rpcx.ClientStreamingServer[byte
 	return answer(o, 0), nil
 }
 
-func (s *Service) down(ctx context.Context, req *bytes, stream rpcx.ServerStreamingServer[bytes]) (err error) {
+func (s *Service) down(ctx context.Context, req *message, stream rpcx.ServerStreamingServer[message]) (err error) {
 	o, err := s.begin(ctx)
 	if err != nil {
 		return err
@@ -148,7 +150,7 @@ func (s *Service) down(ctx context.Context, req *bytes, stream rpcx.ServerStream
 	return nil
 }
 
-func (s *Service) both(ctx context.Context, stream rpcx.BidiStreamingServer[bytes, bytes]) (err error) {
+func (s *Service) both(ctx context.Context, stream rpcx.BidiStreamingServer[message, message]) (err error) {
 	o, err := s.begin(ctx)
 	if err != nil {
 		return err

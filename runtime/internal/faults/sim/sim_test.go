@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", 100, "how many schedules run")
+	schedules = flag.Int("schedules", 60, "how many schedules run")
 	seed      = flag.Uint64("seed", 1, "of the first schedule")
 )
 
