@@ -59,7 +59,8 @@ func parseV2(b []byte) (Header, int, error) {
 	default:
 		return Header{}, 0, malformed("command %d", command)
 	}
-	body, addresses := b[minV2:], 0
+	body := b[minV2:]
+	var addresses int
 	switch family := b[13]; family {
 	case familyUnspecified: // where addresses would end is unknown
 		return h, size, nil
