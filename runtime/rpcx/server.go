@@ -149,7 +149,7 @@ func (s *Server) Serve(l net.Listener) error {
 			s.serving.Add(1)
 			go func() {
 				defer s.serving.Done()
-				s.serveConn(nc)
+				_ = s.serveConn(nc) // it has been logged
 			}()
 			continue
 		}
@@ -219,7 +219,7 @@ func (s *Server) serveConn(nc net.Conn) error {
 func (s *Server) enter(c *transport.Server, nc net.Conn, peer net.Addr) error {
 	ip := ipOf(peer)
 	s.mu.Lock()
-	reason := ""
+	var reason string
 	switch {
 	case s.closed:
 		s.mu.Unlock()
