@@ -1,6 +1,9 @@
 package codec
 
-import "errors"
+import (
+	"errors"
+	"strconv"
+)
 
 // CompressionID is a compression's number in native frames. Numbers are
 // assigned by docs/protocol.md and never change.
@@ -30,14 +33,23 @@ type Compressor interface {
 // ErrTooLarge says that a message is above the limit once it is decompressed.
 var ErrTooLarge = errors.New("decompressed message is above the limit")
 
-var compressors = [...]Compressor{Gzip, Zstd, S2}
+// Compressors are all compressors there are, made for one server or client
+// connection: what they keep for the next message belongs to that.
+type Compressors struct {
+	all [3]Compressor
+}
 
-// Compressors returns all compressors there are.
-func Compressors() []Compressor { return compressors[:] }
+// NewCompressors returns a set of compressors.
+func NewCompressors() *Compressors {
+	return &Compressors{[...]Compressor{&gzipCompressor{}, &zstdCompressor{}, s2Compressor{}}}
+}
 
-// CompressorByName returns the compressor called name, or nil.
-func CompressorByName(name string) Compressor {
-	for _, c := range compressors {
+// All returns all compressors.
+func (s *Compressors) All() []Compressor { return s.all[:] }
+
+// ByName returns the compressor called name, or nil.
+func (s *Compressors) ByName(name string) Compressor {
+	for _, c := range s.all {
 		if c.Name() == name {
 			return c
 		}
@@ -45,12 +57,27 @@ func CompressorByName(name string) Compressor {
 	return nil
 }
 
-// CompressorByID returns the compressor of the given number, or nil.
-func CompressorByID(id CompressionID) Compressor {
-	for _, c := range compressors {
+// ByID returns the compressor of the given number, or nil.
+func (s *Compressors) ByID(id CompressionID) Compressor {
+	for _, c := range s.all {
 		if c.ID() == id {
 			return c
 		}
 	}
 	return nil
+}
+
+// String returns the compression's name, or its number if it has none.
+func (id CompressionID) String() string {
+	switch id {
+	case IdentityID:
+		return "identity"
+	case GzipID:
+		return "gzip"
+	case ZstdID:
+		return "zstd"
+	case S2ID:
+		return "s2"
+	}
+	return strconv.Itoa(int(id))
 }

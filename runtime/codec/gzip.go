@@ -9,9 +9,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// Gzip is RFC 1952: what every HTTP peer understands.
-var Gzip Compressor = &gzipCompressor{}
-
+// gzipCompressor is RFC 1952: what every HTTP peer understands.
 type gzipCompressor struct {
 	writers sync.Pool // of *gzip.Writer
 	readers sync.Pool // of *gzip.Reader

@@ -6,9 +6,7 @@ import (
 	"github.com/klauspost/compress/s2"
 )
 
-// S2 is a block of klauspost/compress's extension of Snappy: the fastest.
-var S2 Compressor = s2Compressor{}
-
+// s2Compressor is a block of klauspost/compress's extension of Snappy: the fastest.
 type s2Compressor struct{}
 
 func (s2Compressor) ID() CompressionID { return S2ID }

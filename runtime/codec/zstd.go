@@ -8,10 +8,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Zstd is RFC 8878, one frame that states its content's size: the best ratio
-// for its speed.
-var Zstd Compressor = &zstdCompressor{}
-
+// zstdCompressor is RFC 8878, one frame that states its content's size: the best
+// ratio for its speed. Encoder and decoder hold channels, and so belong to whoever
+// made the compressor.
 type zstdCompressor struct {
 	once sync.Once
 	enc  *zstd.Encoder

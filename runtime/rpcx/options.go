@@ -39,6 +39,7 @@ type common struct {
 	log          *slog.Logger
 	handshake    time.Duration
 	stall        time.Duration
+	compressors  *codec.Compressors
 	compressor   codec.Compressor
 	compressFrom int
 	secure       secureOption // nil: connections are plain
@@ -84,14 +85,16 @@ const (
 
 func newCommon() common {
 	settings := frame.DefaultSettings()
-	for _, c := range codec.Compressors() {
+	compressors := codec.NewCompressors()
+	for _, c := range compressors.All() {
 		settings.Compressions |= 1 << c.ID()
 	}
 	return common{
-		settings:  settings,
-		log:       slog.New(slog.DiscardHandler),
-		handshake: defaultHandshakeTimeout,
-		stall:     defaultWriteStall,
+		settings:    settings,
+		compressors: compressors,
+		log:         slog.New(slog.DiscardHandler),
+		handshake:   defaultHandshakeTimeout,
+		stall:       defaultWriteStall,
 	}
 }
 
@@ -101,6 +104,7 @@ func (c *common) transport() *transport.Config {
 		Codec:            codec.Proto,
 		HandshakeTimeout: c.handshake,
 		WriteStall:       c.stall,
+		Compressors:      c.compressors,
 		Compressor:       c.compressor,
 		CompressFrom:     c.compressFrom,
 		Log:              c.log,
@@ -177,7 +181,8 @@ func WithHandshakeTimeout(d time.Duration) Option {
 }
 
 // WithWriteStall sets how long a peer may take nothing of what is sent to it
-// before the connection is closed. The default is 10 s; zero means for ever.
+// before the connection is closed; it may take up to twice as long to notice.
+// The default is 10 s; zero means for ever.
 func WithWriteStall(d time.Duration) Option {
 	return option(func(c *common) { c.stall = d })
 }
@@ -213,7 +218,7 @@ func WithChecksums() Option {
 }
 
 func (c *common) compressorNamed(opt, name string) codec.Compressor {
-	found := codec.CompressorByName(name)
+	found := c.compressors.ByName(name)
 	if found == nil && c.err == nil {
 		c.err = fmt.Errorf("rpcx: %s: no compression %q (have: gzip, zstd, s2)", opt, name)
 	}

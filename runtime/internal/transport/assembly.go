@@ -63,11 +63,7 @@ func (l *link) checkFormat(h *frame.Header, continues bool, code status.Code) er
 
 // notAccepted says that a compression is not accepted, by its name if it has one.
 func notAccepted(compression uint8) string {
-	name := fmt.Sprint(compression)
-	if c := codec.CompressorByID(codec.CompressionID(compression)); c != nil {
-		name = c.Name()
-	}
-	return fmt.Sprintf("compression %s is not accepted here (option WithAcceptedCompressions)", name)
+	return fmt.Sprintf("compression %v is not accepted here (option WithAcceptedCompressions)", codec.CompressionID(compression))
 }
 
 // take returns the complete message, how it is compressed, and makes room for

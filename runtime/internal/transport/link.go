@@ -20,6 +20,9 @@ type Config struct {
 	Settings frame.Settings
 	// Codec encodes and decodes messages.
 	Codec codec.Codec
+	// Compressors decompress what the settings accept; it may be nil if they
+	// accept nothing.
+	Compressors *codec.Compressors
 	// Compressor compresses messages of at least CompressFrom bytes for peers
 	// that accept it; nil compresses none.
 	Compressor   codec.Compressor
@@ -262,6 +265,9 @@ func (l *link) end(err error) {
 		l.err = err
 		close(l.dead)
 	})
+	if _, ok := err.(*ConnError); !ok {
+		err = &ConnError{l.addr(), err}
+	}
 	l.w.close(err)
 	l.nc.Close()
 }

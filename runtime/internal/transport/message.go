@@ -76,7 +76,7 @@ func (m *message) begin(c codec.Codec, h *frame.Header) {
 // RESOURCE_EXHAUSTED for one that is too large once it is decompressed.
 func (l *link) decode(compression uint8, data []byte, v any) error {
 	if compression != 0 {
-		c := codec.CompressorByID(codec.CompressionID(compression))
+		c := l.cfg.Compressors.ByID(codec.CompressionID(compression))
 		var err error
 		data, err = c.Decompress(data, int(l.cfg.Settings.MaxMessage))
 		if errors.Is(err, codec.ErrTooLarge) {

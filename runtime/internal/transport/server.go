@@ -122,11 +122,19 @@ const drainGrace = 5 * time.Second
 // the connection when all have ended. Calls that are left when ctx is done end
 // with UNAVAILABLE; their handlers' contexts are cancelled, and they may still run.
 func (s *Server) Drain(ctx context.Context) {
+	grace, cancel := context.WithTimeout(ctx, drainGrace)
+	defer cancel()
+	select {
+	case <-s.settled:
+	case <-s.dead:
+		return
+	case <-grace.Done(): // the peer has not said what it speaks
+		s.end(ErrClosed)
+		return
+	}
 	s.goAway(frame.Undecided)
 	// The answer comes after everything that the peer sent before it read that.
-	grace, cancel := context.WithTimeout(ctx, drainGrace)
 	_ = s.Ping(grace) // a peer that does not answer has had its time
-	cancel()
 	s.goAway(s.acceptNoMore())
 	for s.unfinished.Load() > 0 {
 		select {

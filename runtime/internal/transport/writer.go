@@ -312,7 +312,7 @@ func (w *writer) lead(yield bool) {
 		n, err := w.attempt.write(w.raw, out)
 		switch {
 		case err != nil:
-			w.failed(err)
+			w.fail(err)
 			return
 		case n < len(out):
 			w.handOver(out[n:])
@@ -351,7 +351,7 @@ func (w *writer) background(rest []byte) {
 			}
 		}
 		if err := w.writeAll(rest); err != nil {
-			w.failed(err)
+			w.fail(err)
 			return
 		}
 		giveBuffer(rest)
@@ -383,10 +383,6 @@ func (w *writer) writeAll(b []byte) error {
 	return nil
 }
 
-func (w *writer) failed(err error) {
-	w.close(err)
-	w.fail(err)
-}
 
 // close has all senders fail with err, from now on and those that wait. It may
 // be called more than once; the first error stays.
