@@ -114,8 +114,12 @@ func (c *Call) Method() *Method { return c.cfg.Method }
 // Side says whether this is the caller's or the callee's view.
 func (c *Call) Side() Side { return c.cfg.Side }
 
-// Peer returns the other end.
+// Peer returns the other end. On the client its address is known once the call
+// has been sent: when next has returned.
 func (c *Call) Peer() Peer { return c.cfg.Peer }
+
+// SentTo says to which peer a client has sent the call. The runtime calls it.
+func (c *Call) SentTo(p Peer) { c.cfg.Peer = p }
 
 // RequestHeader returns the metadata that the caller sends. On the client an
 // interceptor may add to it before it calls next; on the server it is read-only.

@@ -51,6 +51,9 @@ func innermost(ctx context.Context, c *call.Call) error {
 	}
 	u := transport.Unary{Method: c.Method(), Req: req, Res: res, Metadata: cc.md}
 	e := cc.c.unary(ctx, &u, cc.o)
+	if u.Peer.Addr != nil {
+		c.SentTo(u.Peer)
+	}
 	cc.header, cc.trailer = u.Header, u.Trailer
 	if e != nil {
 		return e

@@ -48,13 +48,14 @@ type common struct {
 
 type serverConfig struct {
 	common
-	maxHandlers  int
-	maxConns     int
-	maxPeerConns int // 0: no limit
-	maxAge       time.Duration
-	ageGrace     time.Duration
-	base         context.Context
-	proxies      *proxies // nil: nobody sends PROXY headers
+	maxHandlers     int
+	shutdownTimeout time.Duration
+	maxConns        int
+	maxPeerConns    int // 0: no limit
+	maxAge          time.Duration
+	ageGrace        time.Duration
+	base            context.Context
+	proxies         *proxies // nil: nobody sends PROXY headers
 }
 
 type dialConfig struct {
@@ -78,6 +79,7 @@ const (
 	defaultMaxConns         = 65_536
 	defaultMaxAge           = 30 * time.Minute
 	defaultAgeGrace         = 30 * time.Second
+	defaultShutdownTimeout  = 30 * time.Second
 	defaultDialTimeout      = 10 * time.Second
 	defaultKeepalive        = 30 * time.Second
 	defaultKeepaliveTimeout = 20 * time.Second
@@ -92,7 +94,7 @@ func newCommon() common {
 	return common{
 		settings:    settings,
 		compressors: compressors,
-		log:         slog.New(slog.DiscardHandler),
+		log:         slog.New(errorsOnly{}),
 		handshake:   defaultHandshakeTimeout,
 		stall:       defaultWriteStall,
 	}
@@ -139,8 +141,9 @@ func WithObserver(o call.Observer) Option {
 	return option(func(c *common) { c.observers = append(c.observers, o) })
 }
 
-// WithLogger has connections' ends and handlers' panics logged to log. The
-// default logs nothing.
+// WithLogger has log told of refused connections (warnings), why connections end
+// (debug) and of handlers' panics with their stacks (errors). Without it only the
+// panics are logged, to slog.Default.
 func WithLogger(log *slog.Logger) Option {
 	return option(func(c *common) { c.log = log })
 }
@@ -260,6 +263,12 @@ func WithMaxConnectionsPerPeer(n int) ServerOption {
 // never.
 func WithMaxConnectionAge(age, grace time.Duration) ServerOption {
 	return serverOption(func(c *serverConfig) { c.maxAge, c.ageGrace = age, grace })
+}
+
+// WithShutdownTimeout sets how long ListenAndServe waits for calls to end when
+// its context is done, before it cancels them. The default is 30 s.
+func WithShutdownTimeout(d time.Duration) ServerOption {
+	return serverOption(func(c *serverConfig) { c.shutdownTimeout = d })
 }
 
 // WithBaseContext sets the context whose values handlers see. Its cancellation

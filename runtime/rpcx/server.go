@@ -44,7 +44,8 @@ type Server struct {
 // sense, such as a compression that does not exist.
 func NewServer(opts ...ServerOption) *Server {
 	cfg := serverConfig{common: newCommon(), base: context.Background(),
-		maxHandlers: defaultMaxHandlers, maxConns: defaultMaxConns, maxAge: defaultMaxAge, ageGrace: defaultAgeGrace}
+		maxHandlers: defaultMaxHandlers, maxConns: defaultMaxConns, maxAge: defaultMaxAge, ageGrace: defaultAgeGrace,
+		shutdownTimeout: defaultShutdownTimeout}
 	for _, o := range opts {
 		o.applyServer(&cfg)
 	}
@@ -78,7 +79,8 @@ func (s *Server) Stats() []Stats { return s.dispatch.Stats() }
 
 // ListenAndServe listens on addresses such as ":7000", "tcp://127.0.0.1:7000"
 // and "unix:///run/users.sock" and serves until ctx is done; then it shuts the
-// server down, as Shutdown does with half a minute's patience, and returns nil.
+// server down as Shutdown does. It returns nil if all calls ended in time (see
+// WithShutdownTimeout), and else an error that says so.
 func (s *Server) ListenAndServe(ctx context.Context, addrs ...string) error {
 	if len(addrs) == 0 {
 		return errors.New("rpcx: ListenAndServe: no address")
@@ -105,9 +107,11 @@ func (s *Server) ListenAndServe(ctx context.Context, addrs ...string) error {
 	left := len(listeners)
 	select {
 	case <-ctx.Done():
-		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownPatience)
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.shutdownTimeout)
 		defer cancel()
-		err = s.Shutdown(patience)
+		if s.Shutdown(patience) != nil {
+			err = fmt.Errorf("rpcx: shutdown: calls that still ran after %v were cancelled", s.cfg.shutdownTimeout)
+		}
 	case err = <-failed:
 		left--
 		s.Close()
@@ -117,8 +121,6 @@ func (s *Server) ListenAndServe(ctx context.Context, addrs ...string) error {
 	}
 	return err
 }
-
-const shutdownPatience = 30 * time.Second
 
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	e, err := address.Parse(addr)

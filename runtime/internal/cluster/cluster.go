@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -77,6 +78,10 @@ func (cfg *Config) open(ctx context.Context) (*connection, error) {
 	defer cancel()
 	nc, err := cfg.Dial(ctx, e.Network, e.Addr)
 	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "dial" {
+			return nil, err // which names the address itself
+		}
 		return nil, fmt.Errorf("dial %s: %w", e, err)
 	}
 	peer := peerOf(nc, e)

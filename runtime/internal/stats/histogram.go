@@ -2,6 +2,7 @@
 package stats
 
 import (
+	"fmt"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -79,4 +80,9 @@ func (l *Latency) Quantile(q float64) time.Duration {
 		}
 	}
 	return upperBound(buckets - 1)
+}
+
+// String returns the count and some quantiles, such as "1200 (p50 1ms, p99 4ms, max 9ms)".
+func (l Latency) String() string {
+	return fmt.Sprintf("%d (p50 %v, p99 %v, max %v)", l.Count, l.Quantile(0.5), l.Quantile(0.99), l.Quantile(1))
 }

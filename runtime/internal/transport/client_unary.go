@@ -26,6 +26,8 @@ type Unary struct {
 	Header, Trailer metadata.MD
 	// Sent and Received count message bytes.
 	Sent, Received int
+	// Peer is where the call was sent.
+	Peer call.Peer
 }
 
 // Unary makes a unary call and waits for its end.
@@ -33,6 +35,7 @@ func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
 	if ctx.Err() != nil || u.Timed && !time.Now().Before(u.Deadline) {
 		return ended(ctx, u.late(), status.PhaseSend).WithNotRun()
 	}
+	u.Peer = c.peerInfo
 	p := c.newPending()
 	late := p.startTimer(u)
 	phase := status.PhaseSend

@@ -383,7 +383,6 @@ func (w *writer) writeAll(b []byte) error {
 	return nil
 }
 
-
 // close has all senders fail with err, from now on and those that wait. It may
 // be called more than once; the first error stays.
 func (w *writer) close(err error) {
