@@ -33,7 +33,7 @@ func TestDialErrors(t *testing.T) {
 		"localhost":          "host:port",
 		"tcp://localhost":    "host:port",
 		"unix://":            "path of a socket",
-		"carrier-pigeon://x": `no resolver for scheme "carrier-pigeon"`,
+		"carrier-pigeon://x": `scheme "carrier-pigeon" is not known`,
 	} {
 		if _, err := rpcx.Dial(target); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", target, err, want)
