@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/faults"
-	"github.com/rpcx-go/rpcx/runtime/rpcxtest"
 )
 
 // attacker speaks the protocol by hand.
@@ -18,7 +17,7 @@ type attacker struct {
 }
 
 // attack dials the server and sends preface and SETTINGS.
-func attack(t testing.TB, network *rpcxtest.Network) *attacker {
+func attack(t testing.TB, network faults.Network) *attacker {
 	t.Helper()
 	conn, err := network.Dial(context.Background(), "mem", "server-1")
 	if err != nil {
@@ -39,6 +38,11 @@ func (a *attacker) send(parts ...[]byte) error {
 		}
 	}
 	return nil
+}
+
+// CloseWrite ends what the attacker sends.
+func (a *attacker) CloseWrite() error {
+	return a.Conn.(interface{ CloseWrite() error }).CloseWrite()
 }
 
 // open returns an OPEN that names the method.

@@ -112,7 +112,7 @@ func record(t *testing.T, o faults.Order, opts ...rpcx.Option) (recorded [2][]by
 	return recorded
 }
 
-func newWorld(network *rpcxtest.Network, opts ...rpcx.Option) *faults.World {
+func newWorld(network faults.Network, opts ...rpcx.Option) *faults.World {
 	var sopts []rpcx.ServerOption
 	var dopts []rpcx.DialOption
 	for _, o := range opts {
@@ -149,7 +149,12 @@ func (c *tapped) keep(in rpcxtest.Direction, p []byte) {
 // report fails the test if a promise was broken. The world has been closed.
 func report(t *testing.T, w *faults.World, what string) {
 	t.Helper()
-	synctest.Wait() // until observers have been told
+	if _, real := w.Net.(*faults.Loopback); !real {
+		synctest.Wait() // until observers have been told
+	}
+	for late := time.Now().Add(10 * time.Second); !w.Journal.Told() && time.Now().Before(late); {
+		time.Sleep(time.Millisecond)
+	}
 	if wrong := w.Journal.Check(); len(wrong) > 0 {
 		t.Errorf("%s:\n%s\ntrace:\n%s", what, wrong, w.Journal.Trace())
 	}

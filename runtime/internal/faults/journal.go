@@ -12,14 +12,13 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-// Slack is how long after its deadline a call must have ended.
-const Slack = 50 * time.Millisecond
-
 // Journal remembers what callers and handlers saw, and says which promises were
 // broken. Its methods may be called concurrently. As an observer it counts
 // calls and attempts of both sides.
 type Journal struct {
 	call.NopObserver
+	// Slack is how long after its deadline a call must have ended.
+	Slack time.Duration
 
 	mu     sync.Mutex
 	start  time.Time
@@ -43,7 +42,7 @@ type record struct {
 
 // NewJournal returns an empty journal. The times of its events count from now.
 func NewJournal() *Journal {
-	return &Journal{start: time.Now(), calls: map[uint64]*record{}}
+	return &Journal{Slack: 50 * time.Millisecond, start: time.Now(), calls: map[uint64]*record{}}
 }
 
 // Note remembers an event for the trace.
@@ -128,7 +127,7 @@ func (j *Journal) handlerReturned(o Order, err error) {
 func (j *Journal) judgeLocked(r *record, took time.Duration) {
 	o := r.order
 	// A caller that takes its time may take what came before the deadline.
-	if limit := o.Timeout + o.Pause*time.Duration(max(o.Sends, o.Answers)+1) + Slack; took > limit {
+	if limit := o.Timeout + o.Pause*time.Duration(max(o.Sends, o.Answers)+1) + j.Slack; took > limit {
 		j.wrongLocked("call %d (%v) ended after %v, its limit is %v", o.ID, o.Kind, took, limit)
 	}
 	if r.err == nil {
@@ -182,6 +181,19 @@ func (j *Journal) Check() []string {
 		}
 	}
 	return slices.Clone(j.wrong)
+}
+
+// Told reports whether observers were told of the end of all that they were told
+// of the start of.
+func (j *Journal) Told() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, c := range j.counts {
+		if c.calls != c.ended || c.attempts != c.attemptsEnded {
+			return false
+		}
+	}
+	return true
 }
 
 // Trace returns the events, one a line.

@@ -78,53 +78,82 @@ func TestNesting(t *testing.T) {
 
 type text = wrapperspb.StringValue
 
-// TestOpenAndCancel opens and cancels streams whose handlers take no notice:
-// no more of them run than the connection may have streams.
+// TestOpenAndCancel opens and cancels streams, whether their handlers take
+// notice or not: no more of them run than the connection may have streams.
 func TestOpenAndCancel(t *testing.T) {
+	for name, notice := range map[string]bool{"stubborn handlers": false, "handlers that take notice": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { openAndCancel(t, notice) })
+		})
+	}
+}
+
+// crowd counts handlers that run.
+type crowd struct{ running, most, starts atomic.Int64 }
+
+func (c *crowd) enter() {
+	c.starts.Add(1)
+	n := c.running.Add(1)
+	for m := c.most.Load(); n > m && !c.most.CompareAndSwap(m, n); m = c.most.Load() {
+	}
+}
+
+func openAndCancel(t *testing.T, notice bool) {
 	const streams, limit = 100_000, 64
-	stubborn := rpcx.NewMethod[text, text](rpcx.MethodSpec{Service: "faults.v1.Stubborn", Name: "Wait"})
-	synctest.Test(t, func(t *testing.T) {
-		w := faults.NewWorld(rpcxtest.NewNetwork(), []rpcx.ServerOption{rpcx.WithMaxStreams(limit)}, nil)
-		var running, most, starts atomic.Int64
-		w.Server().Register(rpcx.UnaryHandler(stubborn, func(_ context.Context, req *text) (*text, error) {
-			starts.Add(1)
-			for n, m := running.Add(1), most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
-			}
-			time.Sleep(time.Second)
-			running.Add(-1)
-			return req, nil
-		}))
-		sent, conns := 0, 0
-		for ; sent < streams; conns++ {
-			a := attack(t, w.Net)
-			var all sync.WaitGroup
-			var frames []faults.Frame
-			all.Go(func() { frames = a.read() })
-			var err error
-			for id := uint64(1); err == nil && sent < streams; id += 2 {
-				cancel := faults.NewFrame(faults.Cancel, 0, id, nil)
-				cancel.SetCode(uint16(status.Canceled))
-				err = a.send(open(id, faults.HalfClose|faults.Message, "faults.v1.Stubborn/Wait"), cancel.Append(nil))
-				sent++
-				if sent%1000 == 0 {
-					time.Sleep(100 * time.Millisecond) // some handlers return
-				}
-			}
-			a.Close()
-			all.Wait()
-			if err != nil && !goneFor(frames, 6) {
-				t.Errorf("connection %d ended after %d streams without a GOAWAY(FLOOD)", conns, sent)
-				break
-			}
-			time.Sleep(2 * time.Second)
+	method := rpcx.NewMethod[text, text](rpcx.MethodSpec{Service: "faults.v1.Crowd", Name: "Wait"})
+	w := faults.NewWorld(rpcxtest.NewNetwork(), []rpcx.ServerOption{rpcx.WithMaxStreams(limit)}, nil)
+	var c crowd
+	w.Server().Register(rpcx.UnaryHandler(method, func(ctx context.Context, req *text) (*text, error) {
+		c.enter()
+		defer c.running.Add(-1)
+		if notice {
+			<-ctx.Done()
+			return nil, ctx.Err()
 		}
-		t.Logf("%d streams over %d connections: %d handlers started, at most %d at a time", sent, conns, starts.Load(), most.Load())
-		if most.Load() > limit {
-			t.Errorf("%d handlers ran at a time, the limit is %d", most.Load(), limit)
+		time.Sleep(time.Second)
+		return req, nil
+	}))
+	sent, conns := 0, 0
+	for sent < streams {
+		conns++
+		n, frames := floodOfOpens(t, w, streams-sent)
+		if sent += n; sent < streams && !goneFor(frames, 6) {
+			t.Fatalf("connection %d ended after %d streams without a GOAWAY(FLOOD)", conns, n)
 		}
-		w.Close()
-		report(t, w, "open and cancel")
-	})
+		time.Sleep(2 * time.Second) // its handlers return
+	}
+	t.Logf("%d streams over %d connections: %d handlers started, at most %d at a time", sent, conns, c.starts.Load(), c.most.Load())
+	if most := c.most.Load(); most > limit || most < limit && !notice {
+		t.Errorf("%d handlers ran at a time, the limit is %d", most, limit)
+	}
+	w.Close()
+	report(t, w, "open and cancel")
+}
+
+// floodOfOpens opens and cancels up to n streams on one connection, until the
+// server has had enough, and returns how many and what the server sent.
+func floodOfOpens(t *testing.T, w *faults.World, n int) (sent int, frames []faults.Frame) {
+	a := attack(t, w.Net)
+	defer a.Close()
+	ended := make(chan []faults.Frame, 1)
+	go func() { ended <- a.read() }()
+	for id := uint64(1); sent < n; id += 2 {
+		cancel := faults.NewFrame(faults.Cancel, 0, id, nil)
+		cancel.SetCode(uint16(status.Canceled))
+		if a.send(open(id, faults.HalfClose|faults.Message, "faults.v1.Crowd/Wait"), cancel.Append(nil)) != nil {
+			break
+		}
+		if sent++; sent%100 == 0 {
+			synctest.Wait()
+		}
+		select {
+		case frames = <-ended:
+			return sent, frames
+		default:
+		}
+	}
+	_ = a.CloseWrite()
+	return sent, <-ended
 }
 
 // goneFor reports whether the last of the frames is a GOAWAY with the code.

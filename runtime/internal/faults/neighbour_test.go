@@ -139,18 +139,19 @@ func TestBadNeighbours(t *testing.T) {
 		"plain": nil, "checksums": {rpcx.WithChecksums()}, "compression": {rpcx.WithCompression("s2", 50)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				network := rpcxtest.NewNetwork()
-				w := newWorld(network, opts...)
-				registerBad(w.Server())
-				beside(t, w, func(r *rand.Rand) {
-					if err := callBadly(t.Context(), w.Conn, r); status.CodeOf(err) != status.Internal {
-						t.Errorf("a bad call ended with %v", err)
-					}
-				})
-			})
+			synctest.Test(t, func(t *testing.T) { badNeighbours(t, newWorld(rpcxtest.NewNetwork(), opts...)) })
 		})
+		t.Run(name+" over TCP", func(t *testing.T) { badNeighbours(t, realWorld(opts...)) })
 	}
+}
+
+func badNeighbours(t *testing.T, w *faults.World) {
+	registerBad(w.Server())
+	beside(t, w, func(r *rand.Rand) {
+		if err := callBadly(t.Context(), w.Conn, r); status.CodeOf(err) != status.Internal {
+			t.Errorf("a bad call ended with %v", err)
+		}
+	})
 }
 
 // beside has do called again and again while good calls are made, none of which

@@ -10,17 +10,23 @@ import (
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
-	"github.com/rpcx-go/rpcx/runtime/rpcxtest"
 )
+
+// Network is what servers listen on and connections are made over: one of
+// rpcxtest, or a Loopback.
+type Network interface {
+	Listen(name string) (net.Listener, error)
+	Dial(ctx context.Context, network, name string) (net.Conn, error)
+}
 
 // World is a network with one server at a time and a connection to it, all of
 // which share a journal.
 type World struct {
-	Net     *rpcxtest.Network
+	Net     Network
 	Journal *Journal
 	Conn    *rpcx.Conn
 	Agent   *Agent
-	// Before and After are the options of servers and connections.
+
 	sopts []rpcx.ServerOption
 
 	servers atomic.Int64 // how many there were; the last one is the current one
@@ -31,7 +37,7 @@ type World struct {
 
 // NewWorld starts a server on network and returns a world with a connection to
 // it. Close ends both.
-func NewWorld(network *rpcxtest.Network, sopts []rpcx.ServerOption, dopts []rpcx.DialOption) *World {
+func NewWorld(network Network, sopts []rpcx.ServerOption, dopts []rpcx.DialOption) *World {
 	w := &World{Net: network, Journal: NewJournal()}
 	w.sopts = append([]rpcx.ServerOption{rpcx.WithObserver(w.Journal)}, sopts...)
 	w.Start()
@@ -106,4 +112,34 @@ func (w *World) Close() {
 	if took := time.Since(start); took > 2*time.Second {
 		w.Journal.Wrong("closing took %v", took)
 	}
+}
+
+// Loopback is the machine's own TCP, where connections have descriptors and
+// time is real. Its zero value is ready for use.
+type Loopback struct {
+	mu    sync.Mutex
+	addrs map[string]string
+}
+
+// Listen listens on a port of its own.
+func (n *Loopback) Listen(name string) (net.Listener, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.addrs == nil {
+		n.addrs = map[string]string{}
+	}
+	n.addrs[name] = l.Addr().String()
+	return l, nil
+}
+
+// Dial connects to the listener of the given name.
+func (n *Loopback) Dial(ctx context.Context, _, name string) (net.Conn, error) {
+	n.mu.Lock()
+	addr := n.addrs[name]
+	n.mu.Unlock()
+	return new(net.Dialer).DialContext(ctx, "tcp", addr)
 }

@@ -58,6 +58,7 @@ func runPlan(t *testing.T, p *plan, mutate func(net.Conn) net.Conn) (res Result)
 type schedule struct {
 	*plan
 	mutate func(net.Conn) net.Conn
+	net    *rpcxtest.Network
 	world  *faults.World
 	wrong  []string
 
@@ -76,6 +77,7 @@ func (s *schedule) run() {
 	network := rpcxtest.NewNetwork()
 	network.Buffer = s.buffer
 	network.WrapDial = s.wrap
+	s.net = network
 	sopts := []rpcx.ServerOption{rpcx.WithMaxStreams(s.streams)}
 	dopts := []rpcx.DialOption{rpcx.WithDefaultCallOptions(rpcx.WithWaitForReady(true))}
 	for _, o := range s.options {
@@ -147,7 +149,7 @@ func (s *schedule) happen() {
 		time.Sleep(e.after)
 		s.world.Journal.Note("event     %v, grace %v", e.what, e.grace)
 		if e.what == reset {
-			s.world.Net.ResetConns()
+			s.net.ResetConns()
 			continue
 		}
 		stop := s.world.Start()
