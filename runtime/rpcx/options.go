@@ -1,18 +1,14 @@
 package rpcx
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/codec"
-	"github.com/rpcx-go/rpcx/runtime/internal/cluster"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/internal/transport"
-	"github.com/rpcx-go/rpcx/runtime/metadata"
 )
 
 // Option configures a Server or a Conn.
@@ -44,31 +40,6 @@ type common struct {
 	compressFrom int
 	secure       secureOption // nil: connections are plain
 	err          error        // the first option that makes no sense
-}
-
-type serverConfig struct {
-	common
-	maxHandlers     int
-	shutdownTimeout time.Duration
-	maxConns        int
-	maxPeerConns    int // 0: no limit
-	maxAge          time.Duration
-	ageGrace        time.Duration
-	base            context.Context
-	proxies         *proxies // nil: nobody sends PROXY headers
-}
-
-type dialConfig struct {
-	common
-	dial        cluster.DialFunc
-	dialTimeout time.Duration
-	backoff     cluster.Backoff
-	defaults    []CallOption
-
-	keepalive, keepaliveTimeout time.Duration
-	connections                 int  // that calls share
-	perCall                     bool // each call has its own
-	keepIdle                    int  // of those
 }
 
 // Defaults of options that have no constant elsewhere.
@@ -117,18 +88,6 @@ type option func(*common)
 
 func (o option) applyServer(c *serverConfig) { o(&c.common) }
 func (o option) applyDial(c *dialConfig)     { o(&c.common) }
-
-type serverOption func(*serverConfig)
-
-func (o serverOption) applyServer(c *serverConfig) { o(c) }
-
-type dialOption func(*dialConfig)
-
-func (o dialOption) applyDial(c *dialConfig) { o(c) }
-
-type callOption func(*call.Options)
-
-func (o callOption) applyCall(c *call.Options) { o(c) }
 
 // WithInterceptors adds interceptors, which see every call of every kind; the
 // first one is outermost. Given more than once, later ones are inner.
@@ -226,154 +185,6 @@ func (c *common) compressorNamed(opt, name string) codec.Compressor {
 		c.err = fmt.Errorf("rpcx: %s: no compression %q (have: gzip, zstd, s2)", opt, name)
 	}
 	return found
-}
-
-// WithMaxStreams sets how many calls of one connection may be open at once, on
-// a server. The default is 4,096, the range 16 to 1,048,576; values outside are
-// brought into it. A client that knows the limit waits; a call above it fails
-// with RESOURCE_EXHAUSTED.
-func WithMaxStreams(n int) ServerOption {
-	return serverOption(func(c *serverConfig) { c.settings.MaxStreams = clamp(n, 16, 1<<20) })
-}
-
-// WithMaxHandlers sets how many handlers of a server run at once, all
-// connections together. The default is 10,000. Calls above it fail with
-// RESOURCE_EXHAUSTED without having run.
-func WithMaxHandlers(n int) ServerOption {
-	return serverOption(func(c *serverConfig) { c.maxHandlers = max(n, 1) })
-}
-
-// WithMaxConnections sets how many connections a server has at once. The default
-// is 65,536. Further ones are told so and closed.
-func WithMaxConnections(n int) ServerOption {
-	return serverOption(func(c *serverConfig) { c.maxConns = max(n, 1) })
-}
-
-// WithMaxConnectionsPerPeer sets how many connections from one IP address a
-// server has at once. The default is no limit, as many clients may stand behind
-// one address.
-func WithMaxConnectionsPerPeer(n int) ServerOption {
-	return serverOption(func(c *serverConfig) { c.maxPeerConns = max(n, 0) })
-}
-
-// WithMaxConnectionAge has a server close connections that are older than age,
-// give or take a tenth of it, so that load spreads to new servers: it asks the
-// client for no more calls on it, waits up to grace for those that run, and ends
-// the rest with UNAVAILABLE. The defaults are 30 min and 30 s; a zero age means
-// never.
-func WithMaxConnectionAge(age, grace time.Duration) ServerOption {
-	return serverOption(func(c *serverConfig) { c.maxAge, c.ageGrace = age, grace })
-}
-
-// WithShutdownTimeout sets how long ListenAndServe waits for calls to end when
-// its context is done, before it cancels them. The default is 30 s.
-func WithShutdownTimeout(d time.Duration) ServerOption {
-	return serverOption(func(c *serverConfig) { c.shutdownTimeout = d })
-}
-
-// WithBaseContext sets the context whose values handlers see. Its cancellation
-// is not passed on: Shutdown and Close end a server. The default is
-// context.Background.
-func WithBaseContext(ctx context.Context) ServerOption {
-	return serverOption(func(c *serverConfig) { c.base = context.WithoutCancel(ctx) })
-}
-
-// WithDialer sets the function that opens connections, such as a proxy's, or
-// the Dial method of rpcxtest.Network. The default is net.Dialer.DialContext.
-func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) DialOption {
-	return dialOption(func(c *dialConfig) { c.dial = dial })
-}
-
-// WithDialTimeout bounds each attempt to connect. The default is 10 s.
-func WithDialTimeout(d time.Duration) DialOption {
-	return dialOption(func(c *dialConfig) { c.dialTimeout = d })
-}
-
-// WithBackoff sets how long a Conn waits after a failed attempt to connect
-// before the next: half to all of base after the first failure, at random, 1.6
-// times as long after each further one, at most longest. The defaults are
-// 100 ms and 10 s.
-func WithBackoff(base, longest time.Duration) DialOption {
-	return dialOption(func(c *dialConfig) { c.backoff = cluster.Backoff{Base: base, Max: longest} })
-}
-
-// WithKeepalive sets how long a connection with calls in flight may be silent
-// before it is pinged, and how long the answer may take before the connection is
-// closed and its calls fail with UNAVAILABLE. The defaults are 30 s and 20 s; a
-// zero interval means never to ping.
-func WithKeepalive(interval, timeout time.Duration) DialOption {
-	return dialOption(func(c *dialConfig) { c.keepalive, c.keepaliveTimeout = interval, timeout })
-}
-
-// WithConnections has calls share n connections in turn, instead of one. Several
-// are worth their cost where many large messages pass at once. n is 1 to 64;
-// values outside are brought into that range.
-func WithConnections(n int) DialOption {
-	return dialOption(func(c *dialConfig) { c.connections, c.perCall = min(max(n, 1), 64), false })
-}
-
-// WithPooledConnections gives each call a connection of its own while it lasts,
-// and keeps at most idle of those that are not used for later calls.
-func WithPooledConnections(idle int) DialOption {
-	return dialOption(func(c *dialConfig) { c.perCall, c.keepIdle = true, max(idle, 0) })
-}
-
-// WithShortConnections gives each call a connection of its own, which is closed
-// when the call has ended.
-func WithShortConnections() DialOption { return WithPooledConnections(0) }
-
-// WithDefaultCallOptions sets options of all calls; a call's own come after them.
-func WithDefaultCallOptions(opts ...CallOption) DialOption {
-	return dialOption(func(c *dialConfig) { c.defaults = append(c.defaults, opts...) })
-}
-
-// WithTimeout bounds a call to d, beside its context's own deadline. A call with
-// no time left, d ≤ 0, fails with DEADLINE_EXCEEDED at once.
-func WithTimeout(d time.Duration) CallOption {
-	return callOption(func(o *call.Options) {
-		if o.Timeout = d; d <= 0 {
-			o.Timeout = -1
-		}
-	})
-}
-
-// WithWaitForReady has a call wait, within its deadline, while the server
-// cannot be reached. By default it fails with UNAVAILABLE as soon as an attempt
-// to connect has failed.
-func WithWaitForReady(wait bool) CallOption {
-	return callOption(func(o *call.Options) { o.WaitForReady = wait })
-}
-
-// WithMetadata sends md with the request, after the metadata of the context.
-func WithMetadata(md metadata.MD) CallOption {
-	return callOption(func(o *call.Options) { o.Metadata = metadata.Join(o.Metadata, md) })
-}
-
-// WithCredentials adds metadata that says who calls. Credentials that require
-// it fail calls over connections that are not secure.
-func WithCredentials(c call.Credentials) CallOption {
-	return callOption(func(o *call.Options) { o.Credentials = c })
-}
-
-// Header has the response headers of a call stored in md. They are complete
-// when a unary call has returned; streams have a Header method instead.
-func Header(md *metadata.MD) CallOption {
-	return callOption(func(o *call.Options) { o.Header = md })
-}
-
-// Trailer has the response trailers of a call stored in md. They are complete
-// when a unary call has returned; streams have a Trailer method instead.
-func Trailer(md *metadata.MD) CallOption {
-	return callOption(func(o *call.Options) { o.Trailer = md })
-}
-
-// CallOptions collects options, for those who write a Caller.
-func CallOptions(opts ...CallOption) call.Options {
-	var o call.Options
-	for _, opt := range opts {
-		opt.applyCall(&o)
-	}
-	return o
 }
 
 func clamp(v, low, high int) uint32 { return uint32(min(max(v, low), high)) }

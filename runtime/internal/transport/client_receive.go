@@ -1,0 +1,275 @@
+package transport
+
+import (
+	"fmt"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// frame handles a frame of a stream, or GOAWAY.
+func (c *Client) frame(h *frame.Header, payload []byte) error {
+	switch h.Type {
+	case frame.TypeGoAway:
+		return c.goAway(frame.ParseGoAway(h, payload))
+	case frame.TypeData, frame.TypeClose:
+		if c.calls.get(h.ID) == nil { // nothing of it is looked at
+			return c.stray(h)
+		}
+	default:
+		return protocolErrorf("%v from a server", h.Type)
+	}
+	if h.Flags.Has(frame.FlagHalfClose) {
+		return protocolErrorf("HALF_CLOSE from a server on stream %d", h.ID)
+	}
+	var sec frame.Sections
+	if err := frame.ParseSections(h, payload, &sec); err != nil {
+		return err
+	}
+	if h.Type == frame.TypeData {
+		return c.data(h, &sec)
+	}
+	p := c.calls.take(h.ID)
+	if p == nil {
+		return c.stray(h)
+	}
+	if err := c.closed(p, h, &sec); err != nil {
+		c.calls.put(h.ID, p) // it ends with the connection
+		return err
+	}
+	return nil
+}
+
+// stray drops a frame of a stream that has ended. One of a stream that was
+// never opened is a breach.
+func (c *Client) stray(h *frame.Header) error {
+	c.w.mu.Lock()
+	next := c.nextID
+	c.w.mu.Unlock()
+	if h.ID&1 == 0 || h.ID >= next {
+		return protocolErrorf("%v for stream %d, which was not opened", h.Type, h.ID)
+	}
+	return c.late(h)
+}
+
+func (c *Client) streamCredit(h *frame.Header) error {
+	p := c.calls.get(h.ID)
+	if p == nil {
+		return c.stray(h)
+	}
+	if s := p.stream; s != nil && s.method.Kind().CallerStreams() {
+		return s.granted(int64(h.Arg))
+	}
+	return nil
+}
+
+func (c *Client) batchEnd() {}
+
+// data takes in a DATA frame: headers, a stream's message or a part of a unary
+// call's answer. The table's lock keeps a call that is given up meanwhile from
+// being used for another one.
+func (c *Client) data(h *frame.Header, sec *frame.Sections) error {
+	var s *ClientStream
+	var err error
+	found := c.calls.with(h.ID, func(p *pending) {
+		if s = p.stream; s == nil {
+			err = c.unaryPart(p, h, sec)
+		}
+	})
+	switch {
+	case !found:
+		return c.stray(h)
+	case s != nil:
+		return s.data(h, sec)
+	}
+	if over := breachOf(err); over != nil {
+		if p := c.calls.take(h.ID); p != nil {
+			c.cancelFrame(h.ID, over.Code())
+			p.result.err = over
+			c.signal(p)
+		}
+		return nil
+	}
+	return err
+}
+
+// headers takes in the response headers that h carries, if any.
+func (c *Client) headers(p *pending, h *frame.Header, sec *frame.Sections) error {
+	if h.Flags.Has(frame.FlagHeaders) {
+		if p.head {
+			return protocolErrorf("stream %d: HEADERS twice or after a message", h.ID)
+		}
+		p.head = true
+		var err error
+		p.result.headers, err = c.responseMetadata(sec.Headers)
+		return err
+	}
+	p.head = p.head || h.Flags.Has(frame.FlagMessage)
+	return nil
+}
+
+// unaryPart takes in a DATA frame of a unary call.
+func (c *Client) unaryPart(p *pending, h *frame.Header, sec *frame.Sections) error {
+	if h.Flags.Has(frame.FlagCredited) {
+		return protocolErrorf("stream %d: CREDITED on a single message", h.ID)
+	}
+	if err := c.headers(p, h, sec); err != nil {
+		return err
+	}
+	if !h.Flags.Has(frame.FlagMessage) {
+		return c.idle()
+	}
+	if !h.Flags.Has(frame.FlagMore) {
+		return protocolErrorf("stream %d: the single answer ends in DATA, not in CLOSE", h.ID)
+	}
+	c.flood.progressed()
+	if err := c.checkFormat(h, p.asm.active(), status.Internal); err != nil {
+		return err
+	}
+	if err := c.tooLarge(h, sec); err != nil && !p.asm.active() {
+		return err
+	}
+	_, err := p.asm.add(h, sec)
+	return err
+}
+
+// callBreach is a breach that costs only its call, such as a message or
+// metadata above this side's limit.
+type callBreach struct{ err *status.Error }
+
+func (e *callBreach) Error() string { return e.err.Error() }
+
+// breachOf returns what a breach costs the call, nil if err is none that only
+// the call pays for.
+func breachOf(err error) *status.Error {
+	if b, ok := err.(*callBreach); ok {
+		return b.err
+	}
+	return nil
+}
+
+// connectionBreach returns err unless only the call pays for it.
+func connectionBreach(err error) error {
+	if breachOf(err) != nil {
+		return nil
+	}
+	return err
+}
+
+// tooLarge checks the message that h begins against this side's limit.
+func (l *link) tooLarge(h *frame.Header, sec *frame.Sections) error {
+	size := len(sec.Message)
+	if h.Flags.Has(frame.FlagTotal) {
+		size = int(sec.Total)
+	}
+	if limit := int(l.cfg.Settings.MaxMessage); size > limit {
+		return &callBreach{status.New(status.ResourceExhausted,
+			fmt.Sprintf("received message of %d bytes is above the limit of %d (option WithMaxMessageSize)", size, limit))}
+	}
+	return nil
+}
+
+// closed handles CLOSE for p, which has been taken out of the table.
+func (c *Client) closed(p *pending, h *frame.Header, sec *frame.Sections) error {
+	c.flood.progressed()
+	r := &p.result
+	err := c.headers(p, h, sec)
+	if err == nil && h.Flags.Has(frame.FlagTrailers) {
+		r.trailers, err = c.responseMetadata(sec.Trailers)
+	}
+	if over := breachOf(err); over != nil {
+		r.err = over
+	} else if err != nil {
+		return err
+	}
+	if h.Code != 0 { // then that stands, whatever the metadata
+		if r.err, err = closeError(h, sec); err != nil {
+			return err
+		}
+	}
+	if p.stream != nil {
+		if err := p.stream.closed(h, sec, r); err != nil {
+			return err
+		}
+		c.ended()
+		return nil
+	}
+	if h.Flags.Has(frame.FlagMessage) {
+		if err := c.answer(p, h, sec); err != nil {
+			return err
+		}
+	} else if r.err == nil {
+		return protocolErrorf("CLOSE of unary stream %d is OK and has no message", h.ID)
+	}
+	c.signal(p)
+	return nil
+}
+
+// answer copies the message of a unary call, or its last part, out of the read buffer.
+func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error {
+	r := &p.result
+	if err := c.checkFormat(h, p.asm.active(), status.Internal); err != nil {
+		r.err = breachOf(err)
+		return connectionBreach(err)
+	}
+	if p.asm.active() {
+		if _, err := p.asm.add(h, sec); err != nil {
+			return err
+		}
+		r.msg, r.compression = p.asm.take()
+		return nil
+	}
+	if err := c.tooLarge(h, sec); err != nil {
+		r.err = breachOf(err)
+		return nil
+	}
+	if c.cfg.Codec.Retains() {
+		r.msg = make([]byte, 0, len(sec.Message))
+	}
+	r.msg, r.compression = append(r.msg[:0], sec.Message...), h.Compression
+	return nil
+}
+
+// responseMetadata decodes a block of the response. One that breaks the rules
+// ends its call, one that cannot be taken apart the connection.
+func (c *Client) responseMetadata(block []byte) (metadata.MD, error) {
+	err := frame.CheckMetadata(block, int(c.cfg.Settings.MaxMetadata))
+	if err == nil {
+		return frame.ParseMetadata(block)
+	}
+	own, ok := err.(*frame.CallError)
+	if !ok {
+		return nil, err
+	}
+	code := own.Code
+	if code != status.ResourceExhausted {
+		code = status.Internal
+	}
+	return nil, &callBreach{status.New(code, "response metadata: "+own.Reason)}
+}
+
+// closeError returns the error that a CLOSE carries.
+func closeError(h *frame.Header, sec *frame.Sections) (*status.Error, error) {
+	msg, details := "", []status.Detail(nil)
+	if h.Flags.Has(frame.FlagDetail) {
+		var err error
+		if msg, details, err = frame.ParseDetail(sec.Detail); err != nil {
+			return nil, err
+		}
+	}
+	e := status.New(status.Code(h.Code), msg)
+	if len(details) > 0 {
+		e = e.WithRawDetails(details...)
+	}
+	if h.Flags.Has(frame.FlagNotRun) {
+		e = e.WithNotRun()
+	}
+	switch wait, never := frame.ArgPushBack(h.Arg); {
+	case never:
+		e = e.WithDoNotRetry()
+	case wait > 0:
+		e = e.WithRetryAfter(wait)
+	}
+	return e, nil
+}

@@ -1,0 +1,70 @@
+package transport
+
+import (
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// pending is a call in flight.
+type pending struct {
+	id    frame.StreamID
+	epoch uint64 // value of w.batches when the call was appended
+
+	// done receives once the reader has filled in the result of a unary call.
+	done   chan struct{}
+	timer  *time.Timer
+	result result
+	asm    assembly
+
+	head   bool          // headers have arrived, or can no more
+	stream *ClientStream // not nil for calls that stream
+	next   *pending      // in the free list
+}
+
+// result is how a call ended, as the peer's CLOSE says. The reader copies it
+// out of its buffer.
+type result struct {
+	err         *status.Error // the call's error
+	headers     metadata.MD
+	trailers    metadata.MD
+	msg         []byte
+	compression uint8
+}
+
+// keepMessage is the largest message buffer that is kept for the next call.
+const keepMessage = 16 << 10
+
+func (c *Client) newPending() *pending {
+	c.freeMu.Lock()
+	p := c.free
+	if p != nil {
+		c.free = p.next
+	}
+	c.freeMu.Unlock()
+	if p == nil {
+		p = &pending{done: make(chan struct{}, 1)}
+	}
+	return p
+}
+
+// recycle keeps p for another call. Nobody else may hold it.
+func (c *Client) recycle(p *pending) {
+	buf := p.result.msg
+	if cap(buf) > keepMessage || c.cfg.Codec.Retains() {
+		buf = nil
+	}
+	p.result = result{msg: buf[:0]}
+	p.asm, p.stream, p.head = assembly{}, nil, false
+	c.freeMu.Lock()
+	p.next = c.free
+	c.free = p
+	c.freeMu.Unlock()
+}
+
+// signal wakes the caller of a unary call that has been taken out of the table.
+func (c *Client) signal(p *pending) {
+	p.done <- struct{}{}
+}

@@ -1,0 +1,207 @@
+package transport
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+)
+
+// unlockLead unlocks w and, unless somebody writes already, writes. It is for
+// senders that have nothing to do until an answer comes. yield says that other
+// calls are in flight.
+func (w *writer) unlockLead(yield bool) {
+	if w.flushing || len(w.buf) == 0 {
+		w.mu.Unlock()
+		return
+	}
+	w.flushing = true
+	if w.raw == nil {
+		w.handOverLocked(nil)
+		w.mu.Unlock()
+		return
+	}
+	w.mu.Unlock()
+	w.lead(yield)
+}
+
+// unlockAsync unlocks w and, unless somebody writes already, has a goroutine
+// write. It is for senders that have more to send.
+func (w *writer) unlockAsync() {
+	if w.flushing || len(w.buf) == 0 {
+		w.mu.Unlock()
+		return
+	}
+	w.flushing = true
+	w.handOverLocked(nil)
+	w.mu.Unlock()
+}
+
+// unlockLater unlocks w. The caller promises to call flush soon.
+func (w *writer) unlockLater() { w.mu.Unlock() }
+
+// flush writes what waits unless somebody writes already.
+func (w *writer) flush() {
+	w.mu.Lock()
+	if w.err != nil {
+		w.mu.Unlock()
+		return
+	}
+	w.unlockLead(false)
+}
+
+// take takes the batch, or ends the flushing if there is none.
+func (w *writer) take() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.buf) == 0 || w.err != nil {
+		w.flushing = false
+		giveBuffer(w.buf)
+		w.buf = nil
+		w.wakeLocked()
+		w.idle.wakeAll()
+		return nil
+	}
+	out := w.buf
+	w.buf = nil
+	if w.sums {
+		out = w.summedLocked(out)
+	}
+	w.batches++
+	w.wakeLocked()
+	return out
+}
+
+// sum has every frame that is appended from now on carry a checksum.
+func (w *writer) sum() {
+	w.mu.Lock()
+	w.sums, w.unsummed = true, len(w.buf)
+	w.mu.Unlock()
+}
+
+// summedLocked returns the frames of batch with their checksums.
+func (w *writer) summedLocked(batch []byte) []byte {
+	out := append(takeBuffer(), batch[:w.unsummed]...)
+	for rest := batch[w.unsummed:]; len(rest) > 0; {
+		n := frameSize(rest)
+		mark := len(out)
+		out = frame.AppendChecksum(append(out, rest[:n]...), mark)
+		rest = rest[n:]
+	}
+	w.unsummed = 0
+	giveBuffer(batch)
+	return out
+}
+
+// wakeLocked lets in those who waited for the batch to be taken: bulk senders
+// one at a time, in their order, the others as many as can be expected to fit.
+func (w *writer) wakeLocked() {
+	w.control = 0
+	if w.bulk {
+		w.bulk = false
+		w.nextTurnLocked()
+	}
+	w.room.wake(64)
+}
+
+// lead writes batches until there are none, the socket is full, or it has done
+// its share.
+func (w *writer) lead(yield bool) {
+	for round := 0; ; round++ {
+		if round == leaderRounds {
+			w.handOver(nil)
+			return
+		}
+		if yield {
+			runtime.Gosched()
+		}
+		out := w.take()
+		if out == nil {
+			return
+		}
+		n, err := w.attempt.write(w.raw, out)
+		switch {
+		case err != nil:
+			w.fail(err)
+			return
+		case n < len(out):
+			w.handOver(out[n:])
+			return
+		}
+		giveBuffer(out)
+	}
+}
+
+// handOver has a goroutine write rest and whatever waits, unless writing is over.
+func (w *writer) handOver(rest []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.handOverLocked(rest)
+	}
+}
+
+// handOverLocked starts the goroutine under the lock, where writing is not over
+// yet, so that whoever ended it and waits for the goroutines knows of this one.
+func (w *writer) handOverLocked(rest []byte) {
+	w.tasks.Add(1)
+	go func() {
+		defer w.tasks.Done()
+		w.background(rest)
+	}()
+}
+
+// background writes rest and then batches until there are none, blocking.
+func (w *writer) background(rest []byte) {
+	for {
+		if rest == nil {
+			runtime.Gosched()
+			if rest = w.take(); rest == nil {
+				return
+			}
+		}
+		if err := w.writeAll(rest); err != nil {
+			w.fail(err)
+			return
+		}
+		giveBuffer(rest)
+		rest = nil
+	}
+}
+
+// writeAll writes b, blocking. It fails if the peer takes nothing for the
+// duration of stall.
+func (w *writer) writeAll(b []byte) error {
+	for len(b) > 0 {
+		if w.stall > 0 {
+			if err := w.nc.SetWriteDeadline(time.Now().Add(w.stall)); err != nil {
+				return err
+			}
+		}
+		n, err := w.nc.Write(b[:min(len(b), 64<<10)])
+		b = b[n:]
+		if err != nil {
+			if ne, ok := err.(net.Error); ok && ne.Timeout() && n > 0 {
+				continue
+			}
+			return err
+		}
+		if n == 0 {
+			return io.ErrShortWrite
+		}
+	}
+	return nil
+}
+
+// drain waits until everything has been written, writing has failed, or late.
+func (w *writer) drain(late <-chan time.Time) {
+	w.mu.Lock()
+	for w.err == nil && (w.flushing || len(w.buf) > 0) {
+		if w.waitLocked(&w.idle, false, nil, late) != nil {
+			return
+		}
+	}
+	w.mu.Unlock()
+}

@@ -1,0 +1,61 @@
+package rpcx
+
+import (
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
+)
+
+type callOption func(*call.Options)
+
+func (o callOption) applyCall(c *call.Options) { o(c) }
+
+// WithTimeout bounds a call to d, beside its context's own deadline. A call with
+// no time left, d ≤ 0, fails with DEADLINE_EXCEEDED at once.
+func WithTimeout(d time.Duration) CallOption {
+	return callOption(func(o *call.Options) {
+		if o.Timeout = d; d <= 0 {
+			o.Timeout = -1
+		}
+	})
+}
+
+// WithWaitForReady has a call wait, within its deadline, while the server
+// cannot be reached. By default it fails with UNAVAILABLE as soon as an attempt
+// to connect has failed.
+func WithWaitForReady(wait bool) CallOption {
+	return callOption(func(o *call.Options) { o.WaitForReady = wait })
+}
+
+// WithMetadata sends md with the request, after the metadata of the context.
+func WithMetadata(md metadata.MD) CallOption {
+	return callOption(func(o *call.Options) { o.Metadata = metadata.Join(o.Metadata, md) })
+}
+
+// WithCredentials adds metadata that says who calls. Credentials that require
+// it fail calls over connections that are not secure.
+func WithCredentials(c call.Credentials) CallOption {
+	return callOption(func(o *call.Options) { o.Credentials = c })
+}
+
+// Header has the response headers of a call stored in md. They are complete
+// when a unary call has returned; streams have a Header method instead.
+func Header(md *metadata.MD) CallOption {
+	return callOption(func(o *call.Options) { o.Header = md })
+}
+
+// Trailer has the response trailers of a call stored in md. They are complete
+// when a unary call has returned; streams have a Trailer method instead.
+func Trailer(md *metadata.MD) CallOption {
+	return callOption(func(o *call.Options) { o.Trailer = md })
+}
+
+// CallOptions collects options, for those who write a Caller.
+func CallOptions(opts ...CallOption) call.Options {
+	var o call.Options
+	for _, opt := range opts {
+		opt.applyCall(&o)
+	}
+	return o
+}

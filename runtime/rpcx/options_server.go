@@ -1,0 +1,72 @@
+package rpcx
+
+import (
+	"context"
+	"time"
+)
+
+type serverConfig struct {
+	common
+	maxHandlers     int
+	shutdownTimeout time.Duration
+	maxConns        int
+	maxPeerConns    int // 0: no limit
+	maxAge          time.Duration
+	ageGrace        time.Duration
+	base            context.Context
+	proxies         *proxies // nil: nobody sends PROXY headers
+}
+
+type serverOption func(*serverConfig)
+
+func (o serverOption) applyServer(c *serverConfig) { o(c) }
+
+// WithMaxStreams sets how many calls of one connection may be open at once, on
+// a server. The default is 4,096, the range 16 to 1,048,576; values outside are
+// brought into it. A client that knows the limit waits; a call above it fails
+// with RESOURCE_EXHAUSTED.
+func WithMaxStreams(n int) ServerOption {
+	return serverOption(func(c *serverConfig) { c.settings.MaxStreams = clamp(n, 16, 1<<20) })
+}
+
+// WithMaxHandlers sets how many handlers of a server run at once, all
+// connections together. The default is 10,000. Calls above it fail with
+// RESOURCE_EXHAUSTED without having run.
+func WithMaxHandlers(n int) ServerOption {
+	return serverOption(func(c *serverConfig) { c.maxHandlers = max(n, 1) })
+}
+
+// WithMaxConnections sets how many connections a server has at once. The default
+// is 65,536. Further ones are told so and closed.
+func WithMaxConnections(n int) ServerOption {
+	return serverOption(func(c *serverConfig) { c.maxConns = max(n, 1) })
+}
+
+// WithMaxConnectionsPerPeer sets how many connections from one IP address a
+// server has at once. The default is no limit, as many clients may stand behind
+// one address.
+func WithMaxConnectionsPerPeer(n int) ServerOption {
+	return serverOption(func(c *serverConfig) { c.maxPeerConns = max(n, 0) })
+}
+
+// WithMaxConnectionAge has a server close connections that are older than age,
+// give or take a tenth of it, so that load spreads to new servers: it asks the
+// client for no more calls on it, waits up to grace for those that run, and ends
+// the rest with UNAVAILABLE. The defaults are 30 min and 30 s; a zero age means
+// never.
+func WithMaxConnectionAge(age, grace time.Duration) ServerOption {
+	return serverOption(func(c *serverConfig) { c.maxAge, c.ageGrace = age, grace })
+}
+
+// WithShutdownTimeout sets how long ListenAndServe waits for calls to end when
+// its context is done, before it cancels them. The default is 30 s.
+func WithShutdownTimeout(d time.Duration) ServerOption {
+	return serverOption(func(c *serverConfig) { c.shutdownTimeout = d })
+}
+
+// WithBaseContext sets the context whose values handlers see. Its cancellation
+// is not passed on: Shutdown and Close end a server. The default is
+// context.Background.
+func WithBaseContext(ctx context.Context) ServerOption {
+	return serverOption(func(c *serverConfig) { c.base = context.WithoutCancel(ctx) })
+}
