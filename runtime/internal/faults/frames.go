@@ -95,6 +95,12 @@ func (f *Frame) SetBody(payload []byte) {
 	f.seal()
 }
 
+// Flip inverts a bit of the header and mends the check byte.
+func (f *Frame) Flip(bit int) {
+	f.Head[bit/8] ^= 1 << (bit % 8)
+	f.seal()
+}
+
 // seal makes the XOR of the header zero.
 func (f *Frame) seal() {
 	f.Head[23] = 0

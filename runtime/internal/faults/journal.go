@@ -34,6 +34,7 @@ type counts struct{ calls, ended, attempts, attemptsEnded int }
 type record struct {
 	order    Order
 	began    time.Time
+	took     time.Duration
 	ended    int
 	err      error
 	starts   int // of its handler
@@ -93,6 +94,7 @@ func (j *Journal) ended(o Order, err error) {
 	r.ended++
 	r.err = err
 	took := time.Since(r.began)
+	r.took = took
 	j.noteLocked("ended     %v %d after %v: %s", o.Kind, o.ID, took, describe(err))
 	j.judgeLocked(r, took)
 }
@@ -214,6 +216,13 @@ func (j *Journal) Totals() (calls, good int) {
 		}
 	}
 	return calls, good
+}
+
+// Took returns how long a call took.
+func (j *Journal) Took(id uint64) time.Duration {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.recordLocked(id).took
 }
 
 // Starts returns how often the handler of a call has started.

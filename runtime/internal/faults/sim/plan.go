@@ -75,7 +75,7 @@ func newPlan(seed uint64) *plan {
 		p.options = append(p.options, rpcx.WithChecksums())
 	}
 	if chance(r, 30) {
-		p.options = append(p.options, rpcx.WithCompression(pick(r, "gzip", "s2"), 100))
+		p.options = append(p.options, rpcx.WithCompression(pick(r, "gzip", "zstd", "s2"), 100))
 	}
 	p.drawEvents(r)
 	if len(p.events) > 0 && !p.breaks {
