@@ -8,37 +8,39 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-// frame handles a frame of a stream, or GOAWAY.
+// frame handles a frame of a stream, or GOAWAY. Of frames of streams that have
+// ended nothing but the header is looked at.
 func (c *Client) frame(h *frame.Header, payload []byte) error {
+	var sec frame.Sections
 	switch h.Type {
 	case frame.TypeGoAway:
 		return c.goAway(frame.ParseGoAway(h, payload))
-	case frame.TypeData, frame.TypeClose:
-		if c.calls.get(h.ID) == nil { // nothing of it is looked at
+	case frame.TypeData:
+		if c.calls.get(h.ID) == nil {
 			return c.stray(h)
 		}
-	default:
-		return protocolErrorf("%v from a server", h.Type)
-	}
-	if h.Flags.Has(frame.FlagHalfClose) {
-		return protocolErrorf("HALF_CLOSE from a server on stream %d", h.ID)
-	}
-	var sec frame.Sections
-	if err := frame.ParseSections(h, payload, &sec); err != nil {
-		return err
-	}
-	if h.Type == frame.TypeData {
+		if h.Flags.Has(frame.FlagHalfClose) {
+			return protocolErrorf("HALF_CLOSE from a server on stream %d", h.ID)
+		}
+		if err := frame.ParseSections(h, payload, &sec); err != nil {
+			return err
+		}
 		return c.data(h, &sec)
-	}
-	p := c.calls.take(h.ID)
-	if p == nil {
-		return c.stray(h)
-	}
-	if err := c.closed(p, h, &sec); err != nil {
-		c.calls.put(h.ID, p) // it ends with the connection
+	case frame.TypeClose:
+		p := c.calls.take(h.ID)
+		if p == nil {
+			return c.stray(h)
+		}
+		err := frame.ParseSections(h, payload, &sec)
+		if err == nil {
+			err = c.closed(p, h, &sec)
+		}
+		if err != nil {
+			c.calls.put(h.ID, p) // it ends with the connection
+		}
 		return err
 	}
-	return nil
+	return protocolErrorf("%v from a server", h.Type)
 }
 
 // stray drops a frame of a stream that has ended. One of a stream that was
