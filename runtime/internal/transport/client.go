@@ -66,7 +66,7 @@ func (c *Client) run() {
 		err = errClosedByPeer
 	}
 	c.ending.Store(true)
-	c.seal(err)
+	c.seal(err, true) // calls that wait in the buffer never ran, and are told so
 	c.failAll(&ConnError{Addr: c.addr(), Err: err})
 	c.hangUp(err)
 }

@@ -273,11 +273,15 @@ func (l *link) end(err error) {
 }
 
 // seal has nothing more be sent but what waits to be written and, if err is a
-// breach of the peer's, a GOAWAY that says so. It is called on the reading
-// goroutine when that has ended because of err; hangUp follows.
-func (l *link) seal(err error) {
+// breach of the peer's, a GOAWAY that says so. With drop, what waits is not sent
+// either: none of it has left. It is called on the reading goroutine when that
+// has ended because of err; hangUp follows.
+func (l *link) seal(err error, drop bool) {
 	if l.w.lock() != nil {
 		return
+	}
+	if drop {
+		l.w.buf, l.w.unsummed = l.w.buf[:0], 0
 	}
 	var breach *frame.Error
 	if errors.As(err, &breach) {

@@ -57,7 +57,7 @@ func (s *Server) Serve() error {
 	defer s.tasks.Wait()
 	why := errGoexit
 	defer func() {
-		s.seal(why)
+		s.seal(why, false)
 		s.abandon()
 		s.hangUp(why)
 	}()
