@@ -38,7 +38,7 @@ func main() {
 	flag.IntVar(&c.services, "services", 300, "take at least so many services of google-proto-files")
 	flag.BoolVar(&c.keep, "keep", false, "leave what was generated in the work folder")
 	flag.BoolVar(&all, "all", false, "take all services of google-proto-files")
-	flag.Uint64Var(&c.seed, "seed", 1, "chooses the services of google-proto-files")
+	flag.Uint64Var(&c.seed, "seed", 7, "chooses the services of google-proto-files")
 	flag.Parse()
 	if all {
 		c.services = 0

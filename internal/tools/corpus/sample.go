@@ -11,6 +11,10 @@ import (
 
 var serviceLine = regexp.MustCompile(`(?m)^service\s+\w+`)
 
+// sampleLimit is the highest number of services in a proto that a sample may
+// hold: a few have a hundred and would be most of it.
+const sampleLimit = 4
+
 // chooseServices returns protos below dir that have at least the given number
 // of services together, or all that have services for 0. The same seed chooses
 // the same protos.
@@ -46,12 +50,12 @@ func chooseServices(dir string, services int, seed uint64) ([]string, error) {
 	}
 	random := rand.New(rand.NewPCG(seed, 0))
 	random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-	sum := 0
-	for i, name := range names {
-		if sum >= services {
-			return names[:i], nil
+	var chosen []string
+	for sum := 0; sum < services && len(names) > 0; names = names[1:] {
+		if n := count[names[0]]; n <= sampleLimit {
+			chosen = append(chosen, names[0])
+			sum += n
 		}
-		sum += count[name]
 	}
-	return names, nil
+	return chosen, nil
 }
