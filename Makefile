@@ -85,6 +85,10 @@ soak: ## run the unit tests COUNT times and the corpus whole; takes hours
 	@$(MAKE) fuzz-short FUZZTIME=10m
 	@$(MAKE) corpus ALL=1
 
+.PHONY: bench-gen-stubs
+bench-gen-stubs: ## time the plugin beside protoc-gen-go-grpc
+	@go run ./internal/tools/genbench
+
 .PHONY: bench-rpc
 bench-rpc: ## compare with grpc-go: calls per second, CPU, latency, allocations
 	@scripts/bench $(ARGS)

@@ -36,9 +36,8 @@ func TestOptionsAreBroughtIntoRange(t *testing.T) {
 		}
 	}
 	c := newCommon()
-	WithMaxMessageSize(100_000).applyDial(&dialConfig{})
-	option(WithMaxMessageSize(100_000).(option))(&c)
-	option(WithStreamWindow(100_001).(option))(&c)
+	WithMaxMessageSize(100_000).(option)(&c)
+	WithStreamWindow(100_001).(option)(&c)
 	if c.settings.MaxMessage != 100_000 || c.settings.StreamCredit != 100_001 {
 		t.Errorf("values within the range are kept as they are: %v", &c.settings)
 	}

@@ -226,11 +226,6 @@ func data(id frame.StreamID, flags frame.Flags, parts ...string) []byte {
 	return enc(frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | flags, ID: id}, parts...)
 }
 
-// halfClose returns a DATA that only half-closes.
-func halfClose(id frame.StreamID) []byte {
-	return enc(frame.Header{Type: frame.TypeData, Flags: frame.FlagHalfClose, ID: id})
-}
-
 // The methods of the tests, one of each kind and some more of the first.
 var (
 	say    = method("Say", call.KindUnary, call.IdempotencyUnknown, false)

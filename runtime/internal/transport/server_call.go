@@ -35,7 +35,9 @@ type serverCall struct {
 
 	single *message // the single answer of a client-streaming call, encoded
 	freed  bool     // the slot is free again
-	inline bool     // the handler runs on the reading goroutine
+	// headerSent is set when the headers went out with a part of the answer.
+	headerSent bool
+	inline     bool // the handler runs on the reading goroutine
 }
 
 func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Method, timeout time.Duration) *serverCall {

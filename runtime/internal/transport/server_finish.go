@@ -26,11 +26,14 @@ func (c *serverCall) Finish(res any, err *status.Error, header, trailer metadata
 		return err, sent, received
 	}
 	if err == nil {
-		n := 0
-		n, err = c.succeed(res, header, trailer)
-		sent += n
+		var size int
+		size, err = c.succeed(res, header, trailer)
+		sent += size
 	}
 	if err != nil {
+		if c.headerSent { // with the part of the answer that was sent
+			header = nil
+		}
 		c.reply(func(w *writer) { w.buf = appendClose(w.buf, c.id, header, trailer, err) })
 	}
 	return err, sent, received
@@ -138,6 +141,7 @@ func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *stat
 			room -= totalSize
 			if header != nil {
 				h.Flags |= frame.FlagHeaders
+				c.headerSent = true
 				room -= header.Size() + 4
 			}
 		} else if len(data)+closeRoom(nil, trailer) <= limit {
