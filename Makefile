@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 FUZZTIME ?= 10s# for each fuzz target
 SERVICES ?= 300# that make corpus generates
 ALL ?=# 1: make corpus takes all of them
+SCHEDULES ?= 10000# that make sim runs
+SEED ?= 1# of the first of them
 COUNT ?= 20# how often make soak runs each test
 ARGS ?=# flags for make bench-rpc and make bench-smoke
 
@@ -75,6 +77,10 @@ fuzz-short: ## (test) run each fuzz target for FUZZTIME
 spec: ## the protocol conformance suite, both roles
 	@go run ./internal/spec $(ARGS)
 
+.PHONY: sim
+sim: ## simulate SCHEDULES random networks and users, from seed SEED on
+	@go run ./runtime/internal/faults/cmd/sim -schedules $(SCHEDULES) -seed $(SEED)
+
 .PHONY: cross
 cross: ## (test) build for macOS, Windows, 32-bit and arm64
 	@scripts/cross darwin/arm64 windows/amd64 linux/386 linux/arm64
@@ -83,6 +89,8 @@ cross: ## (test) build for macOS, Windows, 32-bit and arm64
 soak: ## run the unit tests COUNT times and the corpus whole; takes hours
 	@scripts/unit -count=$(COUNT) -timeout=4h
 	@$(MAKE) fuzz-short FUZZTIME=10m
+	@$(MAKE) spec
+	@$(MAKE) sim
 	@$(MAKE) corpus ALL=1
 
 .PHONY: bench-gen-stubs
