@@ -225,13 +225,6 @@ func (j *Journal) Took(id uint64) time.Duration {
 	return j.recordLocked(id).took
 }
 
-// Starts returns how often the handler of a call has started.
-func (j *Journal) Starts(id uint64) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.recordLocked(id).starts
-}
-
 func (j *Journal) count(side call.Side, f func(*counts)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
