@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -138,6 +139,7 @@ func TestBadNeighbours(t *testing.T) {
 	for name, opts := range map[string][]rpcx.Option{
 		"plain": nil, "checksums": {rpcx.WithChecksums()}, "compression": {rpcx.WithCompression("s2", 50)},
 	} {
+		opts = append(opts, rpcx.WithLogger(slog.New(slog.DiscardHandler))) // of panics
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { badNeighbours(t, newWorld(rpcxtest.NewNetwork(), opts...)) })
 		})
