@@ -26,7 +26,7 @@ demo: ## generate the quickstart with buf and call all four kinds of methods
 # The go test stage stands last, so that its lines close the output.
 .PHONY: test
 test: ## run every check marked (test) and print the seconds of each
-	@scripts/stages checkgenerate fmt-check vet lint buf-lint cross demo corpus-short bench-smoke fuzz-short unit
+	@scripts/stages checkgenerate fmt-check vet lint buf-lint cross demo corpus-short bench-smoke fuzz-short faults-short unit
 
 .PHONY: generate
 generate: ## generate all committed code from its protos
@@ -77,6 +77,15 @@ fuzz-short: ## (test) run each fuzz target for FUZZTIME
 spec: ## the protocol conformance suite, both roles
 	@go run ./internal/spec $(ARGS)
 
+.PHONY: faults-short
+faults-short: ## (test) 50,000 calls with random cancels, 1,000 schedules of make sim
+	@FAULTS=more go test -count=1 -run TestCancels ./runtime/internal/faults
+	@$(MAKE) sim SCHEDULES=1000
+
+.PHONY: faults
+faults: ## every fault test whole: each cut, split and flipped bit, 300,000 cancels
+	@FAULTS=whole go test -count=1 -timeout 30m ./runtime/internal/faults
+
 .PHONY: sim
 sim: ## simulate SCHEDULES random networks and users, from seed SEED on
 	@go run ./runtime/internal/faults/cmd/sim -schedules $(SCHEDULES) -seed $(SEED)
@@ -90,6 +99,7 @@ soak: ## run the unit tests COUNT times and the corpus whole; takes hours
 	@scripts/unit -count=$(COUNT) -timeout=4h
 	@$(MAKE) fuzz-short FUZZTIME=10m
 	@$(MAKE) spec
+	@$(MAKE) faults
 	@$(MAKE) sim
 	@$(MAKE) corpus ALL=1
 
