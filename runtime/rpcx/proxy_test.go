@@ -165,7 +165,7 @@ func TestProxyProtocolPeers(t *testing.T) {
 // TestProxyProtocolSlow: the header, the TLS handshake and the protocol's
 // beginning share one timeout.
 func TestProxyProtocolSlow(t *testing.T) {
-	addr, log, _ := serveTLS(t, rpcx.WithProxyProtocol(loopback), rpcx.WithHandshakeTimeout(300*time.Millisecond))
+	addr, log, srv := serveTLS(t, rpcx.WithProxyProtocol(loopback), rpcx.WithHandshakeTimeout(300*time.Millisecond))
 	for _, text := range []string{"", "PROXY TCP4 ", v1, v1 + "\xfbRPX"} {
 		start := time.Now()
 		nc, err := net.Dial("tcp", addr)
@@ -184,6 +184,7 @@ func TestProxyProtocolSlow(t *testing.T) {
 			t.Errorf("after %q: closed after %v, want 300 ms", text, took)
 		}
 	}
+	srv.Close()
 	if !strings.Contains(log.String(), "timeout") {
 		t.Errorf("logged %s", log)
 	}

@@ -453,7 +453,7 @@ func TestTLSMaxConnections(t *testing.T) {
 		return nil, nil
 	}
 	log := new(logbook)
-	conn, _ := startWith(t, &echo{}, []rpcx.ServerOption{rpcx.WithTLS(server), rpcx.WithMaxConnections(1), log.option()}, []rpcx.DialOption{rpcx.WithTLS(client)})
+	conn, srv := startWith(t, &echo{}, []rpcx.ServerOption{rpcx.WithTLS(server), rpcx.WithMaxConnections(1), log.option()}, []rpcx.DialOption{rpcx.WithTLS(client)})
 	first, err := net.Dial("tcp", conn.Target())
 	if err != nil {
 		t.Fatal(err)
@@ -464,6 +464,7 @@ func TestTLSMaxConnections(t *testing.T) {
 	_, err = kinds["Unary"](t.Context(), conn)
 	close(leave)
 	wantCode(t, err, status.Unavailable, "TLS handshake")
+	srv.Close()
 	if !strings.Contains(log.String(), "option WithMaxConnections") {
 		t.Errorf("logged %s", log)
 	}
