@@ -12,7 +12,7 @@ ALL ?=# 1: make corpus takes all of them
 SCHEDULES ?= 10000# that make sim runs
 SEED ?= 1# of the first of them
 COUNT ?= 20# how often make soak runs each test
-ARGS ?=# flags for make bench-rpc and make bench-smoke
+ARGS ?=# flags for make bench-rpc, bench-smoke, bench-codec and bench-gen
 
 .PHONY: help
 help: ## list the targets
@@ -110,6 +110,10 @@ bench-gen-stubs: ## time the plugin beside protoc-gen-go-grpc
 .PHONY: bench-rpc
 bench-rpc: ## compare with grpc-go: calls per second, CPU, latency, allocations
 	@scripts/bench $(ARGS)
+
+.PHONY: bench-codec
+bench-codec: ## compare with vtprotobuf and protobuf-go: marshal and unmarshal of eight shapes
+	@scripts/bench-codec $(ARGS)
 
 .PHONY: bench-smoke
 bench-smoke: ## (test) the same in short, failing only if a run breaks
