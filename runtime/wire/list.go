@@ -1,0 +1,179 @@
+package wire
+
+import "unsafe"
+
+// next reports whether another field with tag begins at b[i], and returns the
+// index behind the tag.
+func next(b []byte, i int, tag uint64) (int, bool) {
+	if uint(i) >= uint(len(b)) {
+		return i, false
+	}
+	if tag < 0x80 {
+		return i + 1, uint64(b[i]) == tag
+	}
+	t, n := Varint(b, i)
+	return n, n > 0 && t == tag
+}
+
+// count returns how many values with lengths follow each other from b[i] on,
+// with tag before each but the first.
+func count(b []byte, i int, tag uint64) int {
+	for n := 0; ; n++ {
+		var more bool
+		if _, i = chunk(b, i); i < 0 {
+			return n
+		}
+		if i, more = next(b, i, tag); !more {
+			return n + 1
+		}
+	}
+}
+
+// List parses a value of a repeated field, and those that follow directly, and
+// appends them to list.
+func List[T any](list []T, b []byte, i int, tag uint64, parse func([]byte, int) (T, int)) ([]T, int) {
+	for {
+		v, n := parse(b, i)
+		if n < 0 {
+			return list, n
+		}
+		list = append(list, v)
+		after, more := next(b, n, tag)
+		if !more {
+			return list, n
+		}
+		i = after
+	}
+}
+
+// Bools is [List] for bools.
+func Bools(list []bool, b []byte, i int, tag uint64) ([]bool, int) {
+	return List(list, b, i, tag, Bool)
+}
+
+// Texts is [List] for strings that must be UTF-8.
+func (p Parser) Texts(list []string, b []byte, i int, tag uint64) ([]string, int) {
+	list = grow(list, count(b, i, tag))
+	for {
+		s, n := p.Text(b, i)
+		if n < 0 {
+			return list, n
+		}
+		list = append(list, s)
+		after, more := next(b, n, tag)
+		if !more {
+			return list, n
+		}
+		i = after
+	}
+}
+
+// Strings is [List] for strings.
+func (p Parser) Strings(list []string, b []byte, i int, tag uint64) ([]string, int) {
+	list = grow(list, count(b, i, tag))
+	for {
+		s, n := p.String(b, i)
+		if n < 0 {
+			return list, n
+		}
+		list = append(list, s)
+		after, more := next(b, n, tag)
+		if !more {
+			return list, n
+		}
+		i = after
+	}
+}
+
+// BytesList is [List] for bytes.
+func (p Parser) BytesList(list [][]byte, b []byte, i int, tag uint64) ([][]byte, int) {
+	list = grow(list, count(b, i, tag))
+	for {
+		s, n := p.Bytes(b, i)
+		if n < 0 {
+			return list, n
+		}
+		list = append(list, s)
+		after, more := next(b, n, tag)
+		if !more {
+			return list, n
+		}
+		i = after
+	}
+}
+
+// ParseMessage parses a message with its length and merges it into m, or into a new
+// one if m is nil. parse is the ParseRPCX of *T, or a function like it.
+func ParseMessage[T any](m *T, b []byte, i int, p Parser, parse func(*T, []byte, Parser) int) (*T, int) {
+	c, i := chunk(b, i)
+	if i < 0 {
+		return m, i
+	}
+	if p.depth <= 1 {
+		return m, tooDeep
+	}
+	if m == nil {
+		m = new(T)
+	}
+	if n := parse(m, c, p.inner(0)); n < 0 {
+		return m, n
+	}
+	return m, i
+}
+
+// ParseMessages parses a message of a repeated field with its length, and those that
+// follow directly, and appends them to list. They are allocated together, as far
+// as they do not keep each other alive beyond maxPiece.
+func ParseMessages[T any](list []*T, b []byte, i int, p Parser, tag uint64, parse func(*T, []byte, Parser) int) ([]*T, int) {
+	if p.depth <= 1 {
+		return list, tooDeep
+	}
+	left := count(b, i, tag)
+	list = grow(list, left)
+	var slab []T
+	for {
+		c, n := chunk(b, i)
+		if n < 0 {
+			return list, n
+		}
+		if len(slab) == 0 {
+			slab = make([]T, max(1, min(left, maxPiece/max(1, int(unsafe.Sizeof(*new(T)))))))
+			left -= len(slab)
+		}
+		m := &slab[0]
+		slab = slab[1:]
+		list = append(list, m)
+		if bad := parse(m, c, p.inner(0)); bad < 0 {
+			return list, bad
+		}
+		after, more := next(b, n, tag)
+		if !more {
+			return list, n
+		}
+		i = after
+	}
+}
+
+// ParseGroup is [ParseMessage] for a group, whose end tag is that of its beginning + 1.
+func ParseGroup[T any](m *T, b []byte, i int, p Parser, tag uint64, parse func(*T, []byte, Parser) int) (*T, int) {
+	if p.depth <= 1 {
+		return m, tooDeep
+	}
+	if m == nil {
+		m = new(T)
+	}
+	n := parse(m, b[i:], p.inner(tag+1))
+	if n < 0 {
+		return m, n
+	}
+	return m, i + n
+}
+
+// ParseGroups parses a group of a repeated field and appends it to list.
+func ParseGroups[T any](list []*T, b []byte, i int, p Parser, tag uint64, parse func(*T, []byte, Parser) int) ([]*T, int) {
+	m, i := ParseGroup(nil, b, i, p, tag, parse)
+	if i < 0 {
+		return list, i
+	}
+	return append(list, m), i
+}

@@ -1,0 +1,210 @@
+package wire
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Kind is how the keys or the values of a map are put and parsed.
+type Kind[T any] struct {
+	tag     uint64 // the wire type
+	size    func(T) int
+	put     func(b []byte, i int, v T) int
+	parse   func(p Parser, b []byte, i int) (T, int)
+	compare func(a, b T) int // keys only
+	initial T                // of a value that is not there
+}
+
+func fixedSize[T any](n int) func(T) int { return func(T) int { return n } }
+
+func of[T cmp.Ordered](wireType uint64, size func(T) int, put func([]byte, int, T) int, parse func([]byte, int) (T, int)) *Kind[T] {
+	return &Kind[T]{tag: wireType, size: size, put: put, compare: cmp.Compare[T],
+		parse: func(_ Parser, b []byte, i int) (T, int) { return parse(b, i) }}
+}
+
+func sizeInt[T Integer](v T) int                          { return SizeVarint(uint64(v)) }
+func putInt[T Integer](b []byte, i int, v T) int          { return PutVarint(b, i, uint64(v)) }
+func sizeSint[T ~int32 | ~int64](v T) int                 { return SizeSint(int64(v)) }
+func putSint[T ~int32 | ~int64](b []byte, i int, v T) int { return PutSint(b, i, int64(v)) }
+func sizeText[T ~string | ~[]byte](s T) int               { return SizeLen(len(s)) }
+
+func putFixed32[T ~int32 | ~uint32](b []byte, i int, v T) int { return PutFixed32(b, i, uint32(v)) }
+func putFixed64[T ~int64 | ~uint64](b []byte, i int, v T) int { return PutFixed64(b, i, uint64(v)) }
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// The kinds of keys and values of maps.
+var (
+	Int32Kind    = of(typeVarint, sizeInt[int32], putInt[int32], Int[int32])
+	Int64Kind    = of(typeVarint, sizeInt[int64], putInt[int64], Int[int64])
+	Uint32Kind   = of(typeVarint, sizeInt[uint32], putInt[uint32], Int[uint32])
+	Uint64Kind   = of(typeVarint, sizeInt[uint64], putInt[uint64], Int[uint64])
+	Sint32Kind   = of(typeVarint, sizeSint[int32], putSint[int32], Sint[int32])
+	Sint64Kind   = of(typeVarint, sizeSint[int64], putSint[int64], Sint[int64])
+	Fixed32Kind  = of(typeFixed32, fixedSize[uint32](4), putFixed32[uint32], Fixed32[uint32])
+	Fixed64Kind  = of(typeFixed64, fixedSize[uint64](8), putFixed64[uint64], Fixed64[uint64])
+	Sfixed32Kind = of(typeFixed32, fixedSize[int32](4), putFixed32[int32], Fixed32[int32])
+	Sfixed64Kind = of(typeFixed64, fixedSize[int64](8), putFixed64[int64], Fixed64[int64])
+	FloatKind    = of(typeFixed32, fixedSize[float32](4), PutFloat, Float)
+	DoubleKind   = of(typeFixed64, fixedSize[float64](8), PutDouble, Double)
+	BoolKind     = &Kind[bool]{tag: typeVarint, size: fixedSize[bool](1), put: PutBool, compare: compareBool,
+		parse: func(_ Parser, b []byte, i int) (bool, int) { return Bool(b, i) }}
+	TextKind   = &Kind[string]{tag: typeBytes, size: sizeText[string], put: PutText, compare: cmp.Compare[string], parse: Parser.Text}
+	StringKind = &Kind[string]{tag: typeBytes, size: sizeText[string], put: PutString, compare: cmp.Compare[string], parse: Parser.String}
+	BytesKind  = &Kind[[]byte]{tag: typeBytes, size: sizeText[[]byte], put: PutBytes, parse: Parser.Bytes}
+)
+
+// EnumKind returns the kind of an enum's values. initial is that of an entry
+// without one.
+func EnumKind[T ~int32](initial T) *Kind[T] {
+	k := of(typeVarint, sizeInt[T], putInt[T], Int[T])
+	k.initial = initial
+	return k
+}
+
+// SizeMap returns the bytes of a map's entries. tagSize is that of the map's tag.
+func SizeMap[K comparable, V any](m map[K]V, tagSize int, key *Kind[K], value *Kind[V]) int {
+	n := 0
+	for k, v := range m {
+		n += tagSize + SizeLen(2+key.size(k)+value.size(v))
+	}
+	return n
+}
+
+// PutMap puts the entries of a map with their tags.
+func PutMap[K comparable, V any](b []byte, i int, o Mode, m map[K]V, tag uint64, key *Kind[K], value *Kind[V]) int {
+	if o&Deterministic != 0 {
+		for _, k := range sorted(m, key) {
+			i = putEntry(b, i, tag, key, k, value.put(b, i, m[k]), value.tag)
+		}
+		return i
+	}
+	for k, v := range m {
+		i = putEntry(b, i, tag, key, k, value.put(b, i, v), value.tag)
+	}
+	return i
+}
+
+// putEntry puts what belongs before an entry's value, which begins at b[start]
+// and ends before b[i].
+func putEntry[K comparable](b []byte, i int, tag uint64, key *Kind[K], k K, start int, valueType uint64) int {
+	start = PutTag(b, start, 2<<3|valueType)
+	start = PutTag(b, key.put(b, start, k), 1<<3|key.tag)
+	return PutTag(b, PutLen(b, start, i), tag)
+}
+
+// sorted returns the keys of m from the last to the first, as they are put.
+func sorted[K comparable, V any](m map[K]V, key *Kind[K]) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b K) int { return key.compare(b, a) })
+	return keys
+}
+
+// ParseMap parses an entry of a map, and those that follow directly, into m, which is
+// made if it is nil.
+func ParseMap[K comparable, V any](m map[K]V, b []byte, i int, p Parser, tag uint64, key *Kind[K], value *Kind[V]) (map[K]V, int) {
+	if m == nil {
+		m = make(map[K]V, count(b, i, tag))
+	}
+	for {
+		c, n := chunk(b, i)
+		if n < 0 {
+			return m, n
+		}
+		var k K
+		v := value.initial
+		for j := 0; j < len(c); {
+			start := j
+			t, j2 := Tag(c, start)
+			switch j = j2; t {
+			case 1<<3 | key.tag:
+				k, j = key.parse(p, c, j)
+			case 2<<3 | value.tag:
+				v, j = value.parse(p, c, j)
+			default:
+				j = skip(c, j, t, p.depth)
+			}
+			if j < 0 {
+				return m, j
+			}
+		}
+		m[k] = v
+		after, more := next(b, n, tag)
+		if !more {
+			return m, n
+		}
+		i = after
+	}
+}
+
+// SizeMessageMap is [SizeMap] for messages. size is their SizeRPCX, or a
+// function like it.
+func SizeMessageMap[K comparable, V any](m map[K]*V, tagSize int, key *Kind[K], size func(*V) int) int {
+	n := 0
+	for k, v := range m {
+		n += tagSize + SizeLen(2+key.size(k)+SizeLen(size(v)))
+	}
+	return n
+}
+
+// PutMessageMap is [PutMap] for messages. put is their PutRPCX, or a function
+// like it.
+func PutMessageMap[K comparable, V any](b []byte, i int, o Mode, m map[K]*V, tag uint64, key *Kind[K], put func(*V, []byte, int, Mode) int) int {
+	if o&Deterministic != 0 {
+		for _, k := range sorted(m, key) {
+			i = putEntry(b, i, tag, key, k, PutLen(b, put(m[k], b, i, o), i), typeBytes)
+		}
+		return i
+	}
+	for k, v := range m {
+		i = putEntry(b, i, tag, key, k, PutLen(b, put(v, b, i, o), i), typeBytes)
+	}
+	return i
+}
+
+// ParseMessageMap is [ParseMap] for messages. parse is their ParseRPCX, or a function like
+// it.
+func ParseMessageMap[K comparable, V any](m map[K]*V, b []byte, i int, p Parser, tag uint64, key *Kind[K], parse func(*V, []byte, Parser) int) (map[K]*V, int) {
+	if m == nil {
+		m = make(map[K]*V, count(b, i, tag))
+	}
+	for {
+		c, n := chunk(b, i)
+		if n < 0 {
+			return m, n
+		}
+		var k K
+		v := new(V)
+		for j := 0; j < len(c); {
+			t, j2 := Tag(c, j)
+			switch j = j2; t {
+			case 1<<3 | key.tag:
+				k, j = key.parse(p, c, j)
+			case 2<<3 | typeBytes:
+				_, j = ParseMessage(v, c, j, p, parse)
+			default:
+				j = skip(c, j, t, p.depth)
+			}
+			if j < 0 {
+				return m, j
+			}
+		}
+		m[k] = v
+		after, more := next(b, n, tag)
+		if !more {
+			return m, n
+		}
+		i = after
+	}
+}

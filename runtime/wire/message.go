@@ -1,0 +1,115 @@
+package wire
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+)
+
+// Message is a message with generated glue.
+type Message interface {
+	// Reset makes the message empty.
+	Reset()
+	// SizeRPCX returns how many bytes the message has on the wire.
+	SizeRPCX() int
+	// PutRPCX puts the message's fields so that they end before b[i].
+	PutRPCX(b []byte, i int, o Mode) int
+	// ParseRPCX merges the fields in b into the message, and returns how many
+	// bytes it took, or a negative number that says what is wrong.
+	ParseRPCX(b []byte, p Parser) int
+}
+
+// Checker is a Message that may lack required fields.
+type Checker interface {
+	// CheckRPCX returns an error that names a required field that is not set.
+	CheckRPCX() error
+}
+
+// Mode is how a message is put.
+type Mode uint8
+
+// Deterministic has maps put in the order of their keys.
+const Deterministic Mode = 1
+
+// MarshalOptions is how a message becomes bytes. The zero value is what the
+// glue's own methods do.
+type MarshalOptions struct {
+	// Deterministic gives equal messages equal bytes, within one build of the
+	// program: maps are put in the order of their keys. Default: false.
+	Deterministic bool
+	// AllowPartial accepts messages that lack required fields. Default: false.
+	AllowPartial bool
+}
+
+// Append appends m's bytes to b. It fails, and returns b as it was, if a text is
+// not UTF-8, if a required field is missing, and if m is seen to change
+// meanwhile, which it must not.
+func (o MarshalOptions) Append(b []byte, m Message) ([]byte, error) {
+	return o.AppendSize(b, m, m.SizeRPCX())
+}
+
+// AppendSize is Append for a message whose size is known: size is what
+// m.SizeRPCX returned just before.
+func (o MarshalOptions) AppendSize(b []byte, m Message, size int) (out []byte, err error) {
+	if c, ok := m.(Checker); ok && !o.AllowPartial {
+		if err := c.CheckRPCX(); err != nil {
+			return b, err
+		}
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			out, err = b, recovered(m, r)
+		}
+	}()
+	var mode Mode
+	if o.Deterministic {
+		mode = Deterministic
+	}
+	n := len(b)
+	out = slices.Grow(b, size)[:n+size]
+	if left := m.PutRPCX(out[n:n+size:n+size], size, mode); left != 0 {
+		return b, fmt.Errorf("wire: %T cannot be marshalled: %w", m, errChanged)
+	}
+	return out, nil
+}
+
+// Append appends m's bytes to b; see [MarshalOptions.Append].
+func Append(b []byte, m Message) ([]byte, error) { return MarshalOptions{}.Append(b, m) }
+
+// UnmarshalOptions is how bytes become a message. The zero value is what the
+// glue's own methods do.
+type UnmarshalOptions struct {
+	// Alias lets the message refer to the bytes that it is parsed from, which
+	// must not be changed afterwards. Default: false, everything is copied.
+	Alias bool
+	// Merge adds to what the message holds. Default: false, it is reset.
+	Merge bool
+	// AllowPartial accepts messages that lack required fields. Default: false.
+	AllowPartial bool
+}
+
+// Unmarshal fills m from b. Nesting is limited to [MaxNesting]. If it fails, what
+// m holds is undefined.
+func (o UnmarshalOptions) Unmarshal(b []byte, m Message) error {
+	if !o.Merge {
+		m.Reset()
+	}
+	p := Parser{alias: copies, depth: MaxNesting}
+	src := b
+	if o.Alias {
+		p.alias = aliasFrom(len(b))
+	} else if len(b) <= maxPiece {
+		// One copy to alias is faster than one for each text.
+		src, p.alias = bytes.Clone(b), 0
+	}
+	if i := m.ParseRPCX(src, p); i < 0 {
+		return parseError(m, len(b), i)
+	}
+	if c, ok := m.(Checker); ok && !o.AllowPartial {
+		return c.CheckRPCX()
+	}
+	return nil
+}
+
+// Unmarshal resets m and fills it from b, which it does not keep.
+func Unmarshal(b []byte, m Message) error { return UnmarshalOptions{}.Unmarshal(b, m) }

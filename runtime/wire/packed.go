@@ -1,0 +1,162 @@
+package wire
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"unsafe"
+)
+
+// Fixed is what a value of 4 or 8 bytes may be.
+type Fixed interface {
+	~int32 | ~uint32 | ~float32 | ~int64 | ~uint64 | ~float64
+}
+
+// SizePackedInt returns the bytes of the varints of list.
+func SizePackedInt[T Integer](list []T) int {
+	n := 0
+	for _, v := range list {
+		n += SizeVarint(uint64(v))
+	}
+	return n
+}
+
+// SizePackedSint returns the bytes of the zigzag varints of list.
+func SizePackedSint[T ~int32 | ~int64](list []T) int {
+	n := 0
+	for _, v := range list {
+		n += SizeSint(int64(v))
+	}
+	return n
+}
+
+// PutPackedInt puts the varints of list with their length.
+func PutPackedInt[T Integer](b []byte, i int, list []T) int {
+	end := i
+	for k := len(list) - 1; k >= 0; k-- {
+		i = PutVarint(b, i, uint64(list[k]))
+	}
+	return PutLen(b, i, end)
+}
+
+// PutPackedSint puts the zigzag varints of list with their length.
+func PutPackedSint[T ~int32 | ~int64](b []byte, i int, list []T) int {
+	end := i
+	for k := len(list) - 1; k >= 0; k-- {
+		i = PutSint(b, i, int64(list[k]))
+	}
+	return PutLen(b, i, end)
+}
+
+// PutPackedBool puts list with its length.
+func PutPackedBool(b []byte, i int, list []bool) int {
+	end := i
+	for k := len(list) - 1; k >= 0; k-- {
+		i = PutBool(b, i, list[k])
+	}
+	return PutLen(b, i, end)
+}
+
+// PutPackedFixed puts the values of list with their length.
+func PutPackedFixed[T Fixed](b []byte, i int, list []T) int {
+	end := i
+	src := bytesOf(list)
+	i -= len(src)
+	copy(b[i:end], src)
+	toLittleEndian[T](b[i:end])
+	return PutLen(b, i, end)
+}
+
+// PackedInt parses packed varints and appends them to list.
+func PackedInt[T Integer](list []T, b []byte, i int) ([]T, int) {
+	c, i := chunk(b, i)
+	list = grow(list, countVarints(c))
+	for j := 0; j < len(c); {
+		var v uint64
+		if v, j = Varint(c, j); j < 0 {
+			return list, j
+		}
+		list = append(list, T(v))
+	}
+	return list, i
+}
+
+// PackedSint parses packed zigzag varints and appends them to list.
+func PackedSint[T ~int32 | ~int64](list []T, b []byte, i int) ([]T, int) {
+	c, i := chunk(b, i)
+	list = grow(list, countVarints(c))
+	for j := 0; j < len(c); {
+		var v uint64
+		if v, j = Varint(c, j); j < 0 {
+			return list, j
+		}
+		list = append(list, T(unzigzag(v)))
+	}
+	return list, i
+}
+
+// PackedBool parses packed bools and appends them to list.
+func PackedBool(list []bool, b []byte, i int) ([]bool, int) {
+	c, i := chunk(b, i)
+	list = grow(list, countVarints(c))
+	for j := 0; j < len(c); {
+		var v uint64
+		if v, j = Varint(c, j); j < 0 {
+			return list, j
+		}
+		list = append(list, v != 0)
+	}
+	return list, i
+}
+
+// PackedFixed parses packed values of 4 or 8 bytes and appends them to list.
+func PackedFixed[T Fixed](list []T, b []byte, i int) ([]T, int) {
+	c, i := chunk(b, i)
+	size := int(unsafe.Sizeof(*new(T)))
+	if len(c)%size != 0 {
+		return list, truncated
+	}
+	n := len(list)
+	list = grow(list, len(c)/size)[:n+len(c)/size]
+	copy(bytesOf(list[n:]), c)
+	toLittleEndian[T](bytesOf(list[n:]))
+	return list, i
+}
+
+// grow returns list with room for n more.
+func grow[T any](list []T, n int) []T {
+	if list == nil && n > 0 {
+		return make([]T, 0, n)
+	}
+	return slices.Grow(list, n)
+}
+
+// countVarints returns how many varints end in b.
+func countVarints(b []byte) int {
+	n := 0
+	for ; len(b) >= 8; b = b[8:] {
+		n += bits.OnesCount64(^binary.LittleEndian.Uint64(b) & msbs)
+	}
+	for _, c := range b {
+		n += int(^c >> 7)
+	}
+	return n
+}
+
+// bytesOf returns the memory of list.
+func bytesOf[T Fixed](list []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(list))), len(list)*int(unsafe.Sizeof(*new(T))))
+}
+
+var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
+
+// toLittleEndian changes the bytes of values between the machine's order and
+// that of the wire.
+func toLittleEndian[T Fixed](b []byte) {
+	if !bigEndian {
+		return
+	}
+	for size := int(unsafe.Sizeof(*new(T))); len(b) > 0; b = b[size:] {
+		slices.Reverse(b[:size])
+	}
+}

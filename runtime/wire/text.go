@@ -1,0 +1,109 @@
+package wire
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// PutText puts a string that must be UTF-8, with its length.
+func PutText(b []byte, i int, s string) int {
+	if !validText(s) {
+		panic(invalidText)
+	}
+	return PutString(b, i, s)
+}
+
+// PutString puts a string, with its length.
+func PutString(b []byte, i int, s string) int {
+	i -= len(s)
+	copy(b[i:], s)
+	return PutVarint(b, i, uint64(len(s)))
+}
+
+// PutBytes puts bytes, with their length.
+func PutBytes(b []byte, i int, s []byte) int {
+	i -= len(s)
+	copy(b[i:], s)
+	return PutVarint(b, i, uint64(len(s)))
+}
+
+// chunk parses a length and returns as many bytes that follow. A negative i is
+// returned as it is.
+func chunk(b []byte, i int) ([]byte, int) {
+	n, i := Varint(b, i)
+	if i < 0 {
+		return nil, i
+	}
+	if n > uint64(len(b)-i) {
+		return nil, truncated
+	}
+	end := i + int(n)
+	return b[i:end:end], end
+}
+
+// Text parses a string that must be UTF-8.
+func (p Parser) Text(b []byte, i int) (string, int) {
+	s, i := chunk(b, i)
+	if i < 0 {
+		return "", i
+	}
+	if !validText(unsafe.String(unsafe.SliceData(s), len(s))) {
+		return "", invalidUTF8
+	}
+	return p.text(s), i
+}
+
+// String parses a string.
+func (p Parser) String(b []byte, i int) (string, int) {
+	s, i := chunk(b, i)
+	return p.text(s), i
+}
+
+// Bytes parses bytes. They are never nil, for presence.
+func (p Parser) Bytes(b []byte, i int) ([]byte, int) {
+	s, i := chunk(b, i)
+	if len(s) < p.alias || len(s) == 0 {
+		return append(make([]byte, 0, len(s)), s...), i
+	}
+	return s, i
+}
+
+// text returns s as a string, as an alias if it is long enough for one.
+func (p Parser) text(s []byte) string {
+	if len(s) < p.alias || len(s) == 0 {
+		return string(s)
+	}
+	return unsafe.String(unsafe.SliceData(s), len(s))
+}
+
+// validText reports whether s is UTF-8. Most text is ASCII, which is found out
+// 8 bytes at a time; the last load overlaps the one before.
+func validText(s string) bool {
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	var seen uint64
+	switch n := len(b); {
+	case n >= 8:
+		for len(b) > 32 {
+			seen |= load64(b) | load64(b[8:]) | load64(b[16:]) | load64(b[24:])
+			if seen&msbs != 0 {
+				return utf8.ValidString(s)
+			}
+			b = b[32:]
+		}
+		for len(b) > 8 {
+			seen |= load64(b)
+			b = b[8:]
+		}
+		seen |= binary.LittleEndian.Uint64(unsafe.Slice(unsafe.StringData(s), n)[n-8:])
+	case n >= 4:
+		seen = uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))
+	default:
+		for _, c := range b {
+			seen |= uint64(c)
+		}
+	}
+	return seen&msbs == 0 || utf8.ValidString(s)
+}
+
+func load64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

@@ -1,0 +1,152 @@
+package wire
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Integer is what a varint may be parsed into; enums are int32.
+type Integer interface {
+	~int32 | ~int64 | ~uint32 | ~uint64
+}
+
+// SizeVarint returns the bytes of v as a varint.
+func SizeVarint(v uint64) int { return int(9*uint(bits.Len64(v))+64) / 64 }
+
+// SizeSint returns the bytes of v as a zigzag varint.
+func SizeSint(v int64) int { return SizeVarint(zigzag(v)) }
+
+// SizeLen returns the bytes of a value of n bytes with its length before it.
+func SizeLen(n int) int { return n + SizeVarint(uint64(n)) }
+
+func zigzag(v int64) uint64 { return uint64(v<<1) ^ uint64(v>>63) }
+
+func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
+
+// PutVarint puts v as a varint.
+func PutVarint(b []byte, i int, v uint64) int {
+	if v < 0x80 {
+		i--
+		b[i] = byte(v)
+		return i
+	}
+	return putVarint(b, i, v)
+}
+
+func putVarint(b []byte, i int, v uint64) int {
+	i -= SizeVarint(v)
+	at := i
+	for v >= 0x80 {
+		b[at] = byte(v) | 0x80
+		v >>= 7
+		at++
+	}
+	b[at] = byte(v)
+	return i
+}
+
+// PutTag puts a field's tag: number<<3 | wire type.
+func PutTag(b []byte, i int, tag uint64) int {
+	if tag < 0x80 {
+		i--
+		b[i] = byte(tag)
+		return i
+	}
+	return putVarint(b, i, tag)
+}
+
+// PutLen puts the length of what lies between i and end.
+func PutLen(b []byte, i, end int) int { return PutVarint(b, i, uint64(end-i)) }
+
+// PutSint puts v as a zigzag varint.
+func PutSint(b []byte, i int, v int64) int { return PutVarint(b, i, zigzag(v)) }
+
+// PutBool puts v as a varint.
+func PutBool(b []byte, i int, v bool) int {
+	i--
+	b[i] = 0
+	if v {
+		b[i] = 1
+	}
+	return i
+}
+
+// Varint parses a varint. A negative i is returned as it is.
+func Varint(b []byte, i int) (uint64, int) {
+	if uint(i) < uint(len(b)) && b[i] < 0x80 {
+		return uint64(b[i]), i + 1
+	}
+	return varint(b, i)
+}
+
+// varint parses a varint of any length. Those that are not near the end of b,
+// which most are, are taken from one load of 8 bytes.
+func varint(b []byte, i int) (uint64, int) {
+	if i < 0 {
+		return 0, i
+	}
+	if len(b)-i >= 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		if x&0x8000 == 0 {
+			return x&0x7f | x>>1&0x3f80, i + 2
+		}
+		if stop := ^x & msbs; stop != 0 {
+			x &= stop ^ (stop - 1)
+			return squeeze(x), i + (bits.TrailingZeros64(stop)+1)/8
+		}
+	}
+	return varintSlow(b, i)
+}
+
+// msbs has the continuation bit of each byte of a varint.
+const msbs = 0x8080808080808080
+
+// squeeze drops the continuation bits of the up to 8 bytes of a varint.
+func squeeze(x uint64) uint64 {
+	x &^= msbs
+	x = x&0x007f007f007f007f | x>>1&0x3f803f803f803f80
+	x = x&0x00003fff00003fff | x>>2&0x0fffc0000fffc000
+	return x&0x000000000fffffff | x>>4&0x00fffffff0000000
+}
+
+func varintSlow(b []byte, i int) (uint64, int) {
+	var v uint64
+	for shift := 0; ; shift += 7 {
+		if i >= len(b) {
+			return 0, truncated
+		}
+		c := b[i]
+		i++
+		if shift == 63 && c > 1 {
+			return 0, overflow
+		}
+		v |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			return v, i
+		}
+	}
+}
+
+// Tag parses a field's tag.
+func Tag(b []byte, i int) (uint64, int) { return Varint(b, i) }
+
+// Int parses an integer or an enum.
+func Int[T Integer](b []byte, i int) (T, int) {
+	v, i := Varint(b, i)
+	return T(v), i
+}
+
+// Sint parses a zigzag integer.
+func Sint[T ~int32 | ~int64](b []byte, i int) (T, int) {
+	v, i := Varint(b, i)
+	return T(unzigzag(v)), i
+}
+
+// Bool parses a bool.
+func Bool(b []byte, i int) (bool, int) {
+	v, i := Varint(b, i)
+	return v != 0, i
+}
+
+// Ptr returns a pointer to what was parsed, for fields with presence.
+func Ptr[T any](v T, i int) (*T, int) { return &v, i }
