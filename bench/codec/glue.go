@@ -12,10 +12,11 @@ import (
 // rpcxAppend is how the runtime writes a message into a connection's buffer,
 // which has room.
 func rpcxAppend(dst []byte, m proto.Message) ([]byte, error) {
-	if _, err := codec.Proto.Size(m); err != nil {
+	n, err := codec.Proto.Size(m)
+	if err != nil {
 		return dst, err
 	}
-	return codec.Proto.AppendMarshal(dst, m)
+	return codec.Proto.AppendMarshal(dst, m, n)
 }
 
 // rpcxMarshal is how users get a slice of their own.
@@ -24,12 +25,12 @@ func rpcxMarshal(m proto.Message) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return codec.Proto.AppendMarshal(make([]byte, 0, n), m)
+	return codec.Proto.AppendMarshal(make([]byte, 0, n), m, n)
 }
 
 // rpcxUnmarshalOwned is how the runtime unmarshals: m may keep references to data.
 func rpcxUnmarshalOwned(data []byte, m proto.Message) error {
-	return codec.Proto.Unmarshal(data, m)
+	return codec.Proto.UnmarshalOwned(data, m)
 }
 
 // rpcxUnmarshalCopy is how users unmarshal a slice that stays theirs.

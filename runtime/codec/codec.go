@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rpcx-go/rpcx/runtime/status"
+	"github.com/rpcx-go/rpcx/runtime/wire"
 )
 
 // ID is a codec's number in native frames. Numbers are assigned by
@@ -28,27 +29,31 @@ type Codec interface {
 	Name() string
 	// Size returns exactly how many bytes AppendMarshal will append next.
 	Size(msg any) (int, error)
-	// AppendMarshal appends msg's bytes to dst. It must directly follow a Size
-	// of the same message, which must not change in between.
-	AppendMarshal(dst []byte, msg any) ([]byte, error)
-	// Unmarshal fills msg, an empty message, from data. Its errors carry no
-	// code: what they mean depends on whose data it is.
+	// AppendMarshal appends msg's bytes to dst. It must directly follow the Size
+	// of the same message that returned size; the message must not change in
+	// between.
+	AppendMarshal(dst []byte, msg any, size int) ([]byte, error)
+	// Unmarshal fills msg, an empty message, from data, which it does not keep.
+	// Its errors carry no code: what they mean depends on whose data it is.
 	Unmarshal(data []byte, msg any) error
-	// Retains reports whether messages keep references to the data that they
-	// were unmarshalled from. If not, the data may be overwritten afterwards.
-	Retains() bool
+	// UnmarshalOwned is Unmarshal for data that nobody changes afterwards: msg
+	// may refer to it.
+	UnmarshalOwned(data []byte, msg any) error
 }
 
-// Proto is the protobuf codec, on google.golang.org/protobuf.
+// Proto is the protobuf codec. Messages that have glue of protoc-gen-rpcx are
+// marshalled by it (package wire), all others by google.golang.org/protobuf.
 var Proto Codec = protoCodec{}
 
 type protoCodec struct{}
 
-func (protoCodec) ID() ID        { return ProtoID }
-func (protoCodec) Name() string  { return "proto" }
-func (protoCodec) Retains() bool { return false }
+func (protoCodec) ID() ID       { return ProtoID }
+func (protoCodec) Name() string { return "proto" }
 
 func (protoCodec) Size(msg any) (int, error) {
+	if m, ok := msg.(wire.Message); ok {
+		return m.SizeRPCX(), nil
+	}
 	m, ok := msg.(proto.Message)
 	if !ok {
 		return 0, notProto(msg)
@@ -56,7 +61,14 @@ func (protoCodec) Size(msg any) (int, error) {
 	return proto.Size(m), nil
 }
 
-func (protoCodec) AppendMarshal(dst []byte, msg any) ([]byte, error) {
+func (protoCodec) AppendMarshal(dst []byte, msg any, size int) ([]byte, error) {
+	if m, ok := msg.(wire.Message); ok {
+		out, err := wire.MarshalOptions{}.AppendSize(dst, m, size)
+		if err != nil {
+			return dst, status.Errorf(status.Internal, "marshal: %w", err)
+		}
+		return out, nil
+	}
 	m, ok := msg.(proto.Message)
 	if !ok {
 		return dst, notProto(msg)
@@ -69,6 +81,9 @@ func (protoCodec) AppendMarshal(dst []byte, msg any) ([]byte, error) {
 }
 
 func (protoCodec) Unmarshal(data []byte, msg any) error {
+	if m, ok := msg.(wire.Message); ok {
+		return wire.UnmarshalOptions{Merge: true}.Unmarshal(data, m)
+	}
 	m, ok := msg.(proto.Message)
 	if !ok {
 		return notProto(msg)
@@ -79,12 +94,19 @@ func (protoCodec) Unmarshal(data []byte, msg any) error {
 	return nil
 }
 
+func (c protoCodec) UnmarshalOwned(data []byte, msg any) error {
+	if m, ok := msg.(wire.Message); ok {
+		return wire.UnmarshalOptions{Merge: true, Alias: true}.Unmarshal(data, m)
+	}
+	return c.Unmarshal(data, msg)
+}
+
 // unmarshal merges into messages that are empty already, which spares a reset,
 // and bounds nesting as docs/protocol.md does.
 var unmarshal = proto.UnmarshalOptions{Merge: true, RecursionLimit: MaxNesting}
 
 // MaxNesting is how deep messages may be nested.
-const MaxNesting = 100
+const MaxNesting = wire.MaxNesting
 
 func notProto(msg any) error {
 	return status.Errorf(status.Internal, "%T is not a protobuf message", msg)
@@ -99,7 +121,7 @@ func Append(c Codec, dst []byte, msg any, size int) (out []byte, err error) {
 			out, err = dst, status.Errorf(status.Internal, "marshal %T: panic: %v", msg, r)
 		}
 	}()
-	out, err = c.AppendMarshal(dst, msg)
+	out, err = c.AppendMarshal(dst, msg, size)
 	if err != nil {
 		return dst, internal(err)
 	}
@@ -132,10 +154,19 @@ func internal(err error) error {
 
 // Decode returns c.Unmarshal(data, msg); a panic becomes an error.
 func Decode(c Codec, data []byte, msg any) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("unmarshal %T: panic: %v", msg, r)
-		}
-	}()
+	defer decoded(msg, &err)
 	return c.Unmarshal(data, msg)
+}
+
+// DecodeOwned returns c.UnmarshalOwned(data, msg); a panic becomes an error.
+func DecodeOwned(c Codec, data []byte, msg any) (err error) {
+	defer decoded(msg, &err)
+	return c.UnmarshalOwned(data, msg)
+}
+
+// decoded makes an error of a panic while msg was decoded.
+func decoded(msg any, err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("unmarshal %T: panic: %v", msg, r)
+	}
 }

@@ -80,7 +80,7 @@ func (b bad) Size(any) (int, error) {
 	return 3, nil
 }
 
-func (b bad) AppendMarshal(dst []byte, _ any) ([]byte, error) {
+func (b bad) AppendMarshal(dst []byte, _ any, _ int) ([]byte, error) {
 	dst = append(dst, "abc"...)
 	switch b.how {
 	case "panic":

@@ -17,6 +17,8 @@ type Message interface {
 	// ParseRPCX merges the fields in b into the message, and returns how many
 	// bytes it took, or a negative number that says what is wrong.
 	ParseRPCX(b []byte, p Parser) int
+	// InfoRPCX returns what is known of the message's type.
+	InfoRPCX() Info
 }
 
 // Checker is a Message that may lack required fields.
@@ -51,8 +53,8 @@ func (o MarshalOptions) Append(b []byte, m Message) ([]byte, error) {
 // AppendSize is Append for a message whose size is known: size is what
 // m.SizeRPCX returned just before.
 func (o MarshalOptions) AppendSize(b []byte, m Message, size int) (out []byte, err error) {
-	if c, ok := m.(Checker); ok && !o.AllowPartial {
-		if err := c.CheckRPCX(); err != nil {
+	if m.InfoRPCX()&MayLack != 0 && !o.AllowPartial {
+		if err := m.(Checker).CheckRPCX(); err != nil {
 			return b, err
 		}
 	}
@@ -98,15 +100,15 @@ func (o UnmarshalOptions) Unmarshal(b []byte, m Message) error {
 	src := b
 	if o.Alias {
 		p.alias = aliasFrom(len(b))
-	} else if len(b) <= maxPiece {
+	} else if m.InfoRPCX()&HasText != 0 && len(b) <= maxPiece {
 		// One copy to alias is faster than one for each text.
 		src, p.alias = bytes.Clone(b), 0
 	}
 	if i := m.ParseRPCX(src, p); i < 0 {
 		return parseError(m, len(b), i)
 	}
-	if c, ok := m.(Checker); ok && !o.AllowPartial {
-		return c.CheckRPCX()
+	if m.InfoRPCX()&MayLack != 0 && !o.AllowPartial {
+		return m.(Checker).CheckRPCX()
 	}
 	return nil
 }

@@ -226,7 +226,7 @@ func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error 
 		r.err = breachOf(err)
 		return nil
 	}
-	if c.cfg.Codec.Retains() {
+	if len(sec.Message) > keepMessage {
 		r.msg = make([]byte, 0, len(sec.Message))
 	}
 	r.msg, r.compression = append(r.msg[:0], sec.Message...), h.Compression

@@ -192,7 +192,7 @@ func (c *Client) outcome(ctx context.Context, p *pending, u *Unary, err error, p
 		}
 		return r.err
 	}
-	if err := c.decode(r.compression, r.msg, u.Res); err != nil {
+	if err := c.decode(r.compression, r.msg, len(r.msg) > keepMessage, u.Res); err != nil {
 		return undecodable(err, status.Internal, "answer")
 	}
 	return nil

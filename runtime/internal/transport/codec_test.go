@@ -29,9 +29,8 @@ func str(s string) *text { return &text{s: s} }
 // unmarshalled.
 type textCodec struct{}
 
-func (textCodec) ID() codec.ID  { return codec.ProtoID }
-func (textCodec) Name() string  { return "text" }
-func (textCodec) Retains() bool { return false }
+func (textCodec) ID() codec.ID { return codec.ProtoID }
+func (textCodec) Name() string { return "text" }
 
 func (textCodec) Size(msg any) (int, error) {
 	m := msg.(*text)
@@ -41,7 +40,7 @@ func (textCodec) Size(msg any) (int, error) {
 	return len(m.s), nil
 }
 
-func (textCodec) AppendMarshal(dst []byte, msg any) ([]byte, error) {
+func (textCodec) AppendMarshal(dst []byte, msg any, _ int) ([]byte, error) {
 	m := msg.(*text)
 	dst = append(dst, m.s...)
 	switch m.bad {
@@ -56,6 +55,8 @@ func (textCodec) AppendMarshal(dst []byte, msg any) ([]byte, error) {
 	}
 	return dst, nil
 }
+
+func (c textCodec) UnmarshalOwned(data []byte, msg any) error { return c.Unmarshal(data, msg) }
 
 func (textCodec) Unmarshal(data []byte, msg any) error {
 	if len(data) > 0 && data[0] == '!' {

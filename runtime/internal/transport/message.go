@@ -72,9 +72,10 @@ func (m *message) begin(c codec.Codec, h *frame.Header) {
 	h.Codec, h.Compression = uint8(c.ID()), uint8(m.compression)
 }
 
-// decode fills v from a message that arrived. Its errors carry no code, except
+// decode fills v from a message that arrived. v may refer to data afterwards if
+// own says that nobody else will use it. Its errors carry no code, except
 // RESOURCE_EXHAUSTED for one that is too large once it is decompressed.
-func (l *link) decode(compression uint8, data []byte, v any) error {
+func (l *link) decode(compression uint8, data []byte, own bool, v any) error {
 	if compression != 0 {
 		c := l.cfg.Compressors.ByID(codec.CompressionID(compression))
 		var err error
@@ -85,6 +86,11 @@ func (l *link) decode(compression uint8, data []byte, v any) error {
 		if err != nil {
 			return fmt.Errorf("decompress: %w", err)
 		}
+		own = true
+	}
+	// What refers to data keeps all of it alive, so not more than it is worth.
+	if own && cap(data) <= 2*len(data) {
+		return codec.DecodeOwned(l.cfg.Codec, data, v)
 	}
 	return codec.Decode(l.cfg.Codec, data, v)
 }

@@ -53,7 +53,7 @@ func (c *Client) newPending() *pending {
 // recycle keeps p for another call. Nobody else may hold it.
 func (c *Client) recycle(p *pending) {
 	buf := p.result.msg
-	if cap(buf) > keepMessage || c.cfg.Codec.Retains() {
+	if cap(buf) > keepMessage {
 		buf = nil
 	}
 	p.result = result{msg: buf[:0]}

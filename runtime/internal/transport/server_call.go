@@ -28,6 +28,7 @@ type serverCall struct {
 	msg         []byte // the single request, in its own buffer unless the handler runs inline
 	compression uint8
 	pooled      bool // msg goes back to the pool of buffers
+	own         bool // nobody else uses msg
 	received    int
 	block       []byte // the caller's metadata, encoded
 	mdOnce      sync.Once
@@ -87,11 +88,11 @@ func (c *serverCall) request(msg []byte) {
 	c.received = len(msg)
 	c.inline = c.method.Handler.Method.NonBlocking()
 	switch {
-	case c.s.cfg.Codec.Retains():
-		c.msg = append(make([]byte, 0, len(msg)), msg...)
-		return
 	case c.inline:
 		c.msg = msg
+		return
+	case len(msg) > keepMessage:
+		c.msg, c.own = append(make([]byte, 0, len(msg)), msg...), true
 		return
 	}
 	c.msg, c.pooled = append(takeBuffer(), msg...), true
@@ -114,7 +115,7 @@ func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
 	}
 	msg, compression := c.asm.take()
 	if c.stream == nil {
-		c.received, c.msg, c.compression = len(msg), msg, compression
+		c.received, c.msg, c.compression, c.own = len(msg), msg, compression, true
 	} else {
 		c.stream.deliver(msg, compression)
 		c.stream.finish(io.EOF)
@@ -220,7 +221,7 @@ func (c *serverCall) DecodeRequest(msg any) error {
 	if c.stream != nil {
 		return c.stream.recv(msg)
 	}
-	err := c.s.decode(c.compression, c.msg, msg)
+	err := c.s.decode(c.compression, c.msg, c.own, msg)
 	if c.pooled {
 		giveBuffer(c.msg)
 	}

@@ -147,7 +147,7 @@ func (s *stream) drawLocked(n int64) error {
 
 // keepLocked copies a message out of the read buffer.
 func (s *stream) keepLocked(msg []byte) []byte {
-	if len(msg) > arenaItem || s.l.cfg.Codec.Retains() {
+	if len(msg) > arenaItem {
 		return append(make([]byte, 0, len(msg)), msg...)
 	}
 	start := len(s.arena)
@@ -259,7 +259,7 @@ func (s *stream) recv(msg any) error {
 	if last := s.unread.Add(-1) == 0; last && s.partial.Load() || s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
 		s.settle()
 	}
-	if err := s.l.decode(it.compression, data, msg); err != nil {
+	if err := s.l.decode(it.compression, data, len(data) > arenaItem, msg); err != nil {
 		return undecodable(err, s.badMessage, "message")
 	}
 	return nil

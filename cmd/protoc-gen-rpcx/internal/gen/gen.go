@@ -23,7 +23,7 @@ var parsed = sync.OnceValue(func() *template.Template {
 
 // Generate returns the files for all services of plugin that are to be
 // generated, or the reason why it cannot. The plugin must have been made with
-// RewriteImport. Files without services yield nothing.
+// RewriteImport. Files without services and messages yield nothing.
 func Generate(plugin *protogen.Plugin, opts model.Options) (*pluginpb.CodeGeneratorResponse, error) {
 	m, err := model.New(plugin, opts)
 	if err != nil {
@@ -31,7 +31,15 @@ func Generate(plugin *protogen.Plugin, opts model.Options) (*pluginpb.CodeGenera
 	}
 	imports := namer{m.PackageNames()}
 	for _, file := range plugin.Files {
-		if !file.Generate || len(file.Services) == 0 {
+		if !file.Generate {
+			continue
+		}
+		if m.HasGlue(file) {
+			if err := generateGlue(plugin, m, file, imports); err != nil {
+				return nil, err
+			}
+		}
+		if len(file.Services) == 0 {
 			continue
 		}
 		if err := generateStub(plugin, m, file, imports); err != nil {
@@ -66,6 +74,13 @@ func generateStub(plugin *protogen.Plugin, m *model.Model, file *protogen.File, 
 		return err
 	}
 	return parsed().ExecuteTemplate(g, "stub file", stub)
+}
+
+func generateGlue(plugin *protogen.Plugin, m *model.Model, file *protogen.File, imports namer) error {
+	out := m.Output(file).Glue
+	g := plugin.NewGeneratedFile(out.Name, out.ImportPath)
+	ident := imports.avoiding(model.GlueLocals).ident(g, out.ImportPath)
+	return parsed().ExecuteTemplate(g, "glue file", m.Glue(file, ident))
 }
 
 func generateFake(plugin *protogen.Plugin, m *model.Model, file *protogen.File, imports namer) error {

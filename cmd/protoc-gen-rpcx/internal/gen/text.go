@@ -2,8 +2,10 @@ package gen
 
 import (
 	"go/format"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
@@ -17,6 +19,17 @@ import (
 // when protogen prints the import.
 type namer struct {
 	packages map[protogen.GoImportPath]protogen.GoPackageName
+}
+
+// avoiding returns a namer that gives no import one of the given names.
+func (n namer) avoiding(locals []string) namer {
+	packages := maps.Clone(n.packages)
+	for path, name := range packages {
+		if slices.Contains(locals, string(name)) {
+			packages[path] = name + "pb"
+		}
+	}
+	return namer{packages}
 }
 
 // marker separates a path from the name that was added; no path contains it.

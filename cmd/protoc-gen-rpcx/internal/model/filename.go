@@ -23,7 +23,11 @@ var platforms = func() map[string]bool {
 // fileName returns the name of the Go file that is generated for the proto
 // base, given without its extension. The go command compiles a file named like
 // experiment_arm.rpcx.go for that platform only; an underscore prevents this.
-func fileName(base string) string {
+func fileName(base, suffix string) string {
+	if strings.HasPrefix(suffix, "_") {
+		// _rpcx is no platform.
+		return base + suffix
+	}
 	stem, _, _ := strings.Cut(base, ".")
 	if i := strings.LastIndexByte(stem, '_'); i >= 0 {
 		last := stem[i+1:]
@@ -35,5 +39,5 @@ func fileName(base string) string {
 			base = stem + "_" + base[len(stem):]
 		}
 	}
-	return base + ".rpcx.go"
+	return base + suffix
 }

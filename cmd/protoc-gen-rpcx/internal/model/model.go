@@ -19,6 +19,11 @@ type Options struct {
 	PackageSuffix string
 	// Fakes asks for a package with a fake of each service.
 	Fakes bool
+	// Glue says which messages get serialization glue.
+	Glue GlueScope
+	// Functions has the glue be functions of the package known, for messages
+	// that others generate. No parameter sets it.
+	Functions bool
 }
 
 // Model knows the names of everything that a run generates. It is built once
@@ -28,13 +33,14 @@ type Model struct {
 	services map[*protogen.Service]*serviceNames
 	outputs  map[*protogen.File]*Output
 	packages map[protogen.GoImportPath]protogen.GoPackageName
+	glue     *glueIndex
 }
 
 // Output says where the code for one proto file goes.
 type Output struct {
-	// Stub and Fake are the files of the stubs and of the fakes. Their names
-	// have slashes.
-	Stub, Fake OutputFile
+	// Stub, Fake and Glue are the files of the stubs, the fakes and the
+	// serialization glue. Their names have slashes.
+	Stub, Fake, Glue OutputFile
 }
 
 // OutputFile is one generated Go file.
@@ -53,6 +59,7 @@ func New(plugin *protogen.Plugin, opts Options) (*Model, error) {
 		outputs:  make(map[*protogen.File]*Output),
 		packages: map[protogen.GoImportPath]protogen.GoPackageName{
 			contextPackage: "context", rpcxPackage: "rpcx", rpcxtestPackage: "rpcxtest", statusPackage: "status",
+			wirePackage: "wire", foreignPackage: "foreign", knownPackage: "known",
 		},
 	}
 	files := inStableOrder(plugin)
@@ -66,6 +73,7 @@ func New(plugin *protogen.Plugin, opts Options) (*Model, error) {
 		return nil, err
 	}
 	m.claimNames(files)
+	m.indexGlue(plugin)
 	return m, nil
 }
 
@@ -113,7 +121,7 @@ func (m *Model) Output(file *protogen.File) *Output { return m.outputs[file] }
 func (m *Model) output(file *protogen.File) *Output {
 	dir, base := path.Split(strings.ReplaceAll(file.GeneratedFilenamePrefix, `\`, "/"))
 	stub := OutputFile{
-		Name:       dir + fileName(base),
+		Name:       dir + fileName(base, ".rpcx.go"),
 		Package:    file.GoPackageName,
 		ImportPath: file.GoImportPath,
 	}
@@ -121,7 +129,11 @@ func (m *Model) output(file *protogen.File) *Output {
 		stub = subpackage(file, dir, base, m.opts.PackageSuffix)
 	}
 	suffix := cmp.Or(m.opts.PackageSuffix, "rpcx") + "test"
-	return &Output{Stub: stub, Fake: subpackage(file, dir, base, suffix)}
+	glue := OutputFile{Name: dir + fileName(base, "_rpcx.pb.go"), Package: file.GoPackageName, ImportPath: file.GoImportPath}
+	if m.opts.Functions {
+		glue = OutputFile{Name: fileName(base, ".pb.go"), Package: "known", ImportPath: knownPackage}
+	}
+	return &Output{Stub: stub, Fake: subpackage(file, dir, base, suffix), Glue: glue}
 }
 
 // subpackage places a file into a package of its own below that of the messages.
@@ -133,7 +145,7 @@ func subpackage(file *protogen.File, dir, base, suffix string) OutputFile {
 		name = trimmed
 	}
 	return OutputFile{
-		Name:       dir + name + "/" + fileName(base),
+		Name:       dir + name + "/" + fileName(base, ".rpcx.go"),
 		Package:    protogen.GoPackageName(name),
 		ImportPath: protogen.GoImportPath(path.Join(string(file.GoImportPath), name)),
 	}

@@ -124,7 +124,7 @@ func TestFileName(t *testing.T) {
 		"users_v1":            "users_v1.rpcx.go",
 		"linux":               "linux.rpcx.go",
 	} {
-		got := fileName(base)
+		got := fileName(base, ".rpcx.go")
 		if got != want {
 			t.Errorf("fileName(%q) = %q, want %q", base, got, want)
 		}

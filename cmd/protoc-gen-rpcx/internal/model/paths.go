@@ -11,6 +11,9 @@ const (
 	rpcxPackage     = protogen.GoImportPath(Module + "/runtime/rpcx")
 	rpcxtestPackage = protogen.GoImportPath(Module + "/runtime/rpcxtest")
 	statusPackage   = protogen.GoImportPath(Module + "/runtime/status")
+	wirePackage     = protogen.GoImportPath(Module + "/runtime/wire")
+	foreignPackage  = protogen.GoImportPath(Module + "/runtime/wire/foreign")
+	knownPackage    = protogen.GoImportPath(Module + "/runtime/wire/known")
 )
 
 // version is the version of generated code. The runtime has a constant for each
@@ -18,4 +21,7 @@ const (
 // new of the runtime takes the next one.
 const version = "1"
 
-var versionConst = rpcxPackage.Ident("SupportsGenerated" + version)
+var (
+	versionConst     = rpcxPackage.Ident("SupportsGenerated" + version)
+	glueVersionConst = wirePackage.Ident("SupportsGenerated" + version)
+)

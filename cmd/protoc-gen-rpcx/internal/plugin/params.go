@@ -37,6 +37,8 @@ var known = []parameter{
 		help: "put stubs into a package of their own, named like that of the\nmessages plus NAME (default rpcx); empty: into the messages' package"},
 	{name: "fakes", value: "BOOL", set: setFakes,
 		help: "also generate a fake of each service, for tests (default false)"},
+	{name: "glue", value: "true|services|false", set: setGlue,
+		help: "write serialization code for all messages (default), for those\nthat services use, or for none"},
 	{name: "paths", value: "import|source_relative", set: setPaths,
 		help: "place files by Go import path (default) or beside their protos"},
 	{name: "module", value: "PREFIX", set: setModule,
@@ -110,6 +112,20 @@ func setPackageSuffix(p *parameters, _, value string) error {
 func setFakes(p *parameters, path, value string) error {
 	p.options.Fakes = value != "false"
 	return checkBool(p, path, value)
+}
+
+func setGlue(p *parameters, _, value string) error {
+	switch value {
+	case "true", "":
+		p.options.Glue = model.GlueAll
+	case "services":
+		p.options.Glue = model.GlueServices
+	case "false":
+		p.options.Glue = model.GlueNone
+	default:
+		return fmt.Errorf("%q is not one of true, services and false", value)
+	}
+	return nil
 }
 
 func setPaths(p *parameters, _, value string) error {

@@ -1,0 +1,105 @@
+// Package foreign has generated glue handle messages without glue of its own
+// run: those of other packages, extensions and the message sets of proto1. What
+// has glue is served by it, the rest by google.golang.org/protobuf.
+package foreign
+
+import (
+	"errors"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rpcx-go/rpcx/runtime/wire"
+)
+
+// Size returns how many bytes m has on the wire.
+func Size[P proto.Message](m P) int {
+	if m, ok := any(m).(wire.Message); ok {
+		return m.SizeRPCX()
+	}
+	return proto.Size(m)
+}
+
+// Put puts m's fields so that they end before b[i].
+func Put[P proto.Message](m P, b []byte, i int, o wire.Mode) int {
+	if m, ok := any(m).(wire.Message); ok {
+		return m.PutRPCX(b, i, o)
+	}
+	return PutWhole(m, b, i, o)
+}
+
+// Parse merges the fields in b into m; see [wire.Message].
+func Parse[T any, P interface {
+	*T
+	proto.Message
+}](m P, b []byte, p wire.Parser) int {
+	if m, ok := any(m).(wire.Message); ok {
+		return m.ParseRPCX(b, p)
+	}
+	return ParseWhole(m, b, p)
+}
+
+// SizeWhole is [Size] by protobuf alone.
+func SizeWhole(m proto.Message) int { return proto.Size(m) }
+
+// PutWhole is [Put] by protobuf alone.
+func PutWhole(m proto.Message, b []byte, i int, o wire.Mode) int {
+	n := proto.Size(m)
+	if n > i {
+		wire.Fail(errors.New("its size changed: was it changed meanwhile?"))
+	}
+	out, err := proto.MarshalOptions{
+		AllowPartial:  true,
+		Deterministic: o&wire.Deterministic != 0,
+		UseCachedSize: true,
+	}.MarshalAppend(b[i-n:i-n:i], m)
+	switch {
+	case err != nil:
+		wire.Fail(err)
+	case len(out) != n:
+		wire.Fail(errors.New("its size changed: was it changed meanwhile?"))
+	}
+	return i - n
+}
+
+// ParseWhole is [Parse] by protobuf alone.
+func ParseWhole(m proto.Message, b []byte, p wire.Parser) int {
+	n := len(b)
+	if end := p.EndTag(); end != 0 {
+		number, _ := protowire.DecodeTag(end)
+		_, size := protowire.ConsumeGroup(number, b)
+		if size < 0 {
+			return wire.Failed
+		}
+		n, b = size, b[:size-protowire.SizeVarint(end)]
+	}
+	if unmarshal(b, m, p.Depth()) != nil {
+		return wire.Failed
+	}
+	return n
+}
+
+// ParseExtensions merges extensions and unknown fields into m, whose parsing
+// came to i, and returns i or what is wrong.
+func ParseExtensions(m proto.Message, fields []byte, p wire.Parser, i int) int {
+	if i >= 0 && len(fields) > 0 && unmarshal(fields, m, p.Depth()) != nil {
+		return wire.Failed
+	}
+	return i
+}
+
+// ParseUnknown is [wire.Parser.Unknown] for the unknown fields of m.
+func ParseUnknown(m proto.Message, b []byte, start, i int, p wire.Parser, tag uint64) int {
+	unknown, i := p.Unknown(nil, b, start, i, tag)
+	if r := m.ProtoReflect(); i >= 0 {
+		r.SetUnknown(append(r.GetUnknown(), unknown...))
+	}
+	return i
+}
+
+func unmarshal(b []byte, m proto.Message, depth int) error {
+	return proto.UnmarshalOptions{Merge: true, AllowPartial: true, RecursionLimit: depth}.Unmarshal(b, m)
+}
+
+// CheckInitialized returns an error that names a required field of m that is not set.
+func CheckInitialized(m proto.Message) error { return proto.CheckInitialized(m) }
