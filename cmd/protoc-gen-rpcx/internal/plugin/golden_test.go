@@ -141,12 +141,12 @@ func respond(t *testing.T, req *pluginpb.CodeGeneratorRequest) map[string]string
 	return files
 }
 
-// readGolden returns the content of the stubs and fakes below dir by name.
+// readGolden returns the content of the stubs, glue and fakes below dir by name.
 func readGolden(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := make(map[string]string)
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".rpcx.go") {
+		if err != nil || !strings.HasSuffix(path, ".rpcx.go") && !strings.HasSuffix(path, "_rpcx.pb.go") {
 			return err
 		}
 		content, err := os.ReadFile(path)
@@ -163,7 +163,7 @@ func readGolden(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// writeGolden replaces the stubs and fakes below dir.
+// writeGolden replaces the stubs, glue and fakes below dir.
 func writeGolden(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for name := range readGolden(t, dir) {
