@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/rpcx-go/rpcx/runtime/wire"
 )
 
 // The operations that are timed, as Go benchmark names.
@@ -36,8 +38,7 @@ type variant struct {
 
 // vtMessage is what vtprotobuf generates for *T.
 type vtMessage[T any] interface {
-	*T
-	proto.Message
+	message[T]
 	SizeVT() int
 	MarshalVT() ([]byte, error)
 	MarshalToSizedBufferVT(data []byte) (int, error)
@@ -49,6 +50,7 @@ type vtMessage[T any] interface {
 type message[T any] interface {
 	*T
 	proto.Message
+	wire.Message
 }
 
 // shape is a message and everything that is done with it.

@@ -40,6 +40,14 @@ const invalidText putError = "a string field contains invalid UTF-8"
 
 var errChanged = errors.New("its size changed: was it changed meanwhile?")
 
+// Missing has the marshalling end with an error unless o is [Partial]: the
+// required field with the given full name is not set.
+func Missing(o Mode, field string) {
+	if o&Partial == 0 {
+		panic(putError("required field " + field + " is not set"))
+	}
+}
+
 // Fail has the marshalling end with an error that says why.
 func Fail(why error) { panic(putError(why.Error())) }
 

@@ -47,8 +47,8 @@ var (
 	Int64Kind    = of(typeVarint, sizeInt[int64], putInt[int64], Int[int64])
 	Uint32Kind   = of(typeVarint, sizeInt[uint32], putInt[uint32], Int[uint32])
 	Uint64Kind   = of(typeVarint, sizeInt[uint64], putInt[uint64], Int[uint64])
-	Sint32Kind   = of(typeVarint, sizeSint[int32], putSint[int32], Sint[int32])
-	Sint64Kind   = of(typeVarint, sizeSint[int64], putSint[int64], Sint[int64])
+	Sint32Kind   = of(typeVarint, sizeSint[int32], putSint[int32], Sint32)
+	Sint64Kind   = of(typeVarint, sizeSint[int64], putSint[int64], Sint64)
 	Fixed32Kind  = of(typeFixed32, fixedSize[uint32](4), putFixed32[uint32], Fixed32[uint32])
 	Fixed64Kind  = of(typeFixed64, fixedSize[uint64](8), putFixed64[uint64], Fixed64[uint64])
 	Sfixed32Kind = of(typeFixed32, fixedSize[int32](4), putFixed32[int32], Fixed32[int32])
@@ -126,7 +126,7 @@ func ParseMap[K comparable, V any](m map[K]V, b []byte, i int, p Parser, tag uin
 		v := value.initial
 		for j := 0; j < len(c); {
 			start := j
-			t, j2 := Tag(c, start)
+			t, j2 := Varint(c, start)
 			switch j = j2; t {
 			case 1<<3 | key.tag:
 				k, j = key.parse(p, c, j)
@@ -187,7 +187,7 @@ func ParseMessageMap[K comparable, V any](m map[K]*V, b []byte, i int, p Parser,
 		var k K
 		v := new(V)
 		for j := 0; j < len(c); {
-			t, j2 := Tag(c, j)
+			t, j2 := Varint(c, j)
 			switch j = j2; t {
 			case 1<<3 | key.tag:
 				k, j = key.parse(p, c, j)

@@ -30,8 +30,12 @@ type Checker interface {
 // Mode is how a message is put.
 type Mode uint8
 
-// Deterministic has maps put in the order of their keys.
-const Deterministic Mode = 1
+const (
+	// Deterministic has maps put in the order of their keys.
+	Deterministic Mode = 1 << iota
+	// Partial accepts that required fields are missing.
+	Partial
+)
 
 // MarshalOptions is how a message becomes bytes. The zero value is what the
 // glue's own methods do.
@@ -53,30 +57,35 @@ func (o MarshalOptions) Append(b []byte, m Message) ([]byte, error) {
 // AppendSize is Append for a message whose size is known: size is what
 // m.SizeRPCX returned just before.
 func (o MarshalOptions) AppendSize(b []byte, m Message, size int) (out []byte, err error) {
-	if m.InfoRPCX()&MayLack != 0 && !o.AllowPartial {
-		if err := m.(Checker).CheckRPCX(); err != nil {
-			return b, err
-		}
+	var mode Mode
+	if o.Deterministic {
+		mode |= Deterministic
 	}
+	if o.AllowPartial {
+		mode |= Partial
+	}
+	return put(b, m, size, mode)
+}
+
+func put(b []byte, m Message, size int, o Mode) (out []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			out, err = b, recovered(m, r)
 		}
 	}()
-	var mode Mode
-	if o.Deterministic {
-		mode = Deterministic
-	}
 	n := len(b)
-	out = slices.Grow(b, size)[:n+size]
-	if left := m.PutRPCX(out[n:n+size:n+size], size, mode); left != 0 {
-		return b, fmt.Errorf("wire: %T cannot be marshalled: %w", m, errChanged)
+	if cap(b)-n < size {
+		b = slices.Grow(b, size)
+	}
+	out = b[:n+size]
+	if left := m.PutRPCX(out[n:n+size:n+size], size, o); left != 0 {
+		return b[:n], fmt.Errorf("wire: %T cannot be marshalled: %w", m, errChanged)
 	}
 	return out, nil
 }
 
 // Append appends m's bytes to b; see [MarshalOptions.Append].
-func Append(b []byte, m Message) ([]byte, error) { return MarshalOptions{}.Append(b, m) }
+func Append(b []byte, m Message) ([]byte, error) { return put(b, m, m.SizeRPCX(), 0) }
 
 // UnmarshalOptions is how bytes become a message. The zero value is what the
 // glue's own methods do.

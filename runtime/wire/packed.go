@@ -70,7 +70,29 @@ func PutPackedFixed[T Fixed](b []byte, i int, list []T) int {
 // PackedInt parses packed varints and appends them to list.
 func PackedInt[T Integer](list []T, b []byte, i int) ([]T, int) {
 	c, i := chunk(b, i)
+	n := len(list)
 	list = grow(list, countVarints(c))
+	out := list[n:cap(list)]
+	k := 0
+	for len(c) >= 8 && len(out)-k >= 8 {
+		x := load64(c)
+		stop := ^x & msbs
+		if stop == msbs {
+			for _, v := range c[:8] {
+				out[k] = T(v)
+				k++
+			}
+			c = c[8:]
+			continue
+		}
+		if stop == 0 {
+			break
+		}
+		out[k] = T(squeeze(x & (stop ^ (stop - 1))))
+		k++
+		c = c[uint(bits.TrailingZeros64(stop)+1)/8&15:]
+	}
+	list = list[:n+k]
 	for j := 0; j < len(c); {
 		var v uint64
 		if v, j = Varint(c, j); j < 0 {
@@ -83,14 +105,11 @@ func PackedInt[T Integer](list []T, b []byte, i int) ([]T, int) {
 
 // PackedSint parses packed zigzag varints and appends them to list.
 func PackedSint[T ~int32 | ~int64](list []T, b []byte, i int) ([]T, int) {
-	c, i := chunk(b, i)
-	list = grow(list, countVarints(c))
-	for j := 0; j < len(c); {
-		var v uint64
-		if v, j = Varint(c, j); j < 0 {
-			return list, j
-		}
-		list = append(list, T(unzigzag(v)))
+	n := len(list)
+	list, i = PackedInt(list, b, i)
+	mask := ^uint64(0) >> (64 - 8*unsafe.Sizeof(*new(T)))
+	for k, v := range list[n:] {
+		list[n+k] = T(unzigzag(uint64(v) & mask))
 	}
 	return list, i
 }

@@ -112,7 +112,7 @@ func skipGroup(b []byte, i int, end uint64, depth int) int {
 		return tooDeep
 	}
 	for uint(i) < uint(len(b)) {
-		tag, n := Tag(b, i)
+		tag, n := Varint(b, i)
 		if n > 0 && tag == end {
 			return n
 		}

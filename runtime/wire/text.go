@@ -28,12 +28,16 @@ func PutBytes(b []byte, i int, s []byte) int {
 	return PutVarint(b, i, uint64(len(s)))
 }
 
-// chunk parses a length and returns as many bytes that follow. A negative i is
-// returned as it is.
+// chunk parses a length and returns as many bytes that follow.
 func chunk(b []byte, i int) ([]byte, int) {
-	n, i := Varint(b, i)
-	if i < 0 {
-		return nil, i
+	if uint(i) >= uint(len(b)) {
+		return nil, truncated
+	}
+	n := uint64(b[i])
+	if i++; n >= 0x80 {
+		if n, i = Varint(b, i-1); i < 0 {
+			return nil, i
+		}
 	}
 	if n > uint64(len(b)-i) {
 		return nil, truncated
@@ -51,13 +55,19 @@ func (p Parser) Text(b []byte, i int) (string, int) {
 	if !validText(unsafe.String(unsafe.SliceData(s), len(s))) {
 		return "", invalidUTF8
 	}
-	return p.text(s), i
+	if len(s) < p.alias || len(s) == 0 {
+		return string(s), i
+	}
+	return unsafe.String(unsafe.SliceData(s), len(s)), i
 }
 
 // String parses a string.
 func (p Parser) String(b []byte, i int) (string, int) {
 	s, i := chunk(b, i)
-	return p.text(s), i
+	if len(s) < p.alias || len(s) == 0 {
+		return string(s), i
+	}
+	return unsafe.String(unsafe.SliceData(s), len(s)), i
 }
 
 // Bytes parses bytes. They are never nil, for presence.
@@ -67,14 +77,6 @@ func (p Parser) Bytes(b []byte, i int) ([]byte, int) {
 		return append(make([]byte, 0, len(s)), s...), i
 	}
 	return s, i
-}
-
-// text returns s as a string, as an alias if it is long enough for one.
-func (p Parser) text(s []byte) string {
-	if len(s) < p.alias || len(s) == 0 {
-		return string(s)
-	}
-	return unsafe.String(unsafe.SliceData(s), len(s))
 }
 
 // validText reports whether s is UTF-8. Most text is ASCII, which is found out

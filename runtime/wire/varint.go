@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 )
 
@@ -71,19 +72,11 @@ func PutBool(b []byte, i int, v bool) int {
 	return i
 }
 
-// Varint parses a varint. A negative i is returned as it is.
+// Varint parses a varint. Those that are not near the end of b, which most are,
+// are taken from one load of 8 bytes.
 func Varint(b []byte, i int) (uint64, int) {
 	if uint(i) < uint(len(b)) && b[i] < 0x80 {
 		return uint64(b[i]), i + 1
-	}
-	return varint(b, i)
-}
-
-// varint parses a varint of any length. Those that are not near the end of b,
-// which most are, are taken from one load of 8 bytes.
-func varint(b []byte, i int) (uint64, int) {
-	if i < 0 {
-		return 0, i
 	}
 	if len(b)-i >= 8 {
 		x := binary.LittleEndian.Uint64(b[i:])
@@ -127,19 +120,40 @@ func varintSlow(b []byte, i int) (uint64, int) {
 	}
 }
 
-// Tag parses a field's tag.
-func Tag(b []byte, i int) (uint64, int) { return Varint(b, i) }
-
 // Int parses an integer or an enum.
 func Int[T Integer](b []byte, i int) (T, int) {
 	v, i := Varint(b, i)
 	return T(v), i
 }
 
-// Sint parses a zigzag integer.
-func Sint[T ~int32 | ~int64](b []byte, i int) (T, int) {
+// Int32 parses an integer.
+func Int32(b []byte, i int) (int32, int) {
 	v, i := Varint(b, i)
-	return T(unzigzag(v)), i
+	return int32(v), i
+}
+
+// Int64 parses an integer.
+func Int64(b []byte, i int) (int64, int) {
+	v, i := Varint(b, i)
+	return int64(v), i
+}
+
+// Uint32 parses an integer.
+func Uint32(b []byte, i int) (uint32, int) {
+	v, i := Varint(b, i)
+	return uint32(v), i
+}
+
+// Sint32 parses a zigzag integer.
+func Sint32(b []byte, i int) (int32, int) {
+	v, i := Varint(b, i)
+	return int32(unzigzag(v & math.MaxUint32)), i
+}
+
+// Sint64 parses a zigzag integer.
+func Sint64(b []byte, i int) (int64, int) {
+	v, i := Varint(b, i)
+	return unzigzag(v), i
 }
 
 // Bool parses a bool.

@@ -48,13 +48,15 @@ func (x *Echo) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Echo) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Payload, i = p.Bytes(b, i)
 		case 0x10:
-			x.Seq, i = wire.Int[uint64](b, i)
+			x.Seq, i = wire.Varint(b, i)
 		case 0x1a:
 			x.Tag, i = p.Text(b, i)
 		default:
@@ -102,13 +104,15 @@ func (x *StreamReq) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *StreamReq) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Count, i = wire.Int[uint32](b, i)
+			x.Count, i = wire.Uint32(b, i)
 		case 0x10:
-			x.Size, i = wire.Int[uint32](b, i)
+			x.Size, i = wire.Uint32(b, i)
 		default:
 			if p.Ends(tag) {
 				return i

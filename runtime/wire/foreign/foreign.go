@@ -49,7 +49,7 @@ func PutWhole(m proto.Message, b []byte, i int, o wire.Mode) int {
 		wire.Fail(errors.New("its size changed: was it changed meanwhile?"))
 	}
 	out, err := proto.MarshalOptions{
-		AllowPartial:  true,
+		AllowPartial:  o&wire.Partial != 0,
 		Deterministic: o&wire.Deterministic != 0,
 		UseCachedSize: true,
 	}.MarshalAppend(b[i-n:i-n:i], m)

@@ -43,9 +43,11 @@ func PutAny(x *anypb.Any, b []byte, i int, o wire.Mode) int {
 
 func ParseAny(x *anypb.Any, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.TypeUrl, i = p.Text(b, i)
 		case 0x12:

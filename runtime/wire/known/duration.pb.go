@@ -43,13 +43,15 @@ func PutDuration(x *durationpb.Duration, b []byte, i int, o wire.Mode) int {
 
 func ParseDuration(x *durationpb.Duration, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Seconds, i = wire.Int[int64](b, i)
+			x.Seconds, i = wire.Int64(b, i)
 		case 0x10:
-			x.Nanos, i = wire.Int[int32](b, i)
+			x.Nanos, i = wire.Int32(b, i)
 		default:
 			if p.Ends(tag) {
 				return i

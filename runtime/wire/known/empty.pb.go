@@ -31,9 +31,11 @@ func PutEmpty(x *emptypb.Empty, b []byte, i int, o wire.Mode) int {
 
 func ParseEmpty(x *emptypb.Empty, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i

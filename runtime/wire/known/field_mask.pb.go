@@ -37,9 +37,11 @@ func PutFieldMask(x *fieldmaskpb.FieldMask, b []byte, i int, o wire.Mode) int {
 
 func ParseFieldMask(x *fieldmaskpb.FieldMask, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Paths, i = p.Texts(x.Paths, b, i, 0xa)
 		default:

@@ -33,9 +33,11 @@ func PutStruct(x *structpb.Struct, b []byte, i int, o wire.Mode) int {
 
 func ParseStruct(x *structpb.Struct, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Fields, i = wire.ParseMessageMap(x.Fields, b, i, p, 0xa, wire.TextKind, ParseValue)
 		default:
@@ -118,9 +120,11 @@ func PutValue(x *structpb.Value, b []byte, i int, o wire.Mode) int {
 
 func ParseValue(x *structpb.Value, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
 			v := new(structpb.Value_NullValue)
 			v.NullValue, i = wire.Int[structpb.NullValue](b, i)
@@ -185,9 +189,11 @@ func PutListValue(x *structpb.ListValue, b []byte, i int, o wire.Mode) int {
 
 func ParseListValue(x *structpb.ListValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Values, i = wire.ParseMessages(x.Values, b, i, p, 0xa, ParseValue)
 		default:

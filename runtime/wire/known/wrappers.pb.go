@@ -37,9 +37,11 @@ func PutDoubleValue(x *wrapperspb.DoubleValue, b []byte, i int, o wire.Mode) int
 
 func ParseDoubleValue(x *wrapperspb.DoubleValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x9:
 			x.Value, i = wire.Double(b, i)
 		default:
@@ -76,9 +78,11 @@ func PutFloatValue(x *wrapperspb.FloatValue, b []byte, i int, o wire.Mode) int {
 
 func ParseFloatValue(x *wrapperspb.FloatValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xd:
 			x.Value, i = wire.Float(b, i)
 		default:
@@ -115,11 +119,13 @@ func PutInt64Value(x *wrapperspb.Int64Value, b []byte, i int, o wire.Mode) int {
 
 func ParseInt64Value(x *wrapperspb.Int64Value, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Value, i = wire.Int[int64](b, i)
+			x.Value, i = wire.Int64(b, i)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -154,11 +160,13 @@ func PutUInt64Value(x *wrapperspb.UInt64Value, b []byte, i int, o wire.Mode) int
 
 func ParseUInt64Value(x *wrapperspb.UInt64Value, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Value, i = wire.Int[uint64](b, i)
+			x.Value, i = wire.Varint(b, i)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -193,11 +201,13 @@ func PutInt32Value(x *wrapperspb.Int32Value, b []byte, i int, o wire.Mode) int {
 
 func ParseInt32Value(x *wrapperspb.Int32Value, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Value, i = wire.Int[int32](b, i)
+			x.Value, i = wire.Int32(b, i)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -232,11 +242,13 @@ func PutUInt32Value(x *wrapperspb.UInt32Value, b []byte, i int, o wire.Mode) int
 
 func ParseUInt32Value(x *wrapperspb.UInt32Value, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Value, i = wire.Int[uint32](b, i)
+			x.Value, i = wire.Uint32(b, i)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -271,9 +283,11 @@ func PutBoolValue(x *wrapperspb.BoolValue, b []byte, i int, o wire.Mode) int {
 
 func ParseBoolValue(x *wrapperspb.BoolValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
 			x.Value, i = wire.Bool(b, i)
 		default:
@@ -310,9 +324,11 @@ func PutStringValue(x *wrapperspb.StringValue, b []byte, i int, o wire.Mode) int
 
 func ParseStringValue(x *wrapperspb.StringValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Value, i = p.Text(b, i)
 		default:
@@ -349,9 +365,11 @@ func PutBytesValue(x *wrapperspb.BytesValue, b []byte, i int, o wire.Mode) int {
 
 func ParseBytesValue(x *wrapperspb.BytesValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Value, i = p.Bytes(b, i)
 		default:

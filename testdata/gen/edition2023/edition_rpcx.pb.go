@@ -62,13 +62,15 @@ func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Implicit, i = wire.Int[int32](b, i)
+			x.Implicit, i = wire.Int32(b, i)
 		case 0x10:
-			x.Explicit, i = wire.Ptr(wire.Int[int32](b, i))
+			x.Explicit, i = wire.Ptr(wire.Int32(b, i))
 		case 0x1a:
 			v := new(Request_Text)
 			v.Text, i = p.Text(b, i)

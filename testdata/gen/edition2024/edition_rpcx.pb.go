@@ -54,15 +54,17 @@ func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			v, n := wire.Int[int32](b, i)
+			v, n := wire.Int32(b, i)
 			x.SetImplicit(v)
 			i = n
 		case 0x10:
-			v, n := wire.Int[int32](b, i)
+			v, n := wire.Int32(b, i)
 			x.SetExplicit(v)
 			i = n
 		case 0x1a:

@@ -6030,9 +6030,11 @@ func (x *Large) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Field_1, i = p.Text(b, i)
 		case 0x12:
@@ -6046,7 +6048,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x32:
 			x.Field_6, i = p.Texts(x.Field_6, b, i, 0x32)
 		case 0x38:
-			x.Field_7, i = wire.Int[int32](b, i)
+			x.Field_7, i = wire.Int32(b, i)
 		case 0x42:
 			x.Field_8, i = p.Text(b, i)
 		case 0x4a:
@@ -6060,7 +6062,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x6a:
 			x.Field_13, i = p.Texts(x.Field_13, b, i, 0x6a)
 		case 0x70:
-			x.Field_14, i = wire.Int[int32](b, i)
+			x.Field_14, i = wire.Int32(b, i)
 		case 0x7a:
 			x.Field_15, i = p.Text(b, i)
 		case 0x82:
@@ -6074,7 +6076,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xa2:
 			x.Field_20, i = p.Texts(x.Field_20, b, i, 0xa2)
 		case 0xa8:
-			x.Field_21, i = wire.Int[int32](b, i)
+			x.Field_21, i = wire.Int32(b, i)
 		case 0xb2:
 			x.Field_22, i = p.Text(b, i)
 		case 0xba:
@@ -6088,7 +6090,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xda:
 			x.Field_27, i = p.Texts(x.Field_27, b, i, 0xda)
 		case 0xe0:
-			x.Field_28, i = wire.Int[int32](b, i)
+			x.Field_28, i = wire.Int32(b, i)
 		case 0xea:
 			x.Field_29, i = p.Text(b, i)
 		case 0xf2:
@@ -6102,7 +6104,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x112:
 			x.Field_34, i = p.Texts(x.Field_34, b, i, 0x112)
 		case 0x118:
-			x.Field_35, i = wire.Int[int32](b, i)
+			x.Field_35, i = wire.Int32(b, i)
 		case 0x122:
 			x.Field_36, i = p.Text(b, i)
 		case 0x12a:
@@ -6116,7 +6118,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x14a:
 			x.Field_41, i = p.Texts(x.Field_41, b, i, 0x14a)
 		case 0x150:
-			x.Field_42, i = wire.Int[int32](b, i)
+			x.Field_42, i = wire.Int32(b, i)
 		case 0x15a:
 			x.Field_43, i = p.Text(b, i)
 		case 0x162:
@@ -6130,7 +6132,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x182:
 			x.Field_48, i = p.Texts(x.Field_48, b, i, 0x182)
 		case 0x188:
-			x.Field_49, i = wire.Int[int32](b, i)
+			x.Field_49, i = wire.Int32(b, i)
 		case 0x192:
 			x.Field_50, i = p.Text(b, i)
 		case 0x19a:
@@ -6144,7 +6146,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1ba:
 			x.Field_55, i = p.Texts(x.Field_55, b, i, 0x1ba)
 		case 0x1c0:
-			x.Field_56, i = wire.Int[int32](b, i)
+			x.Field_56, i = wire.Int32(b, i)
 		case 0x1ca:
 			x.Field_57, i = p.Text(b, i)
 		case 0x1d2:
@@ -6158,7 +6160,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1f2:
 			x.Field_62, i = p.Texts(x.Field_62, b, i, 0x1f2)
 		case 0x1f8:
-			x.Field_63, i = wire.Int[int32](b, i)
+			x.Field_63, i = wire.Int32(b, i)
 		case 0x202:
 			x.Field_64, i = p.Text(b, i)
 		case 0x20a:
@@ -6172,7 +6174,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x22a:
 			x.Field_69, i = p.Texts(x.Field_69, b, i, 0x22a)
 		case 0x230:
-			x.Field_70, i = wire.Int[int32](b, i)
+			x.Field_70, i = wire.Int32(b, i)
 		case 0x23a:
 			x.Field_71, i = p.Text(b, i)
 		case 0x242:
@@ -6186,7 +6188,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x262:
 			x.Field_76, i = p.Texts(x.Field_76, b, i, 0x262)
 		case 0x268:
-			x.Field_77, i = wire.Int[int32](b, i)
+			x.Field_77, i = wire.Int32(b, i)
 		case 0x272:
 			x.Field_78, i = p.Text(b, i)
 		case 0x27a:
@@ -6200,7 +6202,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x29a:
 			x.Field_83, i = p.Texts(x.Field_83, b, i, 0x29a)
 		case 0x2a0:
-			x.Field_84, i = wire.Int[int32](b, i)
+			x.Field_84, i = wire.Int32(b, i)
 		case 0x2aa:
 			x.Field_85, i = p.Text(b, i)
 		case 0x2b2:
@@ -6214,7 +6216,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x2d2:
 			x.Field_90, i = p.Texts(x.Field_90, b, i, 0x2d2)
 		case 0x2d8:
-			x.Field_91, i = wire.Int[int32](b, i)
+			x.Field_91, i = wire.Int32(b, i)
 		case 0x2e2:
 			x.Field_92, i = p.Text(b, i)
 		case 0x2ea:
@@ -6228,7 +6230,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x30a:
 			x.Field_97, i = p.Texts(x.Field_97, b, i, 0x30a)
 		case 0x310:
-			x.Field_98, i = wire.Int[int32](b, i)
+			x.Field_98, i = wire.Int32(b, i)
 		case 0x31a:
 			x.Field_99, i = p.Text(b, i)
 		case 0x322:
@@ -6242,7 +6244,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x342:
 			x.Field_104, i = p.Texts(x.Field_104, b, i, 0x342)
 		case 0x348:
-			x.Field_105, i = wire.Int[int32](b, i)
+			x.Field_105, i = wire.Int32(b, i)
 		case 0x352:
 			x.Field_106, i = p.Text(b, i)
 		case 0x35a:
@@ -6256,7 +6258,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x37a:
 			x.Field_111, i = p.Texts(x.Field_111, b, i, 0x37a)
 		case 0x380:
-			x.Field_112, i = wire.Int[int32](b, i)
+			x.Field_112, i = wire.Int32(b, i)
 		case 0x38a:
 			x.Field_113, i = p.Text(b, i)
 		case 0x392:
@@ -6270,7 +6272,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x3b2:
 			x.Field_118, i = p.Texts(x.Field_118, b, i, 0x3b2)
 		case 0x3b8:
-			x.Field_119, i = wire.Int[int32](b, i)
+			x.Field_119, i = wire.Int32(b, i)
 		case 0x3c2:
 			x.Field_120, i = p.Text(b, i)
 		case 0x3ca:
@@ -6284,7 +6286,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x3ea:
 			x.Field_125, i = p.Texts(x.Field_125, b, i, 0x3ea)
 		case 0x3f0:
-			x.Field_126, i = wire.Int[int32](b, i)
+			x.Field_126, i = wire.Int32(b, i)
 		case 0x3fa:
 			x.Field_127, i = p.Text(b, i)
 		case 0x402:
@@ -6298,7 +6300,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x422:
 			x.Field_132, i = p.Texts(x.Field_132, b, i, 0x422)
 		case 0x428:
-			x.Field_133, i = wire.Int[int32](b, i)
+			x.Field_133, i = wire.Int32(b, i)
 		case 0x432:
 			x.Field_134, i = p.Text(b, i)
 		case 0x43a:
@@ -6312,7 +6314,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x45a:
 			x.Field_139, i = p.Texts(x.Field_139, b, i, 0x45a)
 		case 0x460:
-			x.Field_140, i = wire.Int[int32](b, i)
+			x.Field_140, i = wire.Int32(b, i)
 		case 0x46a:
 			x.Field_141, i = p.Text(b, i)
 		case 0x472:
@@ -6326,7 +6328,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x492:
 			x.Field_146, i = p.Texts(x.Field_146, b, i, 0x492)
 		case 0x498:
-			x.Field_147, i = wire.Int[int32](b, i)
+			x.Field_147, i = wire.Int32(b, i)
 		case 0x4a2:
 			x.Field_148, i = p.Text(b, i)
 		case 0x4aa:
@@ -6340,7 +6342,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x4ca:
 			x.Field_153, i = p.Texts(x.Field_153, b, i, 0x4ca)
 		case 0x4d0:
-			x.Field_154, i = wire.Int[int32](b, i)
+			x.Field_154, i = wire.Int32(b, i)
 		case 0x4da:
 			x.Field_155, i = p.Text(b, i)
 		case 0x4e2:
@@ -6354,7 +6356,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x502:
 			x.Field_160, i = p.Texts(x.Field_160, b, i, 0x502)
 		case 0x508:
-			x.Field_161, i = wire.Int[int32](b, i)
+			x.Field_161, i = wire.Int32(b, i)
 		case 0x512:
 			x.Field_162, i = p.Text(b, i)
 		case 0x51a:
@@ -6368,7 +6370,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x53a:
 			x.Field_167, i = p.Texts(x.Field_167, b, i, 0x53a)
 		case 0x540:
-			x.Field_168, i = wire.Int[int32](b, i)
+			x.Field_168, i = wire.Int32(b, i)
 		case 0x54a:
 			x.Field_169, i = p.Text(b, i)
 		case 0x552:
@@ -6382,7 +6384,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x572:
 			x.Field_174, i = p.Texts(x.Field_174, b, i, 0x572)
 		case 0x578:
-			x.Field_175, i = wire.Int[int32](b, i)
+			x.Field_175, i = wire.Int32(b, i)
 		case 0x582:
 			x.Field_176, i = p.Text(b, i)
 		case 0x58a:
@@ -6396,7 +6398,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x5aa:
 			x.Field_181, i = p.Texts(x.Field_181, b, i, 0x5aa)
 		case 0x5b0:
-			x.Field_182, i = wire.Int[int32](b, i)
+			x.Field_182, i = wire.Int32(b, i)
 		case 0x5ba:
 			x.Field_183, i = p.Text(b, i)
 		case 0x5c2:
@@ -6410,7 +6412,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x5e2:
 			x.Field_188, i = p.Texts(x.Field_188, b, i, 0x5e2)
 		case 0x5e8:
-			x.Field_189, i = wire.Int[int32](b, i)
+			x.Field_189, i = wire.Int32(b, i)
 		case 0x5f2:
 			x.Field_190, i = p.Text(b, i)
 		case 0x5fa:
@@ -6424,7 +6426,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x61a:
 			x.Field_195, i = p.Texts(x.Field_195, b, i, 0x61a)
 		case 0x620:
-			x.Field_196, i = wire.Int[int32](b, i)
+			x.Field_196, i = wire.Int32(b, i)
 		case 0x62a:
 			x.Field_197, i = p.Text(b, i)
 		case 0x632:
@@ -6438,7 +6440,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x652:
 			x.Field_202, i = p.Texts(x.Field_202, b, i, 0x652)
 		case 0x658:
-			x.Field_203, i = wire.Int[int32](b, i)
+			x.Field_203, i = wire.Int32(b, i)
 		case 0x662:
 			x.Field_204, i = p.Text(b, i)
 		case 0x66a:
@@ -6452,7 +6454,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x68a:
 			x.Field_209, i = p.Texts(x.Field_209, b, i, 0x68a)
 		case 0x690:
-			x.Field_210, i = wire.Int[int32](b, i)
+			x.Field_210, i = wire.Int32(b, i)
 		case 0x69a:
 			x.Field_211, i = p.Text(b, i)
 		case 0x6a2:
@@ -6466,7 +6468,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x6c2:
 			x.Field_216, i = p.Texts(x.Field_216, b, i, 0x6c2)
 		case 0x6c8:
-			x.Field_217, i = wire.Int[int32](b, i)
+			x.Field_217, i = wire.Int32(b, i)
 		case 0x6d2:
 			x.Field_218, i = p.Text(b, i)
 		case 0x6da:
@@ -6480,7 +6482,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x6fa:
 			x.Field_223, i = p.Texts(x.Field_223, b, i, 0x6fa)
 		case 0x700:
-			x.Field_224, i = wire.Int[int32](b, i)
+			x.Field_224, i = wire.Int32(b, i)
 		case 0x70a:
 			x.Field_225, i = p.Text(b, i)
 		case 0x712:
@@ -6494,7 +6496,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x732:
 			x.Field_230, i = p.Texts(x.Field_230, b, i, 0x732)
 		case 0x738:
-			x.Field_231, i = wire.Int[int32](b, i)
+			x.Field_231, i = wire.Int32(b, i)
 		case 0x742:
 			x.Field_232, i = p.Text(b, i)
 		case 0x74a:
@@ -6508,7 +6510,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x76a:
 			x.Field_237, i = p.Texts(x.Field_237, b, i, 0x76a)
 		case 0x770:
-			x.Field_238, i = wire.Int[int32](b, i)
+			x.Field_238, i = wire.Int32(b, i)
 		case 0x77a:
 			x.Field_239, i = p.Text(b, i)
 		case 0x782:
@@ -6522,7 +6524,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x7a2:
 			x.Field_244, i = p.Texts(x.Field_244, b, i, 0x7a2)
 		case 0x7a8:
-			x.Field_245, i = wire.Int[int32](b, i)
+			x.Field_245, i = wire.Int32(b, i)
 		case 0x7b2:
 			x.Field_246, i = p.Text(b, i)
 		case 0x7ba:
@@ -6536,7 +6538,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x7da:
 			x.Field_251, i = p.Texts(x.Field_251, b, i, 0x7da)
 		case 0x7e0:
-			x.Field_252, i = wire.Int[int32](b, i)
+			x.Field_252, i = wire.Int32(b, i)
 		case 0x7ea:
 			x.Field_253, i = p.Text(b, i)
 		case 0x7f2:
@@ -6550,7 +6552,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x812:
 			x.Field_258, i = p.Texts(x.Field_258, b, i, 0x812)
 		case 0x818:
-			x.Field_259, i = wire.Int[int32](b, i)
+			x.Field_259, i = wire.Int32(b, i)
 		case 0x822:
 			x.Field_260, i = p.Text(b, i)
 		case 0x82a:
@@ -6564,7 +6566,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x84a:
 			x.Field_265, i = p.Texts(x.Field_265, b, i, 0x84a)
 		case 0x850:
-			x.Field_266, i = wire.Int[int32](b, i)
+			x.Field_266, i = wire.Int32(b, i)
 		case 0x85a:
 			x.Field_267, i = p.Text(b, i)
 		case 0x862:
@@ -6578,7 +6580,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x882:
 			x.Field_272, i = p.Texts(x.Field_272, b, i, 0x882)
 		case 0x888:
-			x.Field_273, i = wire.Int[int32](b, i)
+			x.Field_273, i = wire.Int32(b, i)
 		case 0x892:
 			x.Field_274, i = p.Text(b, i)
 		case 0x89a:
@@ -6592,7 +6594,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x8ba:
 			x.Field_279, i = p.Texts(x.Field_279, b, i, 0x8ba)
 		case 0x8c0:
-			x.Field_280, i = wire.Int[int32](b, i)
+			x.Field_280, i = wire.Int32(b, i)
 		case 0x8ca:
 			x.Field_281, i = p.Text(b, i)
 		case 0x8d2:
@@ -6606,7 +6608,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x8f2:
 			x.Field_286, i = p.Texts(x.Field_286, b, i, 0x8f2)
 		case 0x8f8:
-			x.Field_287, i = wire.Int[int32](b, i)
+			x.Field_287, i = wire.Int32(b, i)
 		case 0x902:
 			x.Field_288, i = p.Text(b, i)
 		case 0x90a:
@@ -6620,7 +6622,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x92a:
 			x.Field_293, i = p.Texts(x.Field_293, b, i, 0x92a)
 		case 0x930:
-			x.Field_294, i = wire.Int[int32](b, i)
+			x.Field_294, i = wire.Int32(b, i)
 		case 0x93a:
 			x.Field_295, i = p.Text(b, i)
 		case 0x942:
@@ -6634,7 +6636,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x962:
 			x.Field_300, i = p.Texts(x.Field_300, b, i, 0x962)
 		case 0x968:
-			x.Field_301, i = wire.Int[int32](b, i)
+			x.Field_301, i = wire.Int32(b, i)
 		case 0x972:
 			x.Field_302, i = p.Text(b, i)
 		case 0x97a:
@@ -6648,7 +6650,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x99a:
 			x.Field_307, i = p.Texts(x.Field_307, b, i, 0x99a)
 		case 0x9a0:
-			x.Field_308, i = wire.Int[int32](b, i)
+			x.Field_308, i = wire.Int32(b, i)
 		case 0x9aa:
 			x.Field_309, i = p.Text(b, i)
 		case 0x9b2:
@@ -6662,7 +6664,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x9d2:
 			x.Field_314, i = p.Texts(x.Field_314, b, i, 0x9d2)
 		case 0x9d8:
-			x.Field_315, i = wire.Int[int32](b, i)
+			x.Field_315, i = wire.Int32(b, i)
 		case 0x9e2:
 			x.Field_316, i = p.Text(b, i)
 		case 0x9ea:
@@ -6676,7 +6678,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xa0a:
 			x.Field_321, i = p.Texts(x.Field_321, b, i, 0xa0a)
 		case 0xa10:
-			x.Field_322, i = wire.Int[int32](b, i)
+			x.Field_322, i = wire.Int32(b, i)
 		case 0xa1a:
 			x.Field_323, i = p.Text(b, i)
 		case 0xa22:
@@ -6690,7 +6692,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xa42:
 			x.Field_328, i = p.Texts(x.Field_328, b, i, 0xa42)
 		case 0xa48:
-			x.Field_329, i = wire.Int[int32](b, i)
+			x.Field_329, i = wire.Int32(b, i)
 		case 0xa52:
 			x.Field_330, i = p.Text(b, i)
 		case 0xa5a:
@@ -6704,7 +6706,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xa7a:
 			x.Field_335, i = p.Texts(x.Field_335, b, i, 0xa7a)
 		case 0xa80:
-			x.Field_336, i = wire.Int[int32](b, i)
+			x.Field_336, i = wire.Int32(b, i)
 		case 0xa8a:
 			x.Field_337, i = p.Text(b, i)
 		case 0xa92:
@@ -6718,7 +6720,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xab2:
 			x.Field_342, i = p.Texts(x.Field_342, b, i, 0xab2)
 		case 0xab8:
-			x.Field_343, i = wire.Int[int32](b, i)
+			x.Field_343, i = wire.Int32(b, i)
 		case 0xac2:
 			x.Field_344, i = p.Text(b, i)
 		case 0xaca:
@@ -6732,7 +6734,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xaea:
 			x.Field_349, i = p.Texts(x.Field_349, b, i, 0xaea)
 		case 0xaf0:
-			x.Field_350, i = wire.Int[int32](b, i)
+			x.Field_350, i = wire.Int32(b, i)
 		case 0xafa:
 			x.Field_351, i = p.Text(b, i)
 		case 0xb02:
@@ -6746,7 +6748,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xb22:
 			x.Field_356, i = p.Texts(x.Field_356, b, i, 0xb22)
 		case 0xb28:
-			x.Field_357, i = wire.Int[int32](b, i)
+			x.Field_357, i = wire.Int32(b, i)
 		case 0xb32:
 			x.Field_358, i = p.Text(b, i)
 		case 0xb3a:
@@ -6760,7 +6762,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xb5a:
 			x.Field_363, i = p.Texts(x.Field_363, b, i, 0xb5a)
 		case 0xb60:
-			x.Field_364, i = wire.Int[int32](b, i)
+			x.Field_364, i = wire.Int32(b, i)
 		case 0xb6a:
 			x.Field_365, i = p.Text(b, i)
 		case 0xb72:
@@ -6774,7 +6776,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xb92:
 			x.Field_370, i = p.Texts(x.Field_370, b, i, 0xb92)
 		case 0xb98:
-			x.Field_371, i = wire.Int[int32](b, i)
+			x.Field_371, i = wire.Int32(b, i)
 		case 0xba2:
 			x.Field_372, i = p.Text(b, i)
 		case 0xbaa:
@@ -6788,7 +6790,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xbca:
 			x.Field_377, i = p.Texts(x.Field_377, b, i, 0xbca)
 		case 0xbd0:
-			x.Field_378, i = wire.Int[int32](b, i)
+			x.Field_378, i = wire.Int32(b, i)
 		case 0xbda:
 			x.Field_379, i = p.Text(b, i)
 		case 0xbe2:
@@ -6802,7 +6804,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xc02:
 			x.Field_384, i = p.Texts(x.Field_384, b, i, 0xc02)
 		case 0xc08:
-			x.Field_385, i = wire.Int[int32](b, i)
+			x.Field_385, i = wire.Int32(b, i)
 		case 0xc12:
 			x.Field_386, i = p.Text(b, i)
 		case 0xc1a:
@@ -6816,7 +6818,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xc3a:
 			x.Field_391, i = p.Texts(x.Field_391, b, i, 0xc3a)
 		case 0xc40:
-			x.Field_392, i = wire.Int[int32](b, i)
+			x.Field_392, i = wire.Int32(b, i)
 		case 0xc4a:
 			x.Field_393, i = p.Text(b, i)
 		case 0xc52:
@@ -6830,7 +6832,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xc72:
 			x.Field_398, i = p.Texts(x.Field_398, b, i, 0xc72)
 		case 0xc78:
-			x.Field_399, i = wire.Int[int32](b, i)
+			x.Field_399, i = wire.Int32(b, i)
 		case 0xc82:
 			x.Field_400, i = p.Text(b, i)
 		case 0xc8a:
@@ -6844,7 +6846,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xcaa:
 			x.Field_405, i = p.Texts(x.Field_405, b, i, 0xcaa)
 		case 0xcb0:
-			x.Field_406, i = wire.Int[int32](b, i)
+			x.Field_406, i = wire.Int32(b, i)
 		case 0xcba:
 			x.Field_407, i = p.Text(b, i)
 		case 0xcc2:
@@ -6858,7 +6860,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xce2:
 			x.Field_412, i = p.Texts(x.Field_412, b, i, 0xce2)
 		case 0xce8:
-			x.Field_413, i = wire.Int[int32](b, i)
+			x.Field_413, i = wire.Int32(b, i)
 		case 0xcf2:
 			x.Field_414, i = p.Text(b, i)
 		case 0xcfa:
@@ -6872,7 +6874,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xd1a:
 			x.Field_419, i = p.Texts(x.Field_419, b, i, 0xd1a)
 		case 0xd20:
-			x.Field_420, i = wire.Int[int32](b, i)
+			x.Field_420, i = wire.Int32(b, i)
 		case 0xd2a:
 			x.Field_421, i = p.Text(b, i)
 		case 0xd32:
@@ -6886,7 +6888,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xd52:
 			x.Field_426, i = p.Texts(x.Field_426, b, i, 0xd52)
 		case 0xd58:
-			x.Field_427, i = wire.Int[int32](b, i)
+			x.Field_427, i = wire.Int32(b, i)
 		case 0xd62:
 			x.Field_428, i = p.Text(b, i)
 		case 0xd6a:
@@ -6900,7 +6902,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xd8a:
 			x.Field_433, i = p.Texts(x.Field_433, b, i, 0xd8a)
 		case 0xd90:
-			x.Field_434, i = wire.Int[int32](b, i)
+			x.Field_434, i = wire.Int32(b, i)
 		case 0xd9a:
 			x.Field_435, i = p.Text(b, i)
 		case 0xda2:
@@ -6914,7 +6916,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xdc2:
 			x.Field_440, i = p.Texts(x.Field_440, b, i, 0xdc2)
 		case 0xdc8:
-			x.Field_441, i = wire.Int[int32](b, i)
+			x.Field_441, i = wire.Int32(b, i)
 		case 0xdd2:
 			x.Field_442, i = p.Text(b, i)
 		case 0xdda:
@@ -6928,7 +6930,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xdfa:
 			x.Field_447, i = p.Texts(x.Field_447, b, i, 0xdfa)
 		case 0xe00:
-			x.Field_448, i = wire.Int[int32](b, i)
+			x.Field_448, i = wire.Int32(b, i)
 		case 0xe0a:
 			x.Field_449, i = p.Text(b, i)
 		case 0xe12:
@@ -6942,7 +6944,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xe32:
 			x.Field_454, i = p.Texts(x.Field_454, b, i, 0xe32)
 		case 0xe38:
-			x.Field_455, i = wire.Int[int32](b, i)
+			x.Field_455, i = wire.Int32(b, i)
 		case 0xe42:
 			x.Field_456, i = p.Text(b, i)
 		case 0xe4a:
@@ -6956,7 +6958,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xe6a:
 			x.Field_461, i = p.Texts(x.Field_461, b, i, 0xe6a)
 		case 0xe70:
-			x.Field_462, i = wire.Int[int32](b, i)
+			x.Field_462, i = wire.Int32(b, i)
 		case 0xe7a:
 			x.Field_463, i = p.Text(b, i)
 		case 0xe82:
@@ -6970,7 +6972,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xea2:
 			x.Field_468, i = p.Texts(x.Field_468, b, i, 0xea2)
 		case 0xea8:
-			x.Field_469, i = wire.Int[int32](b, i)
+			x.Field_469, i = wire.Int32(b, i)
 		case 0xeb2:
 			x.Field_470, i = p.Text(b, i)
 		case 0xeba:
@@ -6984,7 +6986,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xeda:
 			x.Field_475, i = p.Texts(x.Field_475, b, i, 0xeda)
 		case 0xee0:
-			x.Field_476, i = wire.Int[int32](b, i)
+			x.Field_476, i = wire.Int32(b, i)
 		case 0xeea:
 			x.Field_477, i = p.Text(b, i)
 		case 0xef2:
@@ -6998,7 +7000,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xf12:
 			x.Field_482, i = p.Texts(x.Field_482, b, i, 0xf12)
 		case 0xf18:
-			x.Field_483, i = wire.Int[int32](b, i)
+			x.Field_483, i = wire.Int32(b, i)
 		case 0xf22:
 			x.Field_484, i = p.Text(b, i)
 		case 0xf2a:
@@ -7012,7 +7014,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xf4a:
 			x.Field_489, i = p.Texts(x.Field_489, b, i, 0xf4a)
 		case 0xf50:
-			x.Field_490, i = wire.Int[int32](b, i)
+			x.Field_490, i = wire.Int32(b, i)
 		case 0xf5a:
 			x.Field_491, i = p.Text(b, i)
 		case 0xf62:
@@ -7026,7 +7028,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xf82:
 			x.Field_496, i = p.Texts(x.Field_496, b, i, 0xf82)
 		case 0xf88:
-			x.Field_497, i = wire.Int[int32](b, i)
+			x.Field_497, i = wire.Int32(b, i)
 		case 0xf92:
 			x.Field_498, i = p.Text(b, i)
 		case 0xf9a:
@@ -7040,7 +7042,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xfba:
 			x.Field_503, i = p.Texts(x.Field_503, b, i, 0xfba)
 		case 0xfc0:
-			x.Field_504, i = wire.Int[int32](b, i)
+			x.Field_504, i = wire.Int32(b, i)
 		case 0xfca:
 			x.Field_505, i = p.Text(b, i)
 		case 0xfd2:
@@ -7054,7 +7056,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xff2:
 			x.Field_510, i = p.Texts(x.Field_510, b, i, 0xff2)
 		case 0xff8:
-			x.Field_511, i = wire.Int[int32](b, i)
+			x.Field_511, i = wire.Int32(b, i)
 		case 0x1002:
 			x.Field_512, i = p.Text(b, i)
 		case 0x100a:
@@ -7068,7 +7070,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x102a:
 			x.Field_517, i = p.Texts(x.Field_517, b, i, 0x102a)
 		case 0x1030:
-			x.Field_518, i = wire.Int[int32](b, i)
+			x.Field_518, i = wire.Int32(b, i)
 		case 0x103a:
 			x.Field_519, i = p.Text(b, i)
 		case 0x1042:
@@ -7082,7 +7084,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1062:
 			x.Field_524, i = p.Texts(x.Field_524, b, i, 0x1062)
 		case 0x1068:
-			x.Field_525, i = wire.Int[int32](b, i)
+			x.Field_525, i = wire.Int32(b, i)
 		case 0x1072:
 			x.Field_526, i = p.Text(b, i)
 		case 0x107a:
@@ -7096,7 +7098,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x109a:
 			x.Field_531, i = p.Texts(x.Field_531, b, i, 0x109a)
 		case 0x10a0:
-			x.Field_532, i = wire.Int[int32](b, i)
+			x.Field_532, i = wire.Int32(b, i)
 		case 0x10aa:
 			x.Field_533, i = p.Text(b, i)
 		case 0x10b2:
@@ -7110,7 +7112,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x10d2:
 			x.Field_538, i = p.Texts(x.Field_538, b, i, 0x10d2)
 		case 0x10d8:
-			x.Field_539, i = wire.Int[int32](b, i)
+			x.Field_539, i = wire.Int32(b, i)
 		case 0x10e2:
 			x.Field_540, i = p.Text(b, i)
 		case 0x10ea:
@@ -7124,7 +7126,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x110a:
 			x.Field_545, i = p.Texts(x.Field_545, b, i, 0x110a)
 		case 0x1110:
-			x.Field_546, i = wire.Int[int32](b, i)
+			x.Field_546, i = wire.Int32(b, i)
 		case 0x111a:
 			x.Field_547, i = p.Text(b, i)
 		case 0x1122:
@@ -7138,7 +7140,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1142:
 			x.Field_552, i = p.Texts(x.Field_552, b, i, 0x1142)
 		case 0x1148:
-			x.Field_553, i = wire.Int[int32](b, i)
+			x.Field_553, i = wire.Int32(b, i)
 		case 0x1152:
 			x.Field_554, i = p.Text(b, i)
 		case 0x115a:
@@ -7152,7 +7154,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x117a:
 			x.Field_559, i = p.Texts(x.Field_559, b, i, 0x117a)
 		case 0x1180:
-			x.Field_560, i = wire.Int[int32](b, i)
+			x.Field_560, i = wire.Int32(b, i)
 		case 0x118a:
 			x.Field_561, i = p.Text(b, i)
 		case 0x1192:
@@ -7166,7 +7168,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x11b2:
 			x.Field_566, i = p.Texts(x.Field_566, b, i, 0x11b2)
 		case 0x11b8:
-			x.Field_567, i = wire.Int[int32](b, i)
+			x.Field_567, i = wire.Int32(b, i)
 		case 0x11c2:
 			x.Field_568, i = p.Text(b, i)
 		case 0x11ca:
@@ -7180,7 +7182,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x11ea:
 			x.Field_573, i = p.Texts(x.Field_573, b, i, 0x11ea)
 		case 0x11f0:
-			x.Field_574, i = wire.Int[int32](b, i)
+			x.Field_574, i = wire.Int32(b, i)
 		case 0x11fa:
 			x.Field_575, i = p.Text(b, i)
 		case 0x1202:
@@ -7194,7 +7196,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1222:
 			x.Field_580, i = p.Texts(x.Field_580, b, i, 0x1222)
 		case 0x1228:
-			x.Field_581, i = wire.Int[int32](b, i)
+			x.Field_581, i = wire.Int32(b, i)
 		case 0x1232:
 			x.Field_582, i = p.Text(b, i)
 		case 0x123a:
@@ -7208,7 +7210,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x125a:
 			x.Field_587, i = p.Texts(x.Field_587, b, i, 0x125a)
 		case 0x1260:
-			x.Field_588, i = wire.Int[int32](b, i)
+			x.Field_588, i = wire.Int32(b, i)
 		case 0x126a:
 			x.Field_589, i = p.Text(b, i)
 		case 0x1272:
@@ -7222,7 +7224,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1292:
 			x.Field_594, i = p.Texts(x.Field_594, b, i, 0x1292)
 		case 0x1298:
-			x.Field_595, i = wire.Int[int32](b, i)
+			x.Field_595, i = wire.Int32(b, i)
 		case 0x12a2:
 			x.Field_596, i = p.Text(b, i)
 		case 0x12aa:
@@ -7236,7 +7238,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x12ca:
 			x.Field_601, i = p.Texts(x.Field_601, b, i, 0x12ca)
 		case 0x12d0:
-			x.Field_602, i = wire.Int[int32](b, i)
+			x.Field_602, i = wire.Int32(b, i)
 		case 0x12da:
 			x.Field_603, i = p.Text(b, i)
 		case 0x12e2:
@@ -7250,7 +7252,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1302:
 			x.Field_608, i = p.Texts(x.Field_608, b, i, 0x1302)
 		case 0x1308:
-			x.Field_609, i = wire.Int[int32](b, i)
+			x.Field_609, i = wire.Int32(b, i)
 		case 0x1312:
 			x.Field_610, i = p.Text(b, i)
 		case 0x131a:
@@ -7264,7 +7266,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x133a:
 			x.Field_615, i = p.Texts(x.Field_615, b, i, 0x133a)
 		case 0x1340:
-			x.Field_616, i = wire.Int[int32](b, i)
+			x.Field_616, i = wire.Int32(b, i)
 		case 0x134a:
 			x.Field_617, i = p.Text(b, i)
 		case 0x1352:
@@ -7278,7 +7280,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1372:
 			x.Field_622, i = p.Texts(x.Field_622, b, i, 0x1372)
 		case 0x1378:
-			x.Field_623, i = wire.Int[int32](b, i)
+			x.Field_623, i = wire.Int32(b, i)
 		case 0x1382:
 			x.Field_624, i = p.Text(b, i)
 		case 0x138a:
@@ -7292,7 +7294,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x13aa:
 			x.Field_629, i = p.Texts(x.Field_629, b, i, 0x13aa)
 		case 0x13b0:
-			x.Field_630, i = wire.Int[int32](b, i)
+			x.Field_630, i = wire.Int32(b, i)
 		case 0x13ba:
 			x.Field_631, i = p.Text(b, i)
 		case 0x13c2:
@@ -7306,7 +7308,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x13e2:
 			x.Field_636, i = p.Texts(x.Field_636, b, i, 0x13e2)
 		case 0x13e8:
-			x.Field_637, i = wire.Int[int32](b, i)
+			x.Field_637, i = wire.Int32(b, i)
 		case 0x13f2:
 			x.Field_638, i = p.Text(b, i)
 		case 0x13fa:
@@ -7320,7 +7322,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x141a:
 			x.Field_643, i = p.Texts(x.Field_643, b, i, 0x141a)
 		case 0x1420:
-			x.Field_644, i = wire.Int[int32](b, i)
+			x.Field_644, i = wire.Int32(b, i)
 		case 0x142a:
 			x.Field_645, i = p.Text(b, i)
 		case 0x1432:
@@ -7334,7 +7336,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1452:
 			x.Field_650, i = p.Texts(x.Field_650, b, i, 0x1452)
 		case 0x1458:
-			x.Field_651, i = wire.Int[int32](b, i)
+			x.Field_651, i = wire.Int32(b, i)
 		case 0x1462:
 			x.Field_652, i = p.Text(b, i)
 		case 0x146a:
@@ -7348,7 +7350,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x148a:
 			x.Field_657, i = p.Texts(x.Field_657, b, i, 0x148a)
 		case 0x1490:
-			x.Field_658, i = wire.Int[int32](b, i)
+			x.Field_658, i = wire.Int32(b, i)
 		case 0x149a:
 			x.Field_659, i = p.Text(b, i)
 		case 0x14a2:
@@ -7362,7 +7364,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x14c2:
 			x.Field_664, i = p.Texts(x.Field_664, b, i, 0x14c2)
 		case 0x14c8:
-			x.Field_665, i = wire.Int[int32](b, i)
+			x.Field_665, i = wire.Int32(b, i)
 		case 0x14d2:
 			x.Field_666, i = p.Text(b, i)
 		case 0x14da:
@@ -7376,7 +7378,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x14fa:
 			x.Field_671, i = p.Texts(x.Field_671, b, i, 0x14fa)
 		case 0x1500:
-			x.Field_672, i = wire.Int[int32](b, i)
+			x.Field_672, i = wire.Int32(b, i)
 		case 0x150a:
 			x.Field_673, i = p.Text(b, i)
 		case 0x1512:
@@ -7390,7 +7392,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1532:
 			x.Field_678, i = p.Texts(x.Field_678, b, i, 0x1532)
 		case 0x1538:
-			x.Field_679, i = wire.Int[int32](b, i)
+			x.Field_679, i = wire.Int32(b, i)
 		case 0x1542:
 			x.Field_680, i = p.Text(b, i)
 		case 0x154a:
@@ -7404,7 +7406,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x156a:
 			x.Field_685, i = p.Texts(x.Field_685, b, i, 0x156a)
 		case 0x1570:
-			x.Field_686, i = wire.Int[int32](b, i)
+			x.Field_686, i = wire.Int32(b, i)
 		case 0x157a:
 			x.Field_687, i = p.Text(b, i)
 		case 0x1582:
@@ -7418,7 +7420,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x15a2:
 			x.Field_692, i = p.Texts(x.Field_692, b, i, 0x15a2)
 		case 0x15a8:
-			x.Field_693, i = wire.Int[int32](b, i)
+			x.Field_693, i = wire.Int32(b, i)
 		case 0x15b2:
 			x.Field_694, i = p.Text(b, i)
 		case 0x15ba:
@@ -7432,7 +7434,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x15da:
 			x.Field_699, i = p.Texts(x.Field_699, b, i, 0x15da)
 		case 0x15e0:
-			x.Field_700, i = wire.Int[int32](b, i)
+			x.Field_700, i = wire.Int32(b, i)
 		case 0x15ea:
 			x.Field_701, i = p.Text(b, i)
 		case 0x15f2:
@@ -7446,7 +7448,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1612:
 			x.Field_706, i = p.Texts(x.Field_706, b, i, 0x1612)
 		case 0x1618:
-			x.Field_707, i = wire.Int[int32](b, i)
+			x.Field_707, i = wire.Int32(b, i)
 		case 0x1622:
 			x.Field_708, i = p.Text(b, i)
 		case 0x162a:
@@ -7460,7 +7462,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x164a:
 			x.Field_713, i = p.Texts(x.Field_713, b, i, 0x164a)
 		case 0x1650:
-			x.Field_714, i = wire.Int[int32](b, i)
+			x.Field_714, i = wire.Int32(b, i)
 		case 0x165a:
 			x.Field_715, i = p.Text(b, i)
 		case 0x1662:
@@ -7474,7 +7476,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1682:
 			x.Field_720, i = p.Texts(x.Field_720, b, i, 0x1682)
 		case 0x1688:
-			x.Field_721, i = wire.Int[int32](b, i)
+			x.Field_721, i = wire.Int32(b, i)
 		case 0x1692:
 			x.Field_722, i = p.Text(b, i)
 		case 0x169a:
@@ -7488,7 +7490,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x16ba:
 			x.Field_727, i = p.Texts(x.Field_727, b, i, 0x16ba)
 		case 0x16c0:
-			x.Field_728, i = wire.Int[int32](b, i)
+			x.Field_728, i = wire.Int32(b, i)
 		case 0x16ca:
 			x.Field_729, i = p.Text(b, i)
 		case 0x16d2:
@@ -7502,7 +7504,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x16f2:
 			x.Field_734, i = p.Texts(x.Field_734, b, i, 0x16f2)
 		case 0x16f8:
-			x.Field_735, i = wire.Int[int32](b, i)
+			x.Field_735, i = wire.Int32(b, i)
 		case 0x1702:
 			x.Field_736, i = p.Text(b, i)
 		case 0x170a:
@@ -7516,7 +7518,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x172a:
 			x.Field_741, i = p.Texts(x.Field_741, b, i, 0x172a)
 		case 0x1730:
-			x.Field_742, i = wire.Int[int32](b, i)
+			x.Field_742, i = wire.Int32(b, i)
 		case 0x173a:
 			x.Field_743, i = p.Text(b, i)
 		case 0x1742:
@@ -7530,7 +7532,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1762:
 			x.Field_748, i = p.Texts(x.Field_748, b, i, 0x1762)
 		case 0x1768:
-			x.Field_749, i = wire.Int[int32](b, i)
+			x.Field_749, i = wire.Int32(b, i)
 		case 0x1772:
 			x.Field_750, i = p.Text(b, i)
 		case 0x177a:
@@ -7544,7 +7546,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x179a:
 			x.Field_755, i = p.Texts(x.Field_755, b, i, 0x179a)
 		case 0x17a0:
-			x.Field_756, i = wire.Int[int32](b, i)
+			x.Field_756, i = wire.Int32(b, i)
 		case 0x17aa:
 			x.Field_757, i = p.Text(b, i)
 		case 0x17b2:
@@ -7558,7 +7560,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x17d2:
 			x.Field_762, i = p.Texts(x.Field_762, b, i, 0x17d2)
 		case 0x17d8:
-			x.Field_763, i = wire.Int[int32](b, i)
+			x.Field_763, i = wire.Int32(b, i)
 		case 0x17e2:
 			x.Field_764, i = p.Text(b, i)
 		case 0x17ea:
@@ -7572,7 +7574,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x180a:
 			x.Field_769, i = p.Texts(x.Field_769, b, i, 0x180a)
 		case 0x1810:
-			x.Field_770, i = wire.Int[int32](b, i)
+			x.Field_770, i = wire.Int32(b, i)
 		case 0x181a:
 			x.Field_771, i = p.Text(b, i)
 		case 0x1822:
@@ -7586,7 +7588,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1842:
 			x.Field_776, i = p.Texts(x.Field_776, b, i, 0x1842)
 		case 0x1848:
-			x.Field_777, i = wire.Int[int32](b, i)
+			x.Field_777, i = wire.Int32(b, i)
 		case 0x1852:
 			x.Field_778, i = p.Text(b, i)
 		case 0x185a:
@@ -7600,7 +7602,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x187a:
 			x.Field_783, i = p.Texts(x.Field_783, b, i, 0x187a)
 		case 0x1880:
-			x.Field_784, i = wire.Int[int32](b, i)
+			x.Field_784, i = wire.Int32(b, i)
 		case 0x188a:
 			x.Field_785, i = p.Text(b, i)
 		case 0x1892:
@@ -7614,7 +7616,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x18b2:
 			x.Field_790, i = p.Texts(x.Field_790, b, i, 0x18b2)
 		case 0x18b8:
-			x.Field_791, i = wire.Int[int32](b, i)
+			x.Field_791, i = wire.Int32(b, i)
 		case 0x18c2:
 			x.Field_792, i = p.Text(b, i)
 		case 0x18ca:
@@ -7628,7 +7630,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x18ea:
 			x.Field_797, i = p.Texts(x.Field_797, b, i, 0x18ea)
 		case 0x18f0:
-			x.Field_798, i = wire.Int[int32](b, i)
+			x.Field_798, i = wire.Int32(b, i)
 		case 0x18fa:
 			x.Field_799, i = p.Text(b, i)
 		case 0x1902:
@@ -7642,7 +7644,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1922:
 			x.Field_804, i = p.Texts(x.Field_804, b, i, 0x1922)
 		case 0x1928:
-			x.Field_805, i = wire.Int[int32](b, i)
+			x.Field_805, i = wire.Int32(b, i)
 		case 0x1932:
 			x.Field_806, i = p.Text(b, i)
 		case 0x193a:
@@ -7656,7 +7658,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x195a:
 			x.Field_811, i = p.Texts(x.Field_811, b, i, 0x195a)
 		case 0x1960:
-			x.Field_812, i = wire.Int[int32](b, i)
+			x.Field_812, i = wire.Int32(b, i)
 		case 0x196a:
 			x.Field_813, i = p.Text(b, i)
 		case 0x1972:
@@ -7670,7 +7672,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1992:
 			x.Field_818, i = p.Texts(x.Field_818, b, i, 0x1992)
 		case 0x1998:
-			x.Field_819, i = wire.Int[int32](b, i)
+			x.Field_819, i = wire.Int32(b, i)
 		case 0x19a2:
 			x.Field_820, i = p.Text(b, i)
 		case 0x19aa:
@@ -7684,7 +7686,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x19ca:
 			x.Field_825, i = p.Texts(x.Field_825, b, i, 0x19ca)
 		case 0x19d0:
-			x.Field_826, i = wire.Int[int32](b, i)
+			x.Field_826, i = wire.Int32(b, i)
 		case 0x19da:
 			x.Field_827, i = p.Text(b, i)
 		case 0x19e2:
@@ -7698,7 +7700,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1a02:
 			x.Field_832, i = p.Texts(x.Field_832, b, i, 0x1a02)
 		case 0x1a08:
-			x.Field_833, i = wire.Int[int32](b, i)
+			x.Field_833, i = wire.Int32(b, i)
 		case 0x1a12:
 			x.Field_834, i = p.Text(b, i)
 		case 0x1a1a:
@@ -7712,7 +7714,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1a3a:
 			x.Field_839, i = p.Texts(x.Field_839, b, i, 0x1a3a)
 		case 0x1a40:
-			x.Field_840, i = wire.Int[int32](b, i)
+			x.Field_840, i = wire.Int32(b, i)
 		case 0x1a4a:
 			x.Field_841, i = p.Text(b, i)
 		case 0x1a52:
@@ -7726,7 +7728,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1a72:
 			x.Field_846, i = p.Texts(x.Field_846, b, i, 0x1a72)
 		case 0x1a78:
-			x.Field_847, i = wire.Int[int32](b, i)
+			x.Field_847, i = wire.Int32(b, i)
 		case 0x1a82:
 			x.Field_848, i = p.Text(b, i)
 		case 0x1a8a:
@@ -7740,7 +7742,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1aaa:
 			x.Field_853, i = p.Texts(x.Field_853, b, i, 0x1aaa)
 		case 0x1ab0:
-			x.Field_854, i = wire.Int[int32](b, i)
+			x.Field_854, i = wire.Int32(b, i)
 		case 0x1aba:
 			x.Field_855, i = p.Text(b, i)
 		case 0x1ac2:
@@ -7754,7 +7756,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1ae2:
 			x.Field_860, i = p.Texts(x.Field_860, b, i, 0x1ae2)
 		case 0x1ae8:
-			x.Field_861, i = wire.Int[int32](b, i)
+			x.Field_861, i = wire.Int32(b, i)
 		case 0x1af2:
 			x.Field_862, i = p.Text(b, i)
 		case 0x1afa:
@@ -7768,7 +7770,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1b1a:
 			x.Field_867, i = p.Texts(x.Field_867, b, i, 0x1b1a)
 		case 0x1b20:
-			x.Field_868, i = wire.Int[int32](b, i)
+			x.Field_868, i = wire.Int32(b, i)
 		case 0x1b2a:
 			x.Field_869, i = p.Text(b, i)
 		case 0x1b32:
@@ -7782,7 +7784,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1b52:
 			x.Field_874, i = p.Texts(x.Field_874, b, i, 0x1b52)
 		case 0x1b58:
-			x.Field_875, i = wire.Int[int32](b, i)
+			x.Field_875, i = wire.Int32(b, i)
 		case 0x1b62:
 			x.Field_876, i = p.Text(b, i)
 		case 0x1b6a:
@@ -7796,7 +7798,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1b8a:
 			x.Field_881, i = p.Texts(x.Field_881, b, i, 0x1b8a)
 		case 0x1b90:
-			x.Field_882, i = wire.Int[int32](b, i)
+			x.Field_882, i = wire.Int32(b, i)
 		case 0x1b9a:
 			x.Field_883, i = p.Text(b, i)
 		case 0x1ba2:
@@ -7810,7 +7812,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1bc2:
 			x.Field_888, i = p.Texts(x.Field_888, b, i, 0x1bc2)
 		case 0x1bc8:
-			x.Field_889, i = wire.Int[int32](b, i)
+			x.Field_889, i = wire.Int32(b, i)
 		case 0x1bd2:
 			x.Field_890, i = p.Text(b, i)
 		case 0x1bda:
@@ -7824,7 +7826,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1bfa:
 			x.Field_895, i = p.Texts(x.Field_895, b, i, 0x1bfa)
 		case 0x1c00:
-			x.Field_896, i = wire.Int[int32](b, i)
+			x.Field_896, i = wire.Int32(b, i)
 		case 0x1c0a:
 			x.Field_897, i = p.Text(b, i)
 		case 0x1c12:
@@ -7838,7 +7840,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1c32:
 			x.Field_902, i = p.Texts(x.Field_902, b, i, 0x1c32)
 		case 0x1c38:
-			x.Field_903, i = wire.Int[int32](b, i)
+			x.Field_903, i = wire.Int32(b, i)
 		case 0x1c42:
 			x.Field_904, i = p.Text(b, i)
 		case 0x1c4a:
@@ -7852,7 +7854,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1c6a:
 			x.Field_909, i = p.Texts(x.Field_909, b, i, 0x1c6a)
 		case 0x1c70:
-			x.Field_910, i = wire.Int[int32](b, i)
+			x.Field_910, i = wire.Int32(b, i)
 		case 0x1c7a:
 			x.Field_911, i = p.Text(b, i)
 		case 0x1c82:
@@ -7866,7 +7868,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1ca2:
 			x.Field_916, i = p.Texts(x.Field_916, b, i, 0x1ca2)
 		case 0x1ca8:
-			x.Field_917, i = wire.Int[int32](b, i)
+			x.Field_917, i = wire.Int32(b, i)
 		case 0x1cb2:
 			x.Field_918, i = p.Text(b, i)
 		case 0x1cba:
@@ -7880,7 +7882,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1cda:
 			x.Field_923, i = p.Texts(x.Field_923, b, i, 0x1cda)
 		case 0x1ce0:
-			x.Field_924, i = wire.Int[int32](b, i)
+			x.Field_924, i = wire.Int32(b, i)
 		case 0x1cea:
 			x.Field_925, i = p.Text(b, i)
 		case 0x1cf2:
@@ -7894,7 +7896,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1d12:
 			x.Field_930, i = p.Texts(x.Field_930, b, i, 0x1d12)
 		case 0x1d18:
-			x.Field_931, i = wire.Int[int32](b, i)
+			x.Field_931, i = wire.Int32(b, i)
 		case 0x1d22:
 			x.Field_932, i = p.Text(b, i)
 		case 0x1d2a:
@@ -7908,7 +7910,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1d4a:
 			x.Field_937, i = p.Texts(x.Field_937, b, i, 0x1d4a)
 		case 0x1d50:
-			x.Field_938, i = wire.Int[int32](b, i)
+			x.Field_938, i = wire.Int32(b, i)
 		case 0x1d5a:
 			x.Field_939, i = p.Text(b, i)
 		case 0x1d62:
@@ -7922,7 +7924,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1d82:
 			x.Field_944, i = p.Texts(x.Field_944, b, i, 0x1d82)
 		case 0x1d88:
-			x.Field_945, i = wire.Int[int32](b, i)
+			x.Field_945, i = wire.Int32(b, i)
 		case 0x1d92:
 			x.Field_946, i = p.Text(b, i)
 		case 0x1d9a:
@@ -7936,7 +7938,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1dba:
 			x.Field_951, i = p.Texts(x.Field_951, b, i, 0x1dba)
 		case 0x1dc0:
-			x.Field_952, i = wire.Int[int32](b, i)
+			x.Field_952, i = wire.Int32(b, i)
 		case 0x1dca:
 			x.Field_953, i = p.Text(b, i)
 		case 0x1dd2:
@@ -7950,7 +7952,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1df2:
 			x.Field_958, i = p.Texts(x.Field_958, b, i, 0x1df2)
 		case 0x1df8:
-			x.Field_959, i = wire.Int[int32](b, i)
+			x.Field_959, i = wire.Int32(b, i)
 		case 0x1e02:
 			x.Field_960, i = p.Text(b, i)
 		case 0x1e0a:
@@ -7964,7 +7966,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1e2a:
 			x.Field_965, i = p.Texts(x.Field_965, b, i, 0x1e2a)
 		case 0x1e30:
-			x.Field_966, i = wire.Int[int32](b, i)
+			x.Field_966, i = wire.Int32(b, i)
 		case 0x1e3a:
 			x.Field_967, i = p.Text(b, i)
 		case 0x1e42:
@@ -7978,7 +7980,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1e62:
 			x.Field_972, i = p.Texts(x.Field_972, b, i, 0x1e62)
 		case 0x1e68:
-			x.Field_973, i = wire.Int[int32](b, i)
+			x.Field_973, i = wire.Int32(b, i)
 		case 0x1e72:
 			x.Field_974, i = p.Text(b, i)
 		case 0x1e7a:
@@ -7992,7 +7994,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1e9a:
 			x.Field_979, i = p.Texts(x.Field_979, b, i, 0x1e9a)
 		case 0x1ea0:
-			x.Field_980, i = wire.Int[int32](b, i)
+			x.Field_980, i = wire.Int32(b, i)
 		case 0x1eaa:
 			x.Field_981, i = p.Text(b, i)
 		case 0x1eb2:
@@ -8006,7 +8008,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1ed2:
 			x.Field_986, i = p.Texts(x.Field_986, b, i, 0x1ed2)
 		case 0x1ed8:
-			x.Field_987, i = wire.Int[int32](b, i)
+			x.Field_987, i = wire.Int32(b, i)
 		case 0x1ee2:
 			x.Field_988, i = p.Text(b, i)
 		case 0x1eea:
@@ -8020,7 +8022,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1f0a:
 			x.Field_993, i = p.Texts(x.Field_993, b, i, 0x1f0a)
 		case 0x1f10:
-			x.Field_994, i = wire.Int[int32](b, i)
+			x.Field_994, i = wire.Int32(b, i)
 		case 0x1f1a:
 			x.Field_995, i = p.Text(b, i)
 		case 0x1f22:

@@ -62,9 +62,11 @@ func (x *Context) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Context) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Type, i = p.Text(b, i)
 		case 0x10:
@@ -72,7 +74,7 @@ func (x *Context) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1a:
 			x.String_, i = p.Bytes(b, i)
 		case 0x20:
-			x.Error, i = wire.Int[int32](b, i)
+			x.Error, i = wire.Int32(b, i)
 		case 0x2a:
 			x.Interface, i = p.Texts(x.Interface, b, i, 0x2a)
 		case 0x32:
@@ -110,9 +112,11 @@ func (x *Error) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Error) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
@@ -146,9 +150,11 @@ func (x *Error_Rpcx) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Error_Rpcx) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
@@ -182,9 +188,11 @@ func (x *String) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *String) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
@@ -218,9 +226,11 @@ func (x *Caller) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Caller) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i

@@ -47,6 +47,8 @@ func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
 	}
 	if x.Id != nil {
 		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(*x.Id)), 0x8)
+	} else {
+		wire.Missing(o, "golden.proto2.Request.id")
 	}
 	return i
 }
@@ -54,11 +56,13 @@ func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	var unknown []byte
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Id, i = wire.Ptr(wire.Int[int32](b, i))
+			x.Id, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
 			x.Name, i = wire.Ptr(p.String(b, i))
 		case 0x1b:
@@ -104,9 +108,11 @@ func (x *Request_Result) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Request_Result) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x22:
 			x.Text, i = wire.Ptr(p.String(b, i))
 		default:

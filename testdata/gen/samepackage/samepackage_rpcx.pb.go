@@ -50,9 +50,11 @@ func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	var unknown []byte
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			v := new(Request_Client)
 			v.Client, i = p.String(b, i)
@@ -92,9 +94,11 @@ func (x *Change) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
@@ -128,9 +132,11 @@ func (x *ClashRPCXClient) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *ClashRPCXClient) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i

@@ -43,11 +43,13 @@ func (x *User) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *User) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Id, i = wire.Int[int64](b, i)
+			x.Id, i = wire.Int64(b, i)
 		case 0x12:
 			x.Name, i = p.Text(b, i)
 		default:
@@ -89,11 +91,13 @@ func (x *GetRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *GetRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Id, i = wire.Int[int64](b, i)
+			x.Id, i = wire.Int64(b, i)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -127,9 +131,11 @@ func (x *DeleteResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *DeleteResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
@@ -163,9 +169,11 @@ func (x *WatchRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *WatchRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
@@ -205,9 +213,11 @@ func (x *Change) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.User, i = wire.ParseMessage(x.User, b, i, p, (*User).ParseRPCX)
 		default:
@@ -249,11 +259,13 @@ func (x *ImportResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *ImportResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Count, i = wire.Int[int32](b, i)
+			x.Count, i = wire.Int32(b, i)
 		default:
 			if p.Ends(tag) {
 				return i

@@ -79,13 +79,15 @@ func (x *Small) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Small) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Id, i = wire.Int[int64](b, i)
+			x.Id, i = wire.Int64(b, i)
 		case 0x10:
-			x.Count, i = wire.Int[uint32](b, i)
+			x.Count, i = wire.Uint32(b, i)
 		case 0x18:
 			x.Active, i = wire.Bool(b, i)
 		case 0x21:
@@ -93,7 +95,7 @@ func (x *Small) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x2a:
 			x.Name, i = p.Text(b, i)
 		case 0x30:
-			x.Delta, i = wire.Sint[int32](b, i)
+			x.Delta, i = wire.Sint32(b, i)
 		case 0x3d:
 			x.Checksum, i = wire.Fixed32[uint32](b, i)
 		case 0x40:
@@ -165,11 +167,13 @@ func (x *Nested) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Id, i = wire.Int[int64](b, i)
+			x.Id, i = wire.Int64(b, i)
 		case 0x12:
 			x.Name, i = p.Text(b, i)
 		case 0x1a:
@@ -245,9 +249,11 @@ func (x *Address) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Street, i = p.Text(b, i)
 		case 0x12:
@@ -303,9 +309,11 @@ func (x *Position) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Position) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x9:
 			x.Latitude, i = wire.Double(b, i)
 		case 0x11:
@@ -367,15 +375,17 @@ func (x *Item) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Sku, i = p.Text(b, i)
 		case 0x10:
-			x.Quantity, i = wire.Int[int32](b, i)
+			x.Quantity, i = wire.Int32(b, i)
 		case 0x18:
-			x.Price, i = wire.Int[int64](b, i)
+			x.Price, i = wire.Int64(b, i)
 		case 0x20:
 			x.Kind, i = wire.Int[Kind](b, i)
 		default:
@@ -435,17 +445,19 @@ func (x *Audit) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Audit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.CreatedBy, i = p.Text(b, i)
 		case 0x10:
-			x.CreatedAt, i = wire.Int[int64](b, i)
+			x.CreatedAt, i = wire.Int64(b, i)
 		case 0x1a:
 			x.UpdatedBy, i = p.Text(b, i)
 		case 0x20:
-			x.UpdatedAt, i = wire.Int[int64](b, i)
+			x.UpdatedAt, i = wire.Int64(b, i)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -509,9 +521,11 @@ func (x *Strings) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Strings) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Title, i = p.Text(b, i)
 		case 0x12:
@@ -597,19 +611,21 @@ func (x *Packed) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Packed) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Int32S, i = wire.List(x.Int32S, b, i, 0x8, wire.Int[int32])
+			x.Int32S, i = wire.List(x.Int32S, b, i, 0x8, wire.Int32)
 		case 0xa:
 			x.Int32S, i = wire.PackedInt(x.Int32S, b, i)
 		case 0x10:
-			x.Uint64S, i = wire.List(x.Uint64S, b, i, 0x10, wire.Int[uint64])
+			x.Uint64S, i = wire.List(x.Uint64S, b, i, 0x10, wire.Varint)
 		case 0x12:
 			x.Uint64S, i = wire.PackedInt(x.Uint64S, b, i)
 		case 0x18:
-			x.Sint64S, i = wire.List(x.Sint64S, b, i, 0x18, wire.Sint[int64])
+			x.Sint64S, i = wire.List(x.Sint64S, b, i, 0x18, wire.Sint64)
 		case 0x1a:
 			x.Sint64S, i = wire.PackedSint(x.Sint64S, b, i)
 		case 0x25:
@@ -685,11 +701,13 @@ func (x *Tree) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Tree) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Id, i = wire.Int[int64](b, i)
+			x.Id, i = wire.Int64(b, i)
 		case 0x12:
 			x.Label, i = p.Text(b, i)
 		case 0x1a:
@@ -735,9 +753,11 @@ func (x *Many) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Many) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Points, i = wire.ParseMessages(x.Points, b, i, p, 0xa, (*Point).ParseRPCX)
 		default:
@@ -797,15 +817,17 @@ func (x *Point) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Point) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.X, i = wire.Int[int32](b, i)
+			x.X, i = wire.Int32(b, i)
 		case 0x10:
-			x.Y, i = wire.Int[int32](b, i)
+			x.Y, i = wire.Int32(b, i)
 		case 0x18:
-			x.Id, i = wire.Int[uint64](b, i)
+			x.Id, i = wire.Varint(b, i)
 		case 0x22:
 			x.Tag, i = p.Text(b, i)
 		default:
@@ -931,9 +953,11 @@ func (x *Order) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Order) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Id, i = p.Text(b, i)
 		case 0x12:
@@ -941,7 +965,7 @@ func (x *Order) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1a:
 			x.Coupon, i = wire.Ptr(p.Text(b, i))
 		case 0x20:
-			x.Discount, i = wire.Ptr(wire.Int[int64](b, i))
+			x.Discount, i = wire.Ptr(wire.Int64(b, i))
 		case 0x2a:
 			v, _ := x.Payment.(*Order_Card)
 			if v == nil {
@@ -968,7 +992,7 @@ func (x *Order) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x60:
 			x.Kind, i = wire.Int[Kind](b, i)
 		case 0x68:
-			x.Related, i = wire.List(x.Related, b, i, 0x68, wire.Int[uint64])
+			x.Related, i = wire.List(x.Related, b, i, 0x68, wire.Varint)
 		case 0x6a:
 			x.Related, i = wire.PackedInt(x.Related, b, i)
 		case 0x72:
@@ -1030,17 +1054,19 @@ func (x *Card) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Card) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Holder, i = p.Text(b, i)
 		case 0x12:
 			x.Number, i = p.Text(b, i)
 		case 0x18:
-			x.Month, i = wire.Int[uint32](b, i)
+			x.Month, i = wire.Uint32(b, i)
 		case 0x20:
-			x.Year, i = wire.Int[uint32](b, i)
+			x.Year, i = wire.Uint32(b, i)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -1104,17 +1130,19 @@ func (x *Line) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Line) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Sku, i = p.Text(b, i)
 		case 0x12:
 			x.Title, i = p.Text(b, i)
 		case 0x18:
-			x.Quantity, i = wire.Int[int32](b, i)
+			x.Quantity, i = wire.Int32(b, i)
 		case 0x20:
-			x.UnitPrice, i = wire.Int[int64](b, i)
+			x.UnitPrice, i = wire.Int64(b, i)
 		case 0x2a:
 			x.Notes, i = p.Texts(x.Notes, b, i, 0x2a)
 		default:

@@ -62,7 +62,7 @@ type GlueFuncs struct {
 
 // GlueWire names what the template needs of package wire.
 type GlueWire struct {
-	Mode, Parser, Tag, PutUnknown, Info, Append, Unmarshal string
+	Mode, Parser, Varint, PutUnknown, Info, Append, Unmarshal string
 }
 
 // GlueField is a field, or a oneof with its fields.
@@ -74,6 +74,8 @@ type GlueField struct {
 	Each string
 	// Size is added to the size, Put is the new index.
 	Size, Put string
+	// Missing is called if the field is not there but required.
+	Missing string
 	// Cases parse the field.
 	Cases []*GlueCase
 
@@ -269,7 +271,7 @@ func (m *Model) glueMessage(file *protogen.File, msg *protogen.Message, ident Id
 		ParseUnknown: "x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)",
 		Extendable:   msg.Desc.ExtensionRanges().Len() > 0,
 		Wholly:       msg.Desc.Options().(*descriptorpb.MessageOptions).GetMessageSetWireFormat(),
-		Wire: GlueWire{Mode: wire("Mode"), Parser: wire("Parser"), Tag: wire("Tag"), PutUnknown: wire("PutUnknown"), Info: wire("Info"),
+		Wire: GlueWire{Mode: wire("Mode"), Parser: wire("Parser"), Varint: wire("Varint"), PutUnknown: wire("PutUnknown"), Info: wire("Info"),
 			Append: wire("Append"), Unmarshal: wire("Unmarshal")},
 	}
 	if m.opts.Functions {

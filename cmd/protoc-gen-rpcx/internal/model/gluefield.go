@@ -62,14 +62,18 @@ var text = format{wireType: protowire.BytesType, goType: "string", size: "#SizeL
 	put: "#PutText(b, i, %s)", parse: "p.Text(b, i)", isZero: `%s == ""`, kind: "TextKind"}
 
 func varint(goType, kind string) format {
+	parse := "#Int[%s](b, i)"
+	if name, ok := strings.CutSuffix(kind, "Kind"); ok {
+		parse = "#" + strings.Replace(name, "Uint64", "Varint", 1) + "(b, i)"
+	}
 	return format{wireType: protowire.VarintType, goType: goType, size: "#SizeVarint(uint64(%s))",
-		put: "#PutVarint(b, i, uint64(%s))", parse: "#Int[%s](b, i)", isZero: "%s == 0", kind: kind,
+		put: "#PutVarint(b, i, uint64(%s))", parse: parse, isZero: "%s == 0", kind: kind,
 		sizePacked: "#SizePackedInt(%s)", putPacked: "#PutPackedInt(b, i, %s)", parsePacked: "#PackedInt(%s, b, i)"}
 }
 
 func sint(goType, kind string) format {
 	return format{wireType: protowire.VarintType, goType: goType, size: "#SizeSint(int64(%s))",
-		put: "#PutSint(b, i, int64(%s))", parse: "#Sint[%s](b, i)", isZero: "%s == 0", kind: kind,
+		put: "#PutSint(b, i, int64(%s))", parse: "#" + strings.TrimSuffix(kind, "Kind") + "(b, i)", isZero: "%s == 0", kind: kind,
 		sizePacked: "#SizePackedSint(%s)", putPacked: "#PutPackedSint(b, i, %s)", parsePacked: "#PackedSint(%s, b, i)"}
 }
 
@@ -214,6 +218,9 @@ func (w *glueWriter) scalarField(field *protogen.Field) *GlueField {
 	g.Size = add(tagSize, w.in(f.size, value))
 	g.Put = w.put(w.in(f.put, value), tag)
 	g.Cases = []*GlueCase{{tag, w.assign(field, parse)}}
+	if field.Desc.Cardinality() == protoreflect.Required {
+		g.Missing = fmt.Sprintf("%s(o, %q)", w.wire("Missing"), field.Desc.FullName())
+	}
 	return g
 }
 

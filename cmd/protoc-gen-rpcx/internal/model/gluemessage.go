@@ -73,6 +73,9 @@ func (w *glueWriter) messageField(field *protogen.Field) *GlueField {
 		g.Cases = []*GlueCase{{start, w.assign(field, fmt.Sprintf("%s(%s, b, i, p, %s, %s)", w.wire("Parse"+parser), value, start, funcs.parse))}}
 		return g
 	}
+	if field.Desc.Cardinality() == protoreflect.Required {
+		g.Missing = fmt.Sprintf("%s(o, %q)", w.wire("Missing"), field.Desc.FullName())
+	}
 	text, tagSize := tag(field, protowire.BytesType)
 	g.Size = add(tagSize, fmt.Sprintf("%s(%s)", w.wire("SizeLen"), fmt.Sprintf(funcs.sizeOf, element)))
 	g.Put = w.put(fmt.Sprintf("%s(b, %s, i)", w.wire("PutLen"), fmt.Sprintf(funcs.putBefore, each, "i")), text)

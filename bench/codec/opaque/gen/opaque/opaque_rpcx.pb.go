@@ -64,11 +64,13 @@ func (x *Nested) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			v, n := wire.Int[int64](b, i)
+			v, n := wire.Int64(b, i)
 			x.SetId(v)
 			i = n
 		case 0x12:
@@ -158,9 +160,11 @@ func (x *Address) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			v, n := p.Text(b, i)
 			x.SetStreet(v)
@@ -226,9 +230,11 @@ func (x *Position) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Position) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x9:
 			v, n := wire.Double(b, i)
 			x.SetLatitude(v)
@@ -294,23 +300,25 @@ func (x *Item) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			v, n := p.Text(b, i)
 			x.SetSku(v)
 			i = n
 		case 0x10:
-			v, n := wire.Int[int32](b, i)
+			v, n := wire.Int32(b, i)
 			x.SetQuantity(v)
 			i = n
 		case 0x18:
-			v, n := wire.Int[int64](b, i)
+			v, n := wire.Int64(b, i)
 			x.SetPrice(v)
 			i = n
 		case 0x20:
-			v, n := wire.Int[int32](b, i)
+			v, n := wire.Int32(b, i)
 			x.SetKind(v)
 			i = n
 		default:
@@ -370,15 +378,17 @@ func (x *Audit) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Audit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			v, n := p.Text(b, i)
 			x.SetCreatedBy(v)
 			i = n
 		case 0x10:
-			v, n := wire.Int[int64](b, i)
+			v, n := wire.Int64(b, i)
 			x.SetCreatedAt(v)
 			i = n
 		case 0x1a:
@@ -386,7 +396,7 @@ func (x *Audit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.SetUpdatedBy(v)
 			i = n
 		case 0x20:
-			v, n := wire.Int[int64](b, i)
+			v, n := wire.Int64(b, i)
 			x.SetUpdatedAt(v)
 			i = n
 		default:

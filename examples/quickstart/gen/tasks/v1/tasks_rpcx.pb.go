@@ -46,11 +46,13 @@ func (x *Task) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Task) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Id, i = wire.Int[uint64](b, i)
+			x.Id, i = wire.Varint(b, i)
 		case 0x12:
 			x.Title, i = p.Text(b, i)
 		case 0x18:
@@ -94,9 +96,11 @@ func (x *Duplicate) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *Duplicate) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Existing, i = wire.ParseMessage(x.Existing, b, i, p, (*Task).ParseRPCX)
 		default:
@@ -138,9 +142,11 @@ func (x *CreateRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *CreateRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Title, i = p.Text(b, i)
 		default:
@@ -182,9 +188,11 @@ func (x *CreateResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *CreateResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Task, i = wire.ParseMessage(x.Task, b, i, p, (*Task).ParseRPCX)
 		default:
@@ -220,9 +228,11 @@ func (x *WatchRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *WatchRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
@@ -262,9 +272,11 @@ func (x *WatchResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *WatchResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Task, i = wire.ParseMessage(x.Task, b, i, p, (*Task).ParseRPCX)
 		default:
@@ -306,9 +318,11 @@ func (x *ImportRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *ImportRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Title, i = p.Text(b, i)
 		default:
@@ -356,13 +370,15 @@ func (x *ImportResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *ImportResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Created, i = wire.Int[uint32](b, i)
+			x.Created, i = wire.Uint32(b, i)
 		case 0x10:
-			x.Skipped, i = wire.Int[uint32](b, i)
+			x.Skipped, i = wire.Uint32(b, i)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -408,11 +424,13 @@ func (x *SyncRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *SyncRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0x8:
-			x.Id, i = wire.Int[uint64](b, i)
+			x.Id, i = wire.Varint(b, i)
 		case 0x10:
 			x.Done, i = wire.Bool(b, i)
 		default:
@@ -454,9 +472,11 @@ func (x *SyncResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
 
 func (x *SyncResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start := i
-		var tag uint64
-		switch tag, i = wire.Tag(b, i); tag {
+		start, tag := i, uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = wire.Varint(b, start)
+		}
+		switch tag {
 		case 0xa:
 			x.Task, i = wire.ParseMessage(x.Task, b, i, p, (*Task).ParseRPCX)
 		default:
