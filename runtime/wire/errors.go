@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // What a negative index says.
 const (
@@ -38,8 +35,6 @@ type putError string
 
 const invalidText putError = "a string field contains invalid UTF-8"
 
-var errChanged = errors.New("its size changed: was it changed meanwhile?")
-
 // Missing has the marshalling end with an error unless o is [Partial]: the
 // required field with the given full name is not set.
 func Missing(o Mode, field string) {
@@ -51,9 +46,13 @@ func Missing(o Mode, field string) {
 // Fail has the marshalling end with an error that says why.
 func Fail(why error) { panic(putError(why.Error())) }
 
-// recovered returns the error for what a Put function panicked with.
-func recovered(m Message, r any) error {
-	if why, ok := r.(putError); ok {
+// failed returns the error for what a Put function panicked with, or for the
+// bytes that it left.
+func failed(m Message, left int, r any) error {
+	switch why := r.(type) {
+	case nil:
+		return fmt.Errorf("wire: %T cannot be marshalled: it is %d bytes shorter than its size: was it changed meanwhile?", m, left)
+	case putError:
 		return fmt.Errorf("wire: %T cannot be marshalled: %s", m, string(why))
 	}
 	return fmt.Errorf("wire: %T cannot be marshalled: panic: %v (was it changed meanwhile?)", m, r)

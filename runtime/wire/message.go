@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 )
 
@@ -67,21 +66,21 @@ func (o MarshalOptions) AppendSize(b []byte, m Message, size int) (out []byte, e
 	return put(b, m, size, mode)
 }
 
+// put appends the size bytes of m to b.
 func put(b []byte, m Message, size int, o Mode) (out []byte, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			out, err = b, recovered(m, r)
-		}
-	}()
 	n := len(b)
 	if cap(b)-n < size {
 		b = slices.Grow(b, size)
 	}
-	out = b[:n+size]
-	if left := m.PutRPCX(out[n:n+size:n+size], size, o); left != 0 {
-		return b[:n], fmt.Errorf("wire: %T cannot be marshalled: %w", m, errChanged)
-	}
-	return out, nil
+	left := -1
+	// Recover is not free, so it is called only if something failed.
+	defer func() {
+		if left != 0 {
+			out, err = b[:n], failed(m, left, recover())
+		}
+	}()
+	left = m.PutRPCX(b[n:n+size:n+size], size, o)
+	return b[:n+size], nil
 }
 
 // Append appends m's bytes to b; see [MarshalOptions.Append].

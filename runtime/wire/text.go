@@ -8,10 +8,42 @@ import (
 
 // PutText puts a string that must be UTF-8, with its length.
 func PutText(b []byte, i int, s string) int {
-	if !validText(s) {
+	n := len(s)
+	src, dst := unsafe.Slice(unsafe.StringData(s), n), b[i-n:i]
+	// What is short is copied and looked at in the same loads.
+	var seen uint64
+	switch {
+	case n > 32:
+		if !utf8.ValidString(s) {
+			panic(invalidText)
+		}
+		copy(dst, src)
+	case n >= 8:
+		head, tail := load64(src), load64(src[n-8:])
+		seen = head | tail
+		if n > 16 {
+			second, third := load64(src[8:]), load64(src[n-16:])
+			seen |= second | third
+			binary.LittleEndian.PutUint64(dst[8:], second)
+			binary.LittleEndian.PutUint64(dst[n-16:], third)
+		}
+		binary.LittleEndian.PutUint64(dst, head)
+		binary.LittleEndian.PutUint64(dst[n-8:], tail)
+	case n >= 4:
+		head, tail := binary.LittleEndian.Uint32(src), binary.LittleEndian.Uint32(src[n-4:])
+		seen = uint64(head | tail)
+		binary.LittleEndian.PutUint32(dst, head)
+		binary.LittleEndian.PutUint32(dst[n-4:], tail)
+	default:
+		for k, c := range src {
+			seen |= uint64(c)
+			dst[k] = c
+		}
+	}
+	if seen&msbs != 0 && !utf8.ValidString(s) {
 		panic(invalidText)
 	}
-	return PutString(b, i, s)
+	return PutVarint(b, i-n, uint64(n))
 }
 
 // PutString puts a string, with its length.
@@ -79,27 +111,20 @@ func (p Parser) Bytes(b []byte, i int) ([]byte, int) {
 	return s, i
 }
 
-// validText reports whether s is UTF-8. Most text is ASCII, which is found out
-// 8 bytes at a time; the last load overlaps the one before.
+// validText reports whether s is UTF-8. Most text is short and ASCII, which is
+// found out 8 bytes at a time; the last load overlaps the one before.
 func validText(s string) bool {
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
 	var seen uint64
 	switch n := len(b); {
+	case n > 32:
+		return utf8.ValidString(s)
+	case n > 16:
+		seen = load64(b) | load64(b[8:]) | load64(b[n-16:]) | load64(b[n-8:])
 	case n >= 8:
-		for len(b) > 32 {
-			seen |= load64(b) | load64(b[8:]) | load64(b[16:]) | load64(b[24:])
-			if seen&msbs != 0 {
-				return utf8.ValidString(s)
-			}
-			b = b[32:]
-		}
-		for len(b) > 8 {
-			seen |= load64(b)
-			b = b[8:]
-		}
-		seen |= binary.LittleEndian.Uint64(unsafe.Slice(unsafe.StringData(s), n)[n-8:])
+		seen = load64(b) | load64(b[n-8:])
 	case n >= 4:
-		seen = uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))
+		seen = uint64(binary.LittleEndian.Uint32(b) | binary.LittleEndian.Uint32(b[n-4:]))
 	default:
 		for _, c := range b {
 			seen |= uint64(c)

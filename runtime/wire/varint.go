@@ -12,7 +12,7 @@ type Integer interface {
 }
 
 // SizeVarint returns the bytes of v as a varint.
-func SizeVarint(v uint64) int { return int(9*uint(bits.Len64(v))+64) / 64 }
+func SizeVarint(v uint64) int { return int((9*uint(bits.Len64(v)) + 64) >> 6) }
 
 // SizeSint returns the bytes of v as a zigzag varint.
 func SizeSint(v int64) int { return SizeVarint(zigzag(v)) }
@@ -34,7 +34,21 @@ func PutVarint(b []byte, i int, v uint64) int {
 	return putVarint(b, i, v)
 }
 
+//go:noinline
 func putVarint(b []byte, i int, v uint64) int {
+	if v < 1<<14 {
+		i -= 2
+		b[i+1] = byte(v >> 7)
+		b[i] = byte(v) | 0x80
+		return i
+	}
+	if v < 1<<21 {
+		i -= 3
+		b[i+2] = byte(v >> 14)
+		b[i+1] = byte(v>>7) | 0x80
+		b[i] = byte(v) | 0x80
+		return i
+	}
 	i -= SizeVarint(v)
 	at := i
 	for v >= 0x80 {
