@@ -15,18 +15,14 @@ func (x *Request) SizeRPCX() (n int) {
 	if x == nil {
 		return 0
 	}
-	if x.Id != 0 {
-		n += 1 + wire.SizeVarint(uint64(x.Id))
+	if x.GetId() != 0 {
+		n += 1 + wire.SizeVarint(uint64(x.GetId()))
 	}
-	switch v := x.Choice.(type) {
-	case *Request_Text:
-		if v != nil {
-			n += 1 + wire.SizeLen(len(v.Text))
-		}
-	case *Request_Nested:
-		if v != nil {
-			n += 1 + wire.SizeLen(v.Nested.SizeRPCX())
-		}
+	switch x.WhichChoice() {
+	case 2:
+		n += 1 + wire.SizeLen(len(x.GetText()))
+	case 3:
+		n += 1 + wire.SizeLen(x.GetNested().SizeRPCX())
 	}
 	return n + len(x.unknownFields)
 }
@@ -36,18 +32,14 @@ func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
 		return i
 	}
 	i = wire.PutUnknown(b, i, x.unknownFields)
-	switch v := x.Choice.(type) {
-	case *Request_Text:
-		if v != nil {
-			i = wire.PutTag(b, wire.PutText(b, i, v.Text), 0x12)
-		}
-	case *Request_Nested:
-		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, v.Nested.PutRPCX(b, i, o), i), 0x1a)
-		}
+	switch x.WhichChoice() {
+	case 2:
+		i = wire.PutTag(b, wire.PutText(b, i, x.GetText()), 0x12)
+	case 3:
+		i = wire.PutTag(b, wire.PutLen(b, x.GetNested().PutRPCX(b, i, o), i), 0x1a)
 	}
-	if x.Id != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Id)), 0x8)
+	if x.GetId() != 0 {
+		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.GetId())), 0x8)
 	}
 	return i
 }
@@ -60,18 +52,17 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x8:
-			x.Id, i = wire.Int32(b, i)
+			v, n := wire.Int32(b, i)
+			x.SetId(v)
+			i = n
 		case 0x12:
-			v := new(Request_Text)
-			v.Text, i = p.Text(b, i)
-			x.Choice = v
+			v, n := p.Text(b, i)
+			x.SetText(v)
+			i = n
 		case 0x1a:
-			v, _ := x.Choice.(*Request_Nested)
-			if v == nil {
-				v = new(Request_Nested)
-				x.Choice = v
-			}
-			v.Nested, i = wire.ParseMessage(v.Nested, b, i, p, (*Request).ParseRPCX)
+			v, n := wire.ParseMessage(x.GetNested(), b, i, p, (*Request).ParseRPCX)
+			x.SetNested(v)
+			i = n
 		default:
 			if p.Ends(tag) {
 				return i

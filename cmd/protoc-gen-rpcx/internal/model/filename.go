@@ -24,20 +24,19 @@ var platforms = func() map[string]bool {
 // base, given without its extension. The go command compiles a file named like
 // experiment_arm.rpcx.go for that platform only; an underscore prevents this.
 func fileName(base, suffix string) string {
-	if strings.HasPrefix(suffix, "_") {
-		// _rpcx is no platform.
+	// The go command looks at what precedes the first dot.
+	stem, _, _ := strings.Cut(base+suffix, ".")
+	i := strings.LastIndexByte(stem, '_')
+	if i < 0 {
 		return base + suffix
 	}
-	stem, _, _ := strings.Cut(base, ".")
-	if i := strings.LastIndexByte(stem, '_'); i >= 0 {
-		last := stem[i+1:]
-		// experiment_arm_test is taken for the test of experiment_arm.
-		if before, ok := strings.CutSuffix(stem, "_test"); ok {
-			last = before[strings.LastIndexByte(before, '_')+1:]
-		}
-		if platforms[last] {
-			base = stem + "_" + base[len(stem):]
-		}
+	last := stem[i+1:]
+	// experiment_arm_test is taken for the test of experiment_arm.
+	if before, ok := strings.CutSuffix(stem, "_test"); ok {
+		last = before[strings.LastIndexByte(before, '_')+1:]
+	}
+	if platforms[last] {
+		base = stem + "_" + base[len(stem):]
 	}
 	return base + suffix
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
@@ -11,13 +12,20 @@ import (
 
 // glueWriter writes the expressions for the fields of one message.
 type glueWriter struct {
-	m      *Model
-	file   *protogen.File
-	msg    *protogen.Message
-	ident  Ident
-	wire   func(name string) string
-	opaque bool
+	m     *Model
+	file  *protogen.File
+	msg   *protogen.Message
+	ident Ident
+	// accessors says that fields are got at through methods: those of the opaque
+	// API, and of the hybrid one, which is opaque with the build tag protoopaque.
+	accessors bool
 }
+
+// wire names an identifier of package wire.
+func (w *glueWriter) wire(name string) string { return w.ident(wirePackage.Ident(name)) }
+
+// foreign names an identifier of package foreign.
+func (w *glueWriter) foreign(name string) string { return w.ident(foreignPackage.Ident(name)) }
 
 // format is how a kind of scalar looks in Go and on the wire. In its texts, %s
 // stands for the value, and # for package wire.
@@ -140,21 +148,27 @@ func (w *glueWriter) goType(field *protogen.Field) string {
 
 // field returns how a field is sized, put and parsed.
 func (w *glueWriter) field(field *protogen.Field) *GlueField {
+	var g *GlueField
 	switch {
 	case field.Desc.IsMap():
-		return w.mapField(field)
+		g = w.mapField(field)
 	case field.Message != nil:
-		return w.messageField(field)
+		g = w.messageField(field)
 	case field.Desc.IsList():
-		return w.listField(field)
+		g = w.listField(field)
+	default:
+		g = w.scalarField(field)
 	}
-	return w.scalarField(field)
+	if field.Desc.Cardinality() == protoreflect.Required {
+		g.Missing = fmt.Sprintf("%s(o, %q)", w.wire("Missing"), field.Desc.FullName())
+	}
+	return g
 }
 
 // value returns the expression of field's value or list, its pointer if it has one.
 func (w *glueWriter) value(field *protogen.Field) string {
 	switch {
-	case w.opaque:
+	case w.accessors:
 		get, _ := field.MethodName("Get")
 		return "x." + get + "()"
 	case inOneof(field):
@@ -172,7 +186,7 @@ func tag(field *protogen.Field, t protowire.Type) (text string, size int) {
 
 // assign returns the lines that parse by an expression, given the present value.
 func (w *glueWriter) assign(field *protogen.Field, expr string) []string {
-	if w.opaque {
+	if w.accessors {
 		set, _ := field.MethodName("Set")
 		return []string{"v, n := " + expr, "x." + set + "(v)", "i = n"}
 	}
@@ -203,7 +217,7 @@ func (w *glueWriter) scalarField(field *protogen.Field) *GlueField {
 	switch {
 	case inOneof(field):
 		g.Cond = w.member(field)
-	case field.Desc.HasPresence() && w.opaque:
+	case field.Desc.HasPresence() && w.accessors:
 		has, _ := field.MethodName("Has")
 		g.Cond = "x." + has + "()"
 	case field.Desc.HasPresence():
@@ -218,9 +232,6 @@ func (w *glueWriter) scalarField(field *protogen.Field) *GlueField {
 	g.Size = add(tagSize, w.in(f.size, value))
 	g.Put = w.put(w.in(f.put, value), tag)
 	g.Cases = []*GlueCase{{tag, w.assign(field, parse)}}
-	if field.Desc.Cardinality() == protoreflect.Required {
-		g.Missing = fmt.Sprintf("%s(o, %q)", w.wire("Missing"), field.Desc.FullName())
-	}
 	return g
 }
 
@@ -234,9 +245,8 @@ func unless(cond string) string {
 
 // add returns the sum of a tag's size and what size computes.
 func add(tagSize int, size string) string {
-	var n int
-	if _, err := fmt.Sscanf(size+"\n", "%d\n", &n); err == nil {
-		return fmt.Sprint(tagSize + n)
+	if n, err := strconv.Atoi(size); err == nil {
+		return strconv.Itoa(tagSize + n)
 	}
 	return fmt.Sprintf("%d + %s", tagSize, size)
 }
@@ -246,7 +256,7 @@ func (w *glueWriter) put(value, tag string) string {
 	return fmt.Sprintf("%s(b, %s, %s)", w.wire("PutTag"), value, tag)
 }
 
-// packedAndNot are the parsers of lists that come value by value.
+// expanded are the parsers of lists of a kind that have their own.
 var expanded = map[protoreflect.Kind]string{
 	protoreflect.StringKind: "p.Strings(%s, b, i, %s)",
 	protoreflect.BytesKind:  "p.BytesList(%s, b, i, %s)",
@@ -312,7 +322,7 @@ func (w *glueWriter) kind(field *protogen.Field) string {
 }
 
 func (w *glueWriter) oneof(oneof *protogen.Oneof) *GlueField {
-	if w.opaque {
+	if w.accessors {
 		return &GlueField{Switch: "x." + oneof.MethodName("Which") + "()"}
 	}
 	return &GlueField{Switch: "v := x." + oneof.GoName + ".(type)", Wrapped: true}
@@ -320,7 +330,7 @@ func (w *glueWriter) oneof(oneof *protogen.Oneof) *GlueField {
 
 // member returns the case of a oneof's switch.
 func (w *glueWriter) member(field *protogen.Field) string {
-	if w.opaque {
+	if w.accessors {
 		return fmt.Sprint(field.Desc.Number())
 	}
 	return "*" + w.ident(field.GoIdent)

@@ -8,11 +8,12 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// messageFuncs are how the messages of one type are sized, put and parsed:
-// functions as values, and the pattern of a call.
+// messageFuncs are how the messages of one type are sized, put and parsed: the
+// expressions of functions, and the patterns of calls.
 type messageFuncs struct {
-	size, put, parse  string
-	sizeOf, putBefore string // %s: the message, and the index
+	size, put, parse string
+	sizeOf           string // %s: the message
+	putBefore        string // %s: the message, and the index that it is to end before
 }
 
 // funcs returns how messages of a type are sized, put and parsed: by their own
@@ -26,7 +27,7 @@ func (w *glueWriter) funcs(msg *protogen.Message) messageFuncs {
 			size: "(*" + name + ").SizeRPCX", put: "(*" + name + ").PutRPCX", parse: "(*" + name + ").ParseRPCX",
 			sizeOf: "%s.SizeRPCX()", putBefore: "%s.PutRPCX(b, %s, o)",
 		}
-	case wellKnown[msg.Desc.FullName()] != "" && msg.GoIdent.GoImportPath == wellKnown[msg.Desc.FullName()]:
+	case wellKnown[msg.Desc.FullName()] == msg.GoIdent.GoImportPath:
 		known := func(verb string) string { return w.ident(knownPackage.Ident(verb + msg.GoIdent.GoName)) }
 		return messageFuncs{
 			size: known("Size"), put: known("Put"), parse: known("Parse"),
@@ -34,57 +35,62 @@ func (w *glueWriter) funcs(msg *protogen.Message) messageFuncs {
 		}
 	}
 	name := w.ident(msg.GoIdent)
-	foreign := func(verb string) string { return w.ident(foreignPackage.Ident(verb)) }
 	return messageFuncs{
-		size: foreign("Size") + "[*" + name + "]", put: foreign("Put") + "[*" + name + "]", parse: foreign("Parse") + "[" + name + "]",
-		sizeOf: foreign("Size") + "(%s)", putBefore: foreign("Put") + "(%s, b, %s, o)",
+		size: w.foreign("Size") + "[*" + name + "]", put: w.foreign("Put") + "[*" + name + "]", parse: w.foreign("Parse") + "[" + name + "]",
+		sizeOf: w.foreign("Size") + "(%s)", putBefore: w.foreign("Put") + "(%s, b, %s, o)",
 	}
 }
 
 // messageField is field for messages and groups, single or in lists.
 func (w *glueWriter) messageField(field *protogen.Field) *GlueField {
-	funcs := w.funcs(field.Message)
 	value := w.value(field)
 	g := new(GlueField)
-	list := ""
-	parser := "Message"
-	if field.Desc.Kind() == protoreflect.GroupKind {
-		parser = "Group"
-	}
-	element, each := value, value
+	sized, put := value, value // the message in the expressions that do so
 	switch {
 	case field.Desc.IsList():
-		g.Each, element, each = value, "v", value+"[k]"
-		parser += "s"
-		list = value
+		g.Each, sized, put = value, "v", value+"[k]"
 	case inOneof(field):
 		g.Cond = w.member(field)
-	case w.opaque:
+	case w.accessors:
 		has, _ := field.MethodName("Has")
 		g.Cond = "x." + has + "()"
 	default:
 		g.Cond = value + " != nil"
 	}
 	if field.Desc.Kind() == protoreflect.GroupKind {
-		start, tagSize := tag(field, protowire.StartGroupType)
-		end, _ := tag(field, protowire.EndGroupType)
-		g.Size = add(2*tagSize, fmt.Sprintf(funcs.sizeOf, element))
-		g.Put = w.put(fmt.Sprintf(funcs.putBefore, each, w.put("i", end)), start)
-		g.Cases = []*GlueCase{{start, w.assign(field, fmt.Sprintf("%s(%s, b, i, p, %s, %s)", w.wire("Parse"+parser), value, start, funcs.parse))}}
-		return g
+		w.group(g, field, sized, put)
+	} else {
+		w.message(g, field, sized, put)
 	}
-	if field.Desc.Cardinality() == protoreflect.Required {
-		g.Missing = fmt.Sprintf("%s(o, %q)", w.wire("Missing"), field.Desc.FullName())
-	}
-	text, tagSize := tag(field, protowire.BytesType)
-	g.Size = add(tagSize, fmt.Sprintf("%s(%s)", w.wire("SizeLen"), fmt.Sprintf(funcs.sizeOf, element)))
-	g.Put = w.put(fmt.Sprintf("%s(b, %s, i)", w.wire("PutLen"), fmt.Sprintf(funcs.putBefore, each, "i")), text)
-	args := ""
-	if list != "" {
-		args = text + ", "
-	}
-	g.Cases = []*GlueCase{{text, w.assign(field, fmt.Sprintf("%s(%s, b, i, p, %s%s)", w.wire("Parse"+parser), value, args, funcs.parse))}}
 	return g
+}
+
+// message fills in how a message is sized, put and parsed that has its length
+// before it.
+func (w *glueWriter) message(g *GlueField, field *protogen.Field, sized, put string) {
+	funcs := w.funcs(field.Message)
+	text, tagSize := tag(field, protowire.BytesType)
+	g.Size = add(tagSize, fmt.Sprintf("%s(%s)", w.wire("SizeLen"), fmt.Sprintf(funcs.sizeOf, sized)))
+	g.Put = w.put(fmt.Sprintf("%s(b, %s, i)", w.wire("PutLen"), fmt.Sprintf(funcs.putBefore, put, "i")), text)
+	parse := fmt.Sprintf("%s(%s, b, i, p, %s)", w.wire("ParseMessage"), w.value(field), funcs.parse)
+	if field.Desc.IsList() {
+		parse = fmt.Sprintf("%s(%s, b, i, p, %s, %s)", w.wire("ParseMessages"), w.value(field), text, funcs.parse)
+	}
+	g.Cases = []*GlueCase{{text, w.assign(field, parse)}}
+}
+
+// group fills in how a message is sized, put and parsed that is between two tags.
+func (w *glueWriter) group(g *GlueField, field *protogen.Field, sized, put string) {
+	funcs := w.funcs(field.Message)
+	start, tagSize := tag(field, protowire.StartGroupType)
+	end, _ := tag(field, protowire.EndGroupType)
+	g.Size = add(2*tagSize, fmt.Sprintf(funcs.sizeOf, sized))
+	g.Put = w.put(fmt.Sprintf(funcs.putBefore, put, w.put("i", end)), start)
+	parser := w.wire("ParseGroup")
+	if field.Desc.IsList() {
+		parser = w.wire("ParseGroups")
+	}
+	g.Cases = []*GlueCase{{start, w.assign(field, fmt.Sprintf("%s(%s, b, i, p, %s, %s)", parser, w.value(field), start, funcs.parse))}}
 }
 
 // wellKnown are the messages that package known has functions for, and the Go

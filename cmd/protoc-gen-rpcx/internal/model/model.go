@@ -69,11 +69,11 @@ func New(plugin *protogen.Plugin, opts Options) (*Model, error) {
 		m.packages[file.GoImportPath] = file.GoPackageName
 		m.packages[out.Stub.ImportPath] = out.Stub.Package
 	}
+	m.indexGlue(plugin)
 	if err := m.checkOutputs(files); err != nil {
 		return nil, err
 	}
 	m.claimNames(files)
-	m.indexGlue(plugin)
 	return m, nil
 }
 
@@ -118,8 +118,13 @@ func (m *Model) PackageNames() map[protogen.GoImportPath]protogen.GoPackageName 
 // Output returns where the code for file goes.
 func (m *Model) Output(file *protogen.File) *Output { return m.outputs[file] }
 
+// prefix returns the path of file as that of a generated file, without its ending.
+func prefix(file *protogen.File) string {
+	return strings.ReplaceAll(file.GeneratedFilenamePrefix, `\`, "/")
+}
+
 func (m *Model) output(file *protogen.File) *Output {
-	dir, base := path.Split(strings.ReplaceAll(file.GeneratedFilenamePrefix, `\`, "/"))
+	dir, base := path.Split(prefix(file))
 	stub := OutputFile{
 		Name:       dir + fileName(base, ".rpcx.go"),
 		Package:    file.GoPackageName,
@@ -151,22 +156,39 @@ func subpackage(file *protogen.File, dir, base, suffix string) OutputFile {
 	}
 }
 
-// checkOutputs fails if two protos would be generated into one file.
+// checkOutputs fails if two protos would be generated into one file, or one
+// into what protoc-gen-go writes for the other.
 func (m *Model) checkOutputs(files []*protogen.File) error {
 	from := make(map[string]*protogen.File)
 	for _, file := range files {
-		if !file.Generate || len(file.Services) == 0 {
-			continue
+		var names []string
+		if file.Generate && len(file.Services) > 0 {
+			names = append(names, m.outputs[file].Stub.Name)
 		}
-		name := m.outputs[file].Stub.Name
+		if m.HasGlue(file) {
+			names = append(names, m.outputs[file].Glue.Name)
+		}
+		for _, name := range names {
+			if other := from[name]; other != nil {
+				return errorAtPackage(file, "this file and %s are both generated into %s: rename one, or give one a Go package of its own",
+					other.Desc.Path(), name)
+			}
+			from[name] = file
+		}
+	}
+	for _, file := range files {
+		name := prefix(file) + ".pb.go"
 		if other := from[name]; other != nil {
-			return ErrorAt(file.Proto, []int32{fileOptions, goPackage},
-				"this file and %s are both generated into %s: rename one, or give one a Go package of its own",
-				other.Desc.Path(), name)
+			return errorAtPackage(file, "protoc-gen-go generates %s from this file, and the glue of %s has the same name: "+
+				"rename one, or turn glue off with the parameter glue=false", name, other.Desc.Path())
 		}
-		from[name] = file
 	}
 	return nil
+}
+
+// errorAtPackage is ErrorAt for a file's Go package.
+func errorAtPackage(file *protogen.File, format string, args ...any) error {
+	return ErrorAt(file.Proto, []int32{fileOptions, goPackage}, format, args...)
 }
 
 // inStableOrder returns the plugin's files ordered by name, except that each

@@ -113,32 +113,40 @@ func TestErrorAt(t *testing.T) {
 
 // TestFileName asks the go command whether it would take a file for any platform.
 func TestFileName(t *testing.T) {
-	for base, want := range map[string]string{
-		"users":               "users.rpcx.go",
-		"users_arm":           "users_arm_.rpcx.go",
-		"users_linux":         "users_linux_.rpcx.go",
-		"users_windows_arm64": "users_windows_arm64_.rpcx.go",
-		"users_arm_test":      "users_arm_test_.rpcx.go",
-		"users_plan9.v1":      "users_plan9_.v1.rpcx.go",
-		"users_test":          "users_test.rpcx.go",
-		"users_v1":            "users_v1.rpcx.go",
-		"linux":               "linux.rpcx.go",
+	for _, test := range []struct{ base, stub, glue string }{
+		{"users", "users.rpcx.go", "users_rpcx.pb.go"},
+		{"users_arm", "users_arm_.rpcx.go", "users_arm_rpcx.pb.go"},
+		{"users_linux", "users_linux_.rpcx.go", "users_linux_rpcx.pb.go"},
+		{"users_windows_arm64", "users_windows_arm64_.rpcx.go", "users_windows_arm64_rpcx.pb.go"},
+		{"users_arm_test", "users_arm_test_.rpcx.go", "users_arm_test_rpcx.pb.go"},
+		{"users_plan9.v1", "users_plan9_.v1.rpcx.go", "users_plan9_.v1_rpcx.pb.go"},
+		{"users_test", "users_test.rpcx.go", "users_test_rpcx.pb.go"},
+		{"users_v1", "users_v1.rpcx.go", "users_v1_rpcx.pb.go"},
+		{"linux", "linux.rpcx.go", "linux_rpcx.pb.go"},
 	} {
-		got := fileName(base, ".rpcx.go")
-		if got != want {
-			t.Errorf("fileName(%q) = %q, want %q", base, got, want)
-		}
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, got), []byte("package p\n"), 0o666); err != nil {
-			t.Fatal(err)
-		}
-		for _, platform := range [][2]string{{"linux", "amd64"}, {"darwin", "arm"}} {
-			ctx := build.Default
-			ctx.GOOS, ctx.GOARCH = platform[0], platform[1]
-			match, err := ctx.MatchFile(dir, got)
-			if err != nil || !match {
-				t.Errorf("%s is not compiled for %v: %v", got, platform, err)
+		for suffix, want := range map[string]string{".rpcx.go": test.stub, "_rpcx.pb.go": test.glue} {
+			got := fileName(test.base, suffix)
+			if got != want {
+				t.Errorf("fileName(%q, %q) = %q, want %q", test.base, suffix, got, want)
 			}
+			checkPlatforms(t, got)
+		}
+	}
+}
+
+// checkPlatforms fails if the go command compiles a file for some platforms only.
+func checkPlatforms(t *testing.T, file string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, file), []byte("package p\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, platform := range [][2]string{{"linux", "amd64"}, {"darwin", "arm"}} {
+		ctx := build.Default
+		ctx.GOOS, ctx.GOARCH = platform[0], platform[1]
+		match, err := ctx.MatchFile(dir, file)
+		if err != nil || !match {
+			t.Errorf("%s is not compiled for %v: %v", file, platform, err)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func TestGolden(t *testing.T) {
 // TestOrder checks that the order of the files in a request changes nothing,
 // and that neither does it to generate files one by one.
 func TestOrder(t *testing.T) {
-	for _, name := range []string{"onename", "names", "deprecated"} {
+	for _, name := range []string{"onename", "names", "deprecated", "locals"} {
 		t.Run(name, func(t *testing.T) {
 			req := goldenRequest(t, filepath.Join(goldenDir, name))
 			want := respond(t, req)
