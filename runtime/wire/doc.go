@@ -8,13 +8,12 @@
 //
 // # Sizing and putting
 //
-// A message is put from its end to its beginning into a buffer that has exactly
+// A message is put from its end to its beginning into a [Buffer] that has exactly
 // the size of the message: so the length of a nested message is known when it is
-// written, and nothing but the message's own size is computed twice. A Put
-// function writes a value so that it ends before b[i], and returns the index of
-// its first byte. It panics if there is no room, which means that the message
-// was changed meanwhile, and if a text is not UTF-8; [MarshalOptions.Append]
-// makes an error of it.
+// written, and nothing but the message's own size is computed twice. Putting
+// panics if there is no room, which means that the message was changed
+// meanwhile, and if a text is not UTF-8; [MarshalOptions.Append] makes an error
+// of it.
 //
 // # Parsing
 //

@@ -33,15 +33,10 @@ func parseError(m Message, size, i int) error {
 // putError is what a Put function panics with on purpose.
 type putError string
 
-const invalidText putError = "a string field contains invalid UTF-8"
-
-// Missing has the marshalling end with an error unless o is [Partial]: the
-// required field with the given full name is not set.
-func Missing(o Mode, field string) {
-	if o&Partial == 0 {
-		panic(putError("required field " + field + " is not set"))
-	}
-}
+const (
+	invalidText putError = "a string field contains invalid UTF-8"
+	noRoom      putError = "it is longer than its size: was it changed meanwhile?"
+)
 
 // Fail has the marshalling end with an error that says why.
 func Fail(why error) { panic(putError(why.Error())) }

@@ -5,26 +5,6 @@ import (
 	"math"
 )
 
-// PutFixed32 puts 4 bytes.
-func PutFixed32(b []byte, i int, v uint32) int {
-	i -= 4
-	binary.LittleEndian.PutUint32(b[i:], v)
-	return i
-}
-
-// PutFixed64 puts 8 bytes.
-func PutFixed64(b []byte, i int, v uint64) int {
-	i -= 8
-	binary.LittleEndian.PutUint64(b[i:], v)
-	return i
-}
-
-// PutFloat puts 4 bytes.
-func PutFloat(b []byte, i int, v float32) int { return PutFixed32(b, i, math.Float32bits(v)) }
-
-// PutDouble puts 8 bytes.
-func PutDouble(b []byte, i int, v float64) int { return PutFixed64(b, i, math.Float64bits(v)) }
-
 // Fixed32 parses 4 bytes.
 func Fixed32[T ~int32 | ~uint32](b []byte, i int) (T, int) {
 	if len(b)-i < 4 {

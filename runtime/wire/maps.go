@@ -9,7 +9,7 @@ import (
 type Kind[T any] struct {
 	tag     uint64 // the wire type
 	size    func(T) int
-	put     func(b []byte, i int, v T) int
+	put     func(b Buffer, v T) Buffer
 	parse   func(p Parser, b []byte, i int) (T, int)
 	compare func(a, b T) int // keys only
 	initial T                // of a value that is not there
@@ -17,19 +17,19 @@ type Kind[T any] struct {
 
 func fixedSize[T any](n int) func(T) int { return func(T) int { return n } }
 
-func of[T cmp.Ordered](wireType uint64, size func(T) int, put func([]byte, int, T) int, parse func([]byte, int) (T, int)) *Kind[T] {
+func of[T cmp.Ordered](wireType uint64, size func(T) int, put func(Buffer, T) Buffer, parse func([]byte, int) (T, int)) *Kind[T] {
 	return &Kind[T]{tag: wireType, size: size, put: put, compare: cmp.Compare[T],
 		parse: func(_ Parser, b []byte, i int) (T, int) { return parse(b, i) }}
 }
 
-func sizeInt[T Integer](v T) int                          { return SizeVarint(uint64(v)) }
-func putInt[T Integer](b []byte, i int, v T) int          { return PutVarint(b, i, uint64(v)) }
-func sizeSint[T ~int32 | ~int64](v T) int                 { return SizeSint(int64(v)) }
-func putSint[T ~int32 | ~int64](b []byte, i int, v T) int { return PutSint(b, i, int64(v)) }
-func sizeText[T ~string | ~[]byte](s T) int               { return SizeLen(len(s)) }
+func sizeInt[T Integer](v T) int                      { return SizeVarint(uint64(v)) }
+func putInt[T Integer](b Buffer, v T) Buffer          { return b.Varint(uint64(v)) }
+func sizeSint[T ~int32 | ~int64](v T) int             { return SizeSint(int64(v)) }
+func putSint[T ~int32 | ~int64](b Buffer, v T) Buffer { return b.Sint(int64(v)) }
+func sizeText[T ~string | ~[]byte](s T) int           { return SizeLen(len(s)) }
 
-func putFixed32[T ~int32 | ~uint32](b []byte, i int, v T) int { return PutFixed32(b, i, uint32(v)) }
-func putFixed64[T ~int64 | ~uint64](b []byte, i int, v T) int { return PutFixed64(b, i, uint64(v)) }
+func putFixed32[T ~int32 | ~uint32](b Buffer, v T) Buffer { return b.Fixed32(uint32(v)) }
+func putFixed64[T ~int64 | ~uint64](b Buffer, v T) Buffer { return b.Fixed64(uint64(v)) }
 
 func compareBool(a, b bool) int {
 	switch {
@@ -53,13 +53,13 @@ var (
 	Fixed64Kind  = of(typeFixed64, fixedSize[uint64](8), putFixed64[uint64], Fixed64[uint64])
 	Sfixed32Kind = of(typeFixed32, fixedSize[int32](4), putFixed32[int32], Fixed32[int32])
 	Sfixed64Kind = of(typeFixed64, fixedSize[int64](8), putFixed64[int64], Fixed64[int64])
-	FloatKind    = of(typeFixed32, fixedSize[float32](4), PutFloat, Float)
-	DoubleKind   = of(typeFixed64, fixedSize[float64](8), PutDouble, Double)
-	BoolKind     = &Kind[bool]{tag: typeVarint, size: fixedSize[bool](1), put: PutBool, compare: compareBool,
+	FloatKind    = of(typeFixed32, fixedSize[float32](4), Buffer.Float, Float)
+	DoubleKind   = of(typeFixed64, fixedSize[float64](8), Buffer.Double, Double)
+	BoolKind     = &Kind[bool]{tag: typeVarint, size: fixedSize[bool](1), put: Buffer.Bool, compare: compareBool,
 		parse: func(_ Parser, b []byte, i int) (bool, int) { return Bool(b, i) }}
-	TextKind   = &Kind[string]{tag: typeBytes, size: sizeText[string], put: PutText, compare: cmp.Compare[string], parse: Parser.Text}
-	StringKind = &Kind[string]{tag: typeBytes, size: sizeText[string], put: PutString, compare: cmp.Compare[string], parse: Parser.String}
-	BytesKind  = &Kind[[]byte]{tag: typeBytes, size: sizeText[[]byte], put: PutBytes, parse: Parser.Bytes}
+	TextKind   = &Kind[string]{tag: typeBytes, size: sizeText[string], put: Buffer.Text, compare: cmp.Compare[string], parse: Parser.Text}
+	StringKind = &Kind[string]{tag: typeBytes, size: sizeText[string], put: Buffer.String, compare: cmp.Compare[string], parse: Parser.String}
+	BytesKind  = &Kind[[]byte]{tag: typeBytes, size: sizeText[[]byte], put: Buffer.Bytes, parse: Parser.Bytes}
 )
 
 // EnumKind returns the kind of an enum's values. initial is that of an entry
@@ -80,25 +80,23 @@ func SizeMap[K comparable, V any](m map[K]V, tagSize int, key *Kind[K], value *K
 }
 
 // PutMap puts the entries of a map with their tags.
-func PutMap[K comparable, V any](b []byte, i int, o Mode, m map[K]V, tag uint64, key *Kind[K], value *Kind[V]) int {
-	if o&Deterministic != 0 {
+func PutMap[K comparable, V any](b Buffer, m map[K]V, tag uint64, key *Kind[K], value *Kind[V]) Buffer {
+	if b.mode&Deterministic != 0 {
 		for _, k := range sorted(m, key) {
-			i = putEntry(b, i, tag, key, k, value.put(b, i, m[k]), value.tag)
+			b = putEntry(value.put(b, m[k]).Tag(2<<3|byte(value.tag)), b, tag, key, k)
 		}
-		return i
+		return b
 	}
 	for k, v := range m {
-		i = putEntry(b, i, tag, key, k, value.put(b, i, v), value.tag)
+		b = putEntry(value.put(b, v).Tag(2<<3|byte(value.tag)), b, tag, key, k)
 	}
-	return i
+	return b
 }
 
-// putEntry puts what belongs before an entry's value, which begins at b[start]
-// and ends before b[i].
-func putEntry[K comparable](b []byte, i int, tag uint64, key *Kind[K], k K, start int, valueType uint64) int {
-	start = PutTag(b, start, 2<<3|valueType)
-	start = PutTag(b, key.put(b, start, k), 1<<3|key.tag)
-	return PutTag(b, PutLen(b, start, i), tag)
+// putEntry puts what belongs before an entry's value. end is the buffer before
+// the value.
+func putEntry[K comparable](b, end Buffer, tag uint64, key *Kind[K], k K) Buffer {
+	return key.put(b, k).Tag(1<<3 | byte(key.tag)).Len(end).LongTag(tag)
 }
 
 // sorted returns the keys of m from the last to the first, as they are put.
@@ -160,17 +158,17 @@ func SizeMessageMap[K comparable, V any](m map[K]*V, tagSize int, key *Kind[K], 
 
 // PutMessageMap is [PutMap] for messages. put is their PutRPCX, or a function
 // like it.
-func PutMessageMap[K comparable, V any](b []byte, i int, o Mode, m map[K]*V, tag uint64, key *Kind[K], put func(*V, []byte, int, Mode) int) int {
-	if o&Deterministic != 0 {
+func PutMessageMap[K comparable, V any](b Buffer, m map[K]*V, tag uint64, key *Kind[K], put func(*V, Buffer) Buffer) Buffer {
+	if b.mode&Deterministic != 0 {
 		for _, k := range sorted(m, key) {
-			i = putEntry(b, i, tag, key, k, PutLen(b, put(m[k], b, i, o), i), typeBytes)
+			b = putEntry(put(m[k], b).Len(b).Tag(2<<3|typeBytes), b, tag, key, k)
 		}
-		return i
+		return b
 	}
 	for k, v := range m {
-		i = putEntry(b, i, tag, key, k, PutLen(b, put(v, b, i, o), i), typeBytes)
+		b = putEntry(put(v, b).Len(b).Tag(2<<3|typeBytes), b, tag, key, k)
 	}
-	return i
+	return b
 }
 
 // ParseMessageMap is [ParseMap] for messages. parse is their ParseRPCX, or a function like

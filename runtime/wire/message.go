@@ -11,8 +11,8 @@ type Message interface {
 	Reset()
 	// SizeRPCX returns how many bytes the message has on the wire.
 	SizeRPCX() int
-	// PutRPCX puts the message's fields so that they end before b[i].
-	PutRPCX(b []byte, i int, o Mode) int
+	// PutRPCX puts the message's fields.
+	PutRPCX(b Buffer) Buffer
 	// ParseRPCX merges the fields in b into the message, and returns how many
 	// bytes it took, or a negative number that says what is wrong.
 	ParseRPCX(b []byte, p Parser) int
@@ -79,7 +79,7 @@ func put(b []byte, m Message, size int, o Mode) (out []byte, err error) {
 			out, err = b[:n], failed(m, left, recover())
 		}
 	}()
-	left = m.PutRPCX(b[n:n+size:n+size], size, o)
+	left = m.PutRPCX(NewBuffer(b[n:n+size], o)).left
 	return b[:n+size], nil
 }
 

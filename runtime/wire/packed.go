@@ -31,40 +31,36 @@ func SizePackedSint[T ~int32 | ~int64](list []T) int {
 }
 
 // PutPackedInt puts the varints of list with their length.
-func PutPackedInt[T Integer](b []byte, i int, list []T) int {
-	end := i
+func PutPackedInt[T Integer](b Buffer, list []T) Buffer {
+	end := b
 	for k := len(list) - 1; k >= 0; k-- {
-		i = PutVarint(b, i, uint64(list[k]))
+		b = b.Varint(uint64(list[k]))
 	}
-	return PutLen(b, i, end)
+	return b.Len(end)
 }
 
 // PutPackedSint puts the zigzag varints of list with their length.
-func PutPackedSint[T ~int32 | ~int64](b []byte, i int, list []T) int {
-	end := i
+func PutPackedSint[T ~int32 | ~int64](b Buffer, list []T) Buffer {
+	end := b
 	for k := len(list) - 1; k >= 0; k-- {
-		i = PutSint(b, i, int64(list[k]))
+		b = b.Sint(int64(list[k]))
 	}
-	return PutLen(b, i, end)
+	return b.Len(end)
 }
 
 // PutPackedBool puts list with its length.
-func PutPackedBool(b []byte, i int, list []bool) int {
-	end := i
-	for k := len(list) - 1; k >= 0; k-- {
-		i = PutBool(b, i, list[k])
-	}
-	return PutLen(b, i, end)
+func PutPackedBool(b Buffer, list []bool) Buffer {
+	return b.Bytes(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(list))), len(list)))
 }
 
 // PutPackedFixed puts the values of list with their length.
-func PutPackedFixed[T Fixed](b []byte, i int, list []T) int {
-	end := i
+func PutPackedFixed[T Fixed](b Buffer, list []T) Buffer {
+	end := b
 	src := bytesOf(list)
-	i -= len(src)
-	copy(b[i:end], src)
-	toLittleEndian[T](b[i:end])
-	return PutLen(b, i, end)
+	dst, b := b.Take(len(src))
+	copy(dst, src)
+	toLittleEndian[T](dst)
+	return b.Len(end)
 }
 
 // PackedInt parses packed varints and appends them to list.

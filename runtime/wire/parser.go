@@ -57,15 +57,6 @@ func (p Parser) Unknown(fields, b []byte, start, i int, tag uint64) ([]byte, int
 	return append(fields, b[start:i]...), i
 }
 
-// PutUnknown puts unknown fields, which have their tags.
-func PutUnknown(b []byte, i int, fields []byte) int {
-	if len(fields) > 0 {
-		i -= len(fields)
-		copy(b[i:], fields)
-	}
-	return i
-}
-
 // The wire types.
 const (
 	typeVarint = iota

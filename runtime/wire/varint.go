@@ -24,68 +24,6 @@ func zigzag(v int64) uint64 { return uint64(v<<1) ^ uint64(v>>63) }
 
 func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
 
-// PutVarint puts v as a varint.
-func PutVarint(b []byte, i int, v uint64) int {
-	if v < 0x80 {
-		i--
-		b[i] = byte(v)
-		return i
-	}
-	return putVarint(b, i, v)
-}
-
-//go:noinline
-func putVarint(b []byte, i int, v uint64) int {
-	if v < 1<<14 {
-		i -= 2
-		b[i+1] = byte(v >> 7)
-		b[i] = byte(v) | 0x80
-		return i
-	}
-	if v < 1<<21 {
-		i -= 3
-		b[i+2] = byte(v >> 14)
-		b[i+1] = byte(v>>7) | 0x80
-		b[i] = byte(v) | 0x80
-		return i
-	}
-	i -= SizeVarint(v)
-	at := i
-	for v >= 0x80 {
-		b[at] = byte(v) | 0x80
-		v >>= 7
-		at++
-	}
-	b[at] = byte(v)
-	return i
-}
-
-// PutTag puts a field's tag: number<<3 | wire type.
-func PutTag(b []byte, i int, tag uint64) int {
-	if tag < 0x80 {
-		i--
-		b[i] = byte(tag)
-		return i
-	}
-	return putVarint(b, i, tag)
-}
-
-// PutLen puts the length of what lies between i and end.
-func PutLen(b []byte, i, end int) int { return PutVarint(b, i, uint64(end-i)) }
-
-// PutSint puts v as a zigzag varint.
-func PutSint(b []byte, i int, v int64) int { return PutVarint(b, i, zigzag(v)) }
-
-// PutBool puts v as a varint.
-func PutBool(b []byte, i int, v bool) int {
-	i--
-	b[i] = 0
-	if v {
-		b[i] = 1
-	}
-	return i
-}
-
 // Varint parses a varint. Those that are not near the end of b, which most are,
 // are taken from one load of 8 bytes.
 func Varint(b []byte, i int) (uint64, int) {

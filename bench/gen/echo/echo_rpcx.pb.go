@@ -29,21 +29,21 @@ func (x *Echo) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Echo) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Echo) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Tag != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Tag), 0x1a)
+		b = b.Text(x.Tag).Tag(0x1a)
 	}
 	if x.Seq != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Seq)), 0x10)
+		b = b.Varint(uint64(x.Seq)).Tag(0x10)
 	}
 	if len(x.Payload) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Payload), 0xa)
+		b = b.Bytes(x.Payload).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Echo) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -53,7 +53,7 @@ func (x *Echo) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Payload, i = p.Bytes(b, i)
 		case 0x10:
 			x.Seq, i = wire.Varint(b, i)
@@ -88,18 +88,18 @@ func (x *StreamReq) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *StreamReq) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *StreamReq) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Size != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Size)), 0x10)
+		b = b.Varint(uint64(x.Size)).Tag(0x10)
 	}
 	if x.Count != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Count)), 0x8)
+		b = b.Varint(uint64(x.Count)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *StreamReq) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -109,7 +109,7 @@ func (x *StreamReq) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Count, i = wire.Uint32(b, i)
 		case 0x10:
 			x.Size, i = wire.Uint32(b, i)

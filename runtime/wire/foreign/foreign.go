@@ -20,12 +20,12 @@ func Size[P proto.Message](m P) int {
 	return proto.Size(m)
 }
 
-// Put puts m's fields so that they end before b[i].
-func Put[P proto.Message](m P, b []byte, i int, o wire.Mode) int {
+// Put puts m's fields.
+func Put[P proto.Message](m P, b wire.Buffer) wire.Buffer {
 	if m, ok := any(m).(wire.Message); ok {
-		return m.PutRPCX(b, i, o)
+		return m.PutRPCX(b)
 	}
-	return PutWhole(m, b, i, o)
+	return PutWhole(m, b)
 }
 
 // Parse merges the fields in b into m; see [wire.Message].
@@ -43,23 +43,21 @@ func Parse[T any, P interface {
 func SizeWhole(m proto.Message) int { return proto.Size(m) }
 
 // PutWhole is [Put] by protobuf alone.
-func PutWhole(m proto.Message, b []byte, i int, o wire.Mode) int {
+func PutWhole(m proto.Message, b wire.Buffer) wire.Buffer {
 	n := proto.Size(m)
-	if n > i {
-		wire.Fail(errors.New("its size changed: was it changed meanwhile?"))
-	}
+	dst, b := b.Take(n)
 	out, err := proto.MarshalOptions{
-		AllowPartial:  o&wire.Partial != 0,
-		Deterministic: o&wire.Deterministic != 0,
+		AllowPartial:  b.Mode()&wire.Partial != 0,
+		Deterministic: b.Mode()&wire.Deterministic != 0,
 		UseCachedSize: true,
-	}.MarshalAppend(b[i-n:i-n:i], m)
+	}.MarshalAppend(dst[:0:n], m)
 	switch {
 	case err != nil:
 		wire.Fail(err)
 	case len(out) != n:
 		wire.Fail(errors.New("its size changed: was it changed meanwhile?"))
 	}
-	return i - n
+	return b
 }
 
 // ParseWhole is [Parse] by protobuf alone.

@@ -27,18 +27,18 @@ func SizeAny(x *anypb.Any) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutAny(x *anypb.Any, b []byte, i int, o wire.Mode) int {
+func PutAny(x *anypb.Any, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if len(x.Value) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Value), 0x12)
+		b = b.Bytes(x.Value).Tag(0x12)
 	}
 	if x.TypeUrl != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.TypeUrl), 0xa)
+		b = b.Text(x.TypeUrl).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func ParseAny(x *anypb.Any, b []byte, p wire.Parser) (i int) {
@@ -48,7 +48,7 @@ func ParseAny(x *anypb.Any, b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.TypeUrl, i = p.Text(b, i)
 		case 0x12:
 			x.Value, i = p.Bytes(b, i)

@@ -21,12 +21,12 @@ func SizeEmpty(x *emptypb.Empty) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutEmpty(x *emptypb.Empty, b []byte, i int, o wire.Mode) int {
+func PutEmpty(x *emptypb.Empty, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
-	return i
+	b = b.Raw(x.ProtoReflect().GetUnknown())
+	return b
 }
 
 func ParseEmpty(x *emptypb.Empty, b []byte, p wire.Parser) (i int) {

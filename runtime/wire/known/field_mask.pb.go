@@ -24,15 +24,15 @@ func SizeFieldMask(x *fieldmaskpb.FieldMask) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutFieldMask(x *fieldmaskpb.FieldMask, b []byte, i int, o wire.Mode) int {
+func PutFieldMask(x *fieldmaskpb.FieldMask, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	for k := len(x.Paths) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Paths[k]), 0xa)
+		b = b.Text(x.Paths[k]).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func ParseFieldMask(x *fieldmaskpb.FieldMask, b []byte, p wire.Parser) (i int) {
@@ -42,8 +42,8 @@ func ParseFieldMask(x *fieldmaskpb.FieldMask, b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
-			x.Paths, i = p.Texts(x.Paths, b, i, 0xa)
+		case 0x0a:
+			x.Paths, i = p.Texts(x.Paths, b, i, 0x0a)
 		default:
 			if p.Ends(tag) {
 				return i

@@ -22,13 +22,13 @@ func SizeStruct(x *structpb.Struct) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutStruct(x *structpb.Struct, b []byte, i int, o wire.Mode) int {
+func PutStruct(x *structpb.Struct, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
-	i = wire.PutMessageMap(b, i, o, x.Fields, 0xa, wire.TextKind, PutValue)
-	return i
+	b = b.Raw(x.ProtoReflect().GetUnknown())
+	b = wire.PutMessageMap(b, x.Fields, 0x0a, wire.TextKind, PutValue)
+	return b
 }
 
 func ParseStruct(x *structpb.Struct, b []byte, p wire.Parser) (i int) {
@@ -38,8 +38,8 @@ func ParseStruct(x *structpb.Struct, b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
-			x.Fields, i = wire.ParseMessageMap(x.Fields, b, i, p, 0xa, wire.TextKind, ParseValue)
+		case 0x0a:
+			x.Fields, i = wire.ParseMessageMap(x.Fields, b, i, p, 0x0a, wire.TextKind, ParseValue)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -84,38 +84,38 @@ func SizeValue(x *structpb.Value) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutValue(x *structpb.Value, b []byte, i int, o wire.Mode) int {
+func PutValue(x *structpb.Value, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	switch v := x.Kind.(type) {
 	case *structpb.Value_NullValue:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutVarint(b, i, uint64(v.NullValue)), 0x8)
+			b = b.Varint(uint64(v.NullValue)).Tag(0x08)
 		}
 	case *structpb.Value_NumberValue:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutDouble(b, i, v.NumberValue), 0x11)
+			b = b.Double(v.NumberValue).Tag(0x11)
 		}
 	case *structpb.Value_StringValue:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutText(b, i, v.StringValue), 0x1a)
+			b = b.Text(v.StringValue).Tag(0x1a)
 		}
 	case *structpb.Value_BoolValue:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutBool(b, i, v.BoolValue), 0x20)
+			b = b.Bool(v.BoolValue).Tag(0x20)
 		}
 	case *structpb.Value_StructValue:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, PutStruct(v.StructValue, b, i, o), i), 0x2a)
+			b = PutStruct(v.StructValue, b).Len(b).Tag(0x2a)
 		}
 	case *structpb.Value_ListValue:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, PutListValue(v.ListValue, b, i, o), i), 0x32)
+			b = PutListValue(v.ListValue, b).Len(b).Tag(0x32)
 		}
 	}
-	return i
+	return b
 }
 
 func ParseValue(x *structpb.Value, b []byte, p wire.Parser) (i int) {
@@ -125,7 +125,7 @@ func ParseValue(x *structpb.Value, b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			v := new(structpb.Value_NullValue)
 			v.NullValue, i = wire.Int[structpb.NullValue](b, i)
 			x.Kind = v
@@ -176,15 +176,15 @@ func SizeListValue(x *structpb.ListValue) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutListValue(x *structpb.ListValue, b []byte, i int, o wire.Mode) int {
+func PutListValue(x *structpb.ListValue, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	for k := len(x.Values) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutLen(b, PutValue(x.Values[k], b, i, o), i), 0xa)
+		b = PutValue(x.Values[k], b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func ParseListValue(x *structpb.ListValue, b []byte, p wire.Parser) (i int) {
@@ -194,8 +194,8 @@ func ParseListValue(x *structpb.ListValue, b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
-			x.Values, i = wire.ParseMessages(x.Values, b, i, p, 0xa, ParseValue)
+		case 0x0a:
+			x.Values, i = wire.ParseMessages(x.Values, b, i, p, 0x0a, ParseValue)
 		default:
 			if p.Ends(tag) {
 				return i

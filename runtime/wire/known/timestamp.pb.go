@@ -27,18 +27,18 @@ func SizeTimestamp(x *timestamppb.Timestamp) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutTimestamp(x *timestamppb.Timestamp, b []byte, i int, o wire.Mode) int {
+func PutTimestamp(x *timestamppb.Timestamp, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Nanos != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Nanos)), 0x10)
+		b = b.Varint(uint64(x.Nanos)).Tag(0x10)
 	}
 	if x.Seconds != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Seconds)), 0x8)
+		b = b.Varint(uint64(x.Seconds)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func ParseTimestamp(x *timestamppb.Timestamp, b []byte, p wire.Parser) (i int) {
@@ -48,7 +48,7 @@ func ParseTimestamp(x *timestamppb.Timestamp, b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Seconds, i = wire.Int64(b, i)
 		case 0x10:
 			x.Nanos, i = wire.Int32(b, i)

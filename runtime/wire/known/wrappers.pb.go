@@ -24,15 +24,15 @@ func SizeDoubleValue(x *wrapperspb.DoubleValue) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutDoubleValue(x *wrapperspb.DoubleValue, b []byte, i int, o wire.Mode) int {
+func PutDoubleValue(x *wrapperspb.DoubleValue, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if wire.Bits64(x.Value) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Value), 0x9)
+		b = b.Double(x.Value).Tag(0x09)
 	}
-	return i
+	return b
 }
 
 func ParseDoubleValue(x *wrapperspb.DoubleValue, b []byte, p wire.Parser) (i int) {
@@ -42,7 +42,7 @@ func ParseDoubleValue(x *wrapperspb.DoubleValue, b []byte, p wire.Parser) (i int
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x9:
+		case 0x09:
 			x.Value, i = wire.Double(b, i)
 		default:
 			if p.Ends(tag) {
@@ -65,15 +65,15 @@ func SizeFloatValue(x *wrapperspb.FloatValue) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutFloatValue(x *wrapperspb.FloatValue, b []byte, i int, o wire.Mode) int {
+func PutFloatValue(x *wrapperspb.FloatValue, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if wire.Bits32(x.Value) != 0 {
-		i = wire.PutTag(b, wire.PutFloat(b, i, x.Value), 0xd)
+		b = b.Float(x.Value).Tag(0x0d)
 	}
-	return i
+	return b
 }
 
 func ParseFloatValue(x *wrapperspb.FloatValue, b []byte, p wire.Parser) (i int) {
@@ -83,7 +83,7 @@ func ParseFloatValue(x *wrapperspb.FloatValue, b []byte, p wire.Parser) (i int) 
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xd:
+		case 0x0d:
 			x.Value, i = wire.Float(b, i)
 		default:
 			if p.Ends(tag) {
@@ -106,15 +106,15 @@ func SizeInt64Value(x *wrapperspb.Int64Value) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutInt64Value(x *wrapperspb.Int64Value, b []byte, i int, o wire.Mode) int {
+func PutInt64Value(x *wrapperspb.Int64Value, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Value)), 0x8)
+		b = b.Varint(uint64(x.Value)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func ParseInt64Value(x *wrapperspb.Int64Value, b []byte, p wire.Parser) (i int) {
@@ -124,7 +124,7 @@ func ParseInt64Value(x *wrapperspb.Int64Value, b []byte, p wire.Parser) (i int) 
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Value, i = wire.Int64(b, i)
 		default:
 			if p.Ends(tag) {
@@ -147,15 +147,15 @@ func SizeUInt64Value(x *wrapperspb.UInt64Value) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutUInt64Value(x *wrapperspb.UInt64Value, b []byte, i int, o wire.Mode) int {
+func PutUInt64Value(x *wrapperspb.UInt64Value, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Value)), 0x8)
+		b = b.Varint(uint64(x.Value)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func ParseUInt64Value(x *wrapperspb.UInt64Value, b []byte, p wire.Parser) (i int) {
@@ -165,7 +165,7 @@ func ParseUInt64Value(x *wrapperspb.UInt64Value, b []byte, p wire.Parser) (i int
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Value, i = wire.Varint(b, i)
 		default:
 			if p.Ends(tag) {
@@ -188,15 +188,15 @@ func SizeInt32Value(x *wrapperspb.Int32Value) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutInt32Value(x *wrapperspb.Int32Value, b []byte, i int, o wire.Mode) int {
+func PutInt32Value(x *wrapperspb.Int32Value, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Value)), 0x8)
+		b = b.Varint(uint64(x.Value)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func ParseInt32Value(x *wrapperspb.Int32Value, b []byte, p wire.Parser) (i int) {
@@ -206,7 +206,7 @@ func ParseInt32Value(x *wrapperspb.Int32Value, b []byte, p wire.Parser) (i int) 
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Value, i = wire.Int32(b, i)
 		default:
 			if p.Ends(tag) {
@@ -229,15 +229,15 @@ func SizeUInt32Value(x *wrapperspb.UInt32Value) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutUInt32Value(x *wrapperspb.UInt32Value, b []byte, i int, o wire.Mode) int {
+func PutUInt32Value(x *wrapperspb.UInt32Value, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Value)), 0x8)
+		b = b.Varint(uint64(x.Value)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func ParseUInt32Value(x *wrapperspb.UInt32Value, b []byte, p wire.Parser) (i int) {
@@ -247,7 +247,7 @@ func ParseUInt32Value(x *wrapperspb.UInt32Value, b []byte, p wire.Parser) (i int
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Value, i = wire.Uint32(b, i)
 		default:
 			if p.Ends(tag) {
@@ -270,15 +270,15 @@ func SizeBoolValue(x *wrapperspb.BoolValue) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutBoolValue(x *wrapperspb.BoolValue, b []byte, i int, o wire.Mode) int {
+func PutBoolValue(x *wrapperspb.BoolValue, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Value), 0x8)
+		b = b.Bool(x.Value).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func ParseBoolValue(x *wrapperspb.BoolValue, b []byte, p wire.Parser) (i int) {
@@ -288,7 +288,7 @@ func ParseBoolValue(x *wrapperspb.BoolValue, b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Value, i = wire.Bool(b, i)
 		default:
 			if p.Ends(tag) {
@@ -311,15 +311,15 @@ func SizeStringValue(x *wrapperspb.StringValue) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutStringValue(x *wrapperspb.StringValue, b []byte, i int, o wire.Mode) int {
+func PutStringValue(x *wrapperspb.StringValue, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Value), 0xa)
+		b = b.Text(x.Value).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func ParseStringValue(x *wrapperspb.StringValue, b []byte, p wire.Parser) (i int) {
@@ -329,7 +329,7 @@ func ParseStringValue(x *wrapperspb.StringValue, b []byte, p wire.Parser) (i int
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Value, i = p.Text(b, i)
 		default:
 			if p.Ends(tag) {
@@ -352,15 +352,15 @@ func SizeBytesValue(x *wrapperspb.BytesValue) (n int) {
 	return n + len(x.ProtoReflect().GetUnknown())
 }
 
-func PutBytesValue(x *wrapperspb.BytesValue, b []byte, i int, o wire.Mode) int {
+func PutBytesValue(x *wrapperspb.BytesValue, b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.ProtoReflect().GetUnknown())
+	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if len(x.Value) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Value), 0xa)
+		b = b.Bytes(x.Value).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func ParseBytesValue(x *wrapperspb.BytesValue, b []byte, p wire.Parser) (i int) {
@@ -370,7 +370,7 @@ func ParseBytesValue(x *wrapperspb.BytesValue, b []byte, p wire.Parser) (i int) 
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Value, i = p.Bytes(b, i)
 		default:
 			if p.Ends(tag) {

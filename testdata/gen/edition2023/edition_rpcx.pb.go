@@ -36,28 +36,28 @@ func (x *Request) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	switch v := x.Choice.(type) {
 	case *Request_Text:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutText(b, i, v.Text), 0x1a)
+			b = b.Text(v.Text).Tag(0x1a)
 		}
 	case *Request_Nested:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, v.Nested.PutRPCX(b, i, o), i), 0x22)
+			b = v.Nested.PutRPCX(b).Len(b).Tag(0x22)
 		}
 	}
 	if x.Explicit != nil {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(*x.Explicit)), 0x10)
+		b = b.Varint(uint64(*x.Explicit)).Tag(0x10)
 	}
 	if x.Implicit != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Implicit)), 0x8)
+		b = b.Varint(uint64(x.Implicit)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -67,7 +67,7 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Implicit, i = wire.Int32(b, i)
 		case 0x10:
 			x.Explicit, i = wire.Ptr(wire.Int32(b, i))

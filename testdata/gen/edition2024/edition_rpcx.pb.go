@@ -32,24 +32,24 @@ func (x *Request) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	switch x.WhichChoice() {
 	case 3:
-		i = wire.PutTag(b, wire.PutText(b, i, x.GetText()), 0x1a)
+		b = b.Text(x.GetText()).Tag(0x1a)
 	case 4:
-		i = wire.PutTag(b, wire.PutLen(b, x.GetNested().PutRPCX(b, i, o), i), 0x22)
+		b = x.GetNested().PutRPCX(b).Len(b).Tag(0x22)
 	}
 	if x.HasExplicit() {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.GetExplicit())), 0x10)
+		b = b.Varint(uint64(x.GetExplicit())).Tag(0x10)
 	}
 	if x.GetImplicit() != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.GetImplicit())), 0x8)
+		b = b.Varint(uint64(x.GetImplicit())).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -59,7 +59,7 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			v, n := wire.Int32(b, i)
 			x.SetImplicit(v)
 			i = n

@@ -62,51 +62,51 @@ func (x *Present) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Present) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Present) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.InPackage != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.InPackage.PutRPCX(b, i, o), i), 0x6a)
+		b = x.InPackage.PutRPCX(b).Len(b).Tag(0x6a)
 	}
 	if x.Delimited != nil {
-		i = wire.PutTag(b, x.Delimited.PutRPCX(b, wire.PutTag(b, i, 0x64), o), 0x63)
+		b = x.Delimited.PutRPCX(b.Tag(0x64)).Tag(0x63)
 	}
 	if x.Message != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Message.PutRPCX(b, i, o), i), 0x5a)
+		b = x.Message.PutRPCX(b).Len(b).Tag(0x5a)
 	}
 	if x.Closed != nil {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(*x.Closed)), 0x50)
+		b = b.Varint(uint64(*x.Closed)).Tag(0x50)
 	}
 	if x.Color != nil {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(*x.Color)), 0x48)
+		b = b.Varint(uint64(*x.Color)).Tag(0x48)
 	}
 	if x.Bytes != nil {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Bytes), 0x42)
+		b = b.Bytes(x.Bytes).Tag(0x42)
 	}
 	if x.Unchecked != nil {
-		i = wire.PutTag(b, wire.PutString(b, i, *x.Unchecked), 0x3a)
+		b = b.String(*x.Unchecked).Tag(0x3a)
 	}
 	if x.Text != nil {
-		i = wire.PutTag(b, wire.PutText(b, i, *x.Text), 0x32)
+		b = b.Text(*x.Text).Tag(0x32)
 	}
 	if x.Bool != nil {
-		i = wire.PutTag(b, wire.PutBool(b, i, *x.Bool), 0x28)
+		b = b.Bool(*x.Bool).Tag(0x28)
 	}
 	if x.Double != nil {
-		i = wire.PutTag(b, wire.PutDouble(b, i, *x.Double), 0x21)
+		b = b.Double(*x.Double).Tag(0x21)
 	}
 	if x.Fixed32 != nil {
-		i = wire.PutTag(b, wire.PutFixed32(b, i, uint32(*x.Fixed32)), 0x1d)
+		b = b.Fixed32(uint32(*x.Fixed32)).Tag(0x1d)
 	}
 	if x.Sint64 != nil {
-		i = wire.PutTag(b, wire.PutSint(b, i, int64(*x.Sint64)), 0x10)
+		b = b.Sint(int64(*x.Sint64)).Tag(0x10)
 	}
 	if x.Int32 != nil {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(*x.Int32)), 0x8)
+		b = b.Varint(uint64(*x.Int32)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Present) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -116,7 +116,7 @@ func (x *Present) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Int32, i = wire.Ptr(wire.Int32(b, i))
 		case 0x10:
 			x.Sint64, i = wire.Ptr(wire.Sint64(b, i))
@@ -186,33 +186,33 @@ func (x *Implicit) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Implicit) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Implicit) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Color != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Color)), 0x38)
+		b = b.Varint(uint64(x.Color)).Tag(0x38)
 	}
 	if len(x.Bytes) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Bytes), 0x32)
+		b = b.Bytes(x.Bytes).Tag(0x32)
 	}
 	if x.Text != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Text), 0x2a)
+		b = b.Text(x.Text).Tag(0x2a)
 	}
 	if x.Bool {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Bool), 0x20)
+		b = b.Bool(x.Bool).Tag(0x20)
 	}
 	if wire.Bits32(x.Float) != 0 {
-		i = wire.PutTag(b, wire.PutFloat(b, i, x.Float), 0x1d)
+		b = b.Float(x.Float).Tag(0x1d)
 	}
 	if x.Sfixed64 != 0 {
-		i = wire.PutTag(b, wire.PutFixed64(b, i, uint64(x.Sfixed64)), 0x11)
+		b = b.Fixed64(uint64(x.Sfixed64)).Tag(0x11)
 	}
 	if x.Int64 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Int64)), 0x8)
+		b = b.Varint(uint64(x.Int64)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Implicit) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -222,7 +222,7 @@ func (x *Implicit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Int64, i = wire.Int64(b, i)
 		case 0x11:
 			x.Sfixed64, i = wire.Fixed64[int64](b, i)
@@ -292,45 +292,45 @@ func (x *Lists) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Lists) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Lists) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	for k := len(x.Bytes) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Bytes[k]), 0xfffffffa)
+		b = b.Bytes(x.Bytes[k]).LongTag(0xfffffffa)
 	}
 	for k := len(x.Unchecked) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutString(b, i, x.Unchecked[k]), 0x10000002)
+		b = b.String(x.Unchecked[k]).LongTag(0x10000002)
 	}
 	for k := len(x.Text) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Text[k]), 0xffffffa)
+		b = b.Text(x.Text[k]).LongTag(0xffffffa)
 	}
 	if len(x.Color) > 0 {
-		i = wire.PutTag(b, wire.PutPackedInt(b, i, x.Color), 0x200002)
+		b = wire.PutPackedInt(b, x.Color).LongTag(0x200002)
 	}
 	if len(x.Bool) > 0 {
-		i = wire.PutTag(b, wire.PutPackedBool(b, i, x.Bool), 0x1ffffa)
+		b = wire.PutPackedBool(b, x.Bool).LongTag(0x1ffffa)
 	}
 	if len(x.Fixed64) > 0 {
-		i = wire.PutTag(b, wire.PutPackedFixed(b, i, x.Fixed64), 0x4002)
+		b = wire.PutPackedFixed(b, x.Fixed64).LongTag(0x4002)
 	}
 	if len(x.Sint32) > 0 {
-		i = wire.PutTag(b, wire.PutPackedSint(b, i, x.Sint32), 0x3ffa)
+		b = wire.PutPackedSint(b, x.Sint32).LongTag(0x3ffa)
 	}
 	for k := len(x.Expanded) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Expanded[k])), 0x80)
+		b = b.Varint(uint64(x.Expanded[k])).LongTag(0x80)
 	}
 	if len(x.Packed) > 0 {
-		i = wire.PutTag(b, wire.PutPackedInt(b, i, x.Packed), 0x7a)
+		b = wire.PutPackedInt(b, x.Packed).Tag(0x7a)
 	}
 	for k := len(x.Delimited) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, x.Delimited[k].PutRPCX(b, wire.PutTag(b, i, 0x14), o), 0x13)
+		b = x.Delimited[k].PutRPCX(b.Tag(0x14)).Tag(0x13)
 	}
 	for k := len(x.Message) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutLen(b, x.Message[k].PutRPCX(b, i, o), i), 0xa)
+		b = x.Message[k].PutRPCX(b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Lists) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -340,8 +340,8 @@ func (x *Lists) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
-			x.Message, i = wire.ParseMessages(x.Message, b, i, p, 0xa, (*Text).ParseRPCX)
+		case 0x0a:
+			x.Message, i = wire.ParseMessages(x.Message, b, i, p, 0x0a, (*Text).ParseRPCX)
 		case 0x13:
 			x.Delimited, i = wire.ParseGroups(x.Delimited, b, i, p, 0x13, (*Text).ParseRPCX)
 		case 0x78:
@@ -405,20 +405,20 @@ func (x *Maps) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Maps) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Maps) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	i = wire.PutMessageMap(b, i, o, x.Foreign, 0x42, wire.Uint64Kind, foreign.Put[*sourcecontextpb.SourceContext])
-	i = wire.PutMessageMap(b, i, o, x.Known, 0x3a, wire.Uint64Kind, known.PutTimestamp)
-	i = wire.PutMessageMap(b, i, o, x.Message, 0x32, wire.TextKind, (*Maps).PutRPCX)
-	i = wire.PutMap(b, i, o, x.Float, 0x2a, wire.Fixed32Kind, wire.FloatKind)
-	i = wire.PutMap(b, i, o, x.Color, 0x22, wire.TextKind, wire.EnumKind[Color](0))
-	i = wire.PutMap(b, i, o, x.Double, 0x1a, wire.BoolKind, wire.DoubleKind)
-	i = wire.PutMap(b, i, o, x.Bytes, 0x12, wire.Sint64Kind, wire.BytesKind)
-	i = wire.PutMap(b, i, o, x.Text, 0xa, wire.Int32Kind, wire.TextKind)
-	return i
+	b = b.Raw(x.unknownFields)
+	b = wire.PutMessageMap(b, x.Foreign, 0x42, wire.Uint64Kind, foreign.Put[*sourcecontextpb.SourceContext])
+	b = wire.PutMessageMap(b, x.Known, 0x3a, wire.Uint64Kind, known.PutTimestamp)
+	b = wire.PutMessageMap(b, x.Message, 0x32, wire.TextKind, (*Maps).PutRPCX)
+	b = wire.PutMap(b, x.Float, 0x2a, wire.Fixed32Kind, wire.FloatKind)
+	b = wire.PutMap(b, x.Color, 0x22, wire.TextKind, wire.EnumKind[Color](0))
+	b = wire.PutMap(b, x.Double, 0x1a, wire.BoolKind, wire.DoubleKind)
+	b = wire.PutMap(b, x.Bytes, 0x12, wire.Sint64Kind, wire.BytesKind)
+	b = wire.PutMap(b, x.Text, 0x0a, wire.Int32Kind, wire.TextKind)
+	return b
 }
 
 func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -428,8 +428,8 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
-			x.Text, i = wire.ParseMap(x.Text, b, i, p, 0xa, wire.Int32Kind, wire.TextKind)
+		case 0x0a:
+			x.Text, i = wire.ParseMap(x.Text, b, i, p, 0x0a, wire.Int32Kind, wire.TextKind)
 		case 0x12:
 			x.Bytes, i = wire.ParseMap(x.Bytes, b, i, p, 0x12, wire.Sint64Kind, wire.BytesKind)
 		case 0x1a:
@@ -500,45 +500,45 @@ func (x *Oneof) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Oneof) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Oneof) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Between != nil {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(*x.Between)), 0x10)
+		b = b.Varint(uint64(*x.Between)).Tag(0x10)
 	}
 	switch v := x.Choice.(type) {
 	case *Oneof_Int32:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutVarint(b, i, uint64(v.Int32)), 0x8)
+			b = b.Varint(uint64(v.Int32)).Tag(0x08)
 		}
 	case *Oneof_Text:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutText(b, i, v.Text), 0x1a)
+			b = b.Text(v.Text).Tag(0x1a)
 		}
 	case *Oneof_Bytes:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutBytes(b, i, v.Bytes), 0x22)
+			b = b.Bytes(v.Bytes).Tag(0x22)
 		}
 	case *Oneof_Message:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, v.Message.PutRPCX(b, i, o), i), 0x2a)
+			b = v.Message.PutRPCX(b).Len(b).Tag(0x2a)
 		}
 	case *Oneof_Delimited:
 		if v != nil {
-			i = wire.PutTag(b, v.Delimited.PutRPCX(b, wire.PutTag(b, i, 0x34), o), 0x33)
+			b = v.Delimited.PutRPCX(b.Tag(0x34)).Tag(0x33)
 		}
 	case *Oneof_Known:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, known.PutEmpty(v.Known, b, i, o), i), 0x3a)
+			b = known.PutEmpty(v.Known, b).Len(b).Tag(0x3a)
 		}
 	case *Oneof_Foreign:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, foreign.Put(v.Foreign, b, i, o), i), 0x42)
+			b = foreign.Put(v.Foreign, b).Len(b).Tag(0x42)
 		}
 	}
-	return i
+	return b
 }
 
 func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -548,7 +548,7 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			v := new(Oneof_Int32)
 			v.Int32, i = wire.Int32(b, i)
 			x.Choice = v
@@ -622,27 +622,27 @@ func (x *Required) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Required) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Required) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Delimited != nil {
-		i = wire.PutTag(b, x.Delimited.PutRPCX(b, wire.PutTag(b, i, 0x1c), o), 0x1b)
+		b = x.Delimited.PutRPCX(b.Tag(0x1c)).Tag(0x1b)
 	} else {
-		wire.Missing(o, "golden.fields.Required.delimited")
+		b.Missing("golden.fields.Required.delimited")
 	}
 	if x.Text != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Text.PutRPCX(b, i, o), i), 0x12)
+		b = x.Text.PutRPCX(b).Len(b).Tag(0x12)
 	} else {
-		wire.Missing(o, "golden.fields.Required.text")
+		b.Missing("golden.fields.Required.text")
 	}
 	if x.Id != nil {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(*x.Id)), 0x8)
+		b = b.Varint(uint64(*x.Id)).Tag(0x08)
 	} else {
-		wire.Missing(o, "golden.fields.Required.id")
+		b.Missing("golden.fields.Required.id")
 	}
-	return i
+	return b
 }
 
 func (x *Required) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -652,7 +652,7 @@ func (x *Required) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Id, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
 			x.Text, i = wire.ParseMessage(x.Text, b, i, p, (*Text).ParseRPCX)
@@ -684,13 +684,13 @@ func (x *HoldsRequired) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *HoldsRequired) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *HoldsRequired) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	i = wire.PutMessageMap(b, i, o, x.Required, 0xa, wire.TextKind, (*Required).PutRPCX)
-	return i
+	b = b.Raw(x.unknownFields)
+	b = wire.PutMessageMap(b, x.Required, 0x0a, wire.TextKind, (*Required).PutRPCX)
+	return b
 }
 
 func (x *HoldsRequired) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -700,8 +700,8 @@ func (x *HoldsRequired) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
-			x.Required, i = wire.ParseMessageMap(x.Required, b, i, p, 0xa, wire.TextKind, (*Required).ParseRPCX)
+		case 0x0a:
+			x.Required, i = wire.ParseMessageMap(x.Required, b, i, p, 0x0a, wire.TextKind, (*Required).ParseRPCX)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -730,15 +730,15 @@ func (x *Text) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Text) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Text) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Text != nil {
-		i = wire.PutTag(b, wire.PutText(b, i, *x.Text), 0xa)
+		b = b.Text(*x.Text).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Text) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -748,7 +748,7 @@ func (x *Text) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Text, i = wire.Ptr(p.Text(b, i))
 		default:
 			if p.Ends(tag) {
@@ -779,18 +779,18 @@ func (x *Numbers) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Numbers) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Numbers) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Message != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Message.PutRPCX(b, i, o), i), 0x12)
+		b = x.Message.PutRPCX(b).Len(b).Tag(0x12)
 	}
 	if x.Id != nil {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(*x.Id)), 0x8)
+		b = b.Varint(uint64(*x.Id)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Numbers) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -800,7 +800,7 @@ func (x *Numbers) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Id, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
 			x.Message, i = wire.ParseMessage(x.Message, b, i, p, (*Numbers).ParseRPCX)
@@ -833,18 +833,18 @@ func (x *Extended) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Extended) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Extended) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
 	if len(x.extensionFields) > 0 {
-		return foreign.PutWhole(x, b, i, o)
+		return foreign.PutWhole(x, b)
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Id != nil {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(*x.Id)), 0x8)
+		b = b.Varint(uint64(*x.Id)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Extended) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -855,7 +855,7 @@ func (x *Extended) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Id, i = wire.Ptr(wire.Int32(b, i))
 		default:
 			if p.Ends(tag) {
@@ -915,45 +915,45 @@ func (x *Known) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Known) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Known) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Foreign != nil {
-		i = wire.PutTag(b, wire.PutLen(b, foreign.Put(x.Foreign, b, i, o), i), 0x5a)
+		b = foreign.Put(x.Foreign, b).Len(b).Tag(0x5a)
 	}
 	for k := len(x.BytesValue) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutLen(b, known.PutBytesValue(x.BytesValue[k], b, i, o), i), 0x52)
+		b = known.PutBytesValue(x.BytesValue[k], b).Len(b).Tag(0x52)
 	}
 	if x.BoolValue != nil {
-		i = wire.PutTag(b, wire.PutLen(b, known.PutBoolValue(x.BoolValue, b, i, o), i), 0x4a)
+		b = known.PutBoolValue(x.BoolValue, b).Len(b).Tag(0x4a)
 	}
 	if x.Timestamp != nil {
-		i = wire.PutTag(b, wire.PutLen(b, known.PutTimestamp(x.Timestamp, b, i, o), i), 0x42)
+		b = known.PutTimestamp(x.Timestamp, b).Len(b).Tag(0x42)
 	}
 	if x.ListValue != nil {
-		i = wire.PutTag(b, wire.PutLen(b, known.PutListValue(x.ListValue, b, i, o), i), 0x3a)
+		b = known.PutListValue(x.ListValue, b).Len(b).Tag(0x3a)
 	}
 	if x.Value != nil {
-		i = wire.PutTag(b, wire.PutLen(b, known.PutValue(x.Value, b, i, o), i), 0x32)
+		b = known.PutValue(x.Value, b).Len(b).Tag(0x32)
 	}
 	if x.Struct != nil {
-		i = wire.PutTag(b, wire.PutLen(b, known.PutStruct(x.Struct, b, i, o), i), 0x2a)
+		b = known.PutStruct(x.Struct, b).Len(b).Tag(0x2a)
 	}
 	if x.FieldMask != nil {
-		i = wire.PutTag(b, wire.PutLen(b, known.PutFieldMask(x.FieldMask, b, i, o), i), 0x22)
+		b = known.PutFieldMask(x.FieldMask, b).Len(b).Tag(0x22)
 	}
 	if x.Empty != nil {
-		i = wire.PutTag(b, wire.PutLen(b, known.PutEmpty(x.Empty, b, i, o), i), 0x1a)
+		b = known.PutEmpty(x.Empty, b).Len(b).Tag(0x1a)
 	}
 	if x.Duration != nil {
-		i = wire.PutTag(b, wire.PutLen(b, known.PutDuration(x.Duration, b, i, o), i), 0x12)
+		b = known.PutDuration(x.Duration, b).Len(b).Tag(0x12)
 	}
 	if x.Any != nil {
-		i = wire.PutTag(b, wire.PutLen(b, known.PutAny(x.Any, b, i, o), i), 0xa)
+		b = known.PutAny(x.Any, b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Known) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -963,7 +963,7 @@ func (x *Known) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Any, i = wire.ParseMessage(x.Any, b, i, p, known.ParseAny)
 		case 0x12:
 			x.Duration, i = wire.ParseMessage(x.Duration, b, i, p, known.ParseDuration)

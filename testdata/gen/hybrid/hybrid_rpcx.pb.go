@@ -27,21 +27,21 @@ func (x *Request) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	switch x.WhichChoice() {
 	case 2:
-		i = wire.PutTag(b, wire.PutText(b, i, x.GetText()), 0x12)
+		b = b.Text(x.GetText()).Tag(0x12)
 	case 3:
-		i = wire.PutTag(b, wire.PutLen(b, x.GetNested().PutRPCX(b, i, o), i), 0x1a)
+		b = x.GetNested().PutRPCX(b).Len(b).Tag(0x1a)
 	}
 	if x.GetId() != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.GetId())), 0x8)
+		b = b.Varint(uint64(x.GetId())).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -51,7 +51,7 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			v, n := wire.Int32(b, i)
 			x.SetId(v)
 			i = n

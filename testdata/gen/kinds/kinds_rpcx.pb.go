@@ -18,12 +18,12 @@ func (x *Outer) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Outer) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Outer) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *Outer) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -56,12 +56,12 @@ func (x *Outer_Inner) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Outer_Inner) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Outer_Inner) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *Outer_Inner) ParseRPCX(b []byte, p wire.Parser) (i int) {

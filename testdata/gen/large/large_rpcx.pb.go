@@ -3020,3012 +3020,3012 @@ func (x *Large) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Large) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Large) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	for k := len(x.Field_1000) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_1000[k]), 0x1f42)
+		b = b.Text(x.Field_1000[k]).LongTag(0x1f42)
 	}
 	if x.Field_999 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_999.PutRPCX(b, i, o), i), 0x1f3a)
+		b = x.Field_999.PutRPCX(b).Len(b).LongTag(0x1f3a)
 	}
 	if wire.Bits64(x.Field_998) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_998), 0x1f31)
+		b = b.Double(x.Field_998).LongTag(0x1f31)
 	}
 	if x.Field_997 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_997), 0x1f28)
+		b = b.Bool(x.Field_997).LongTag(0x1f28)
 	}
 	if len(x.Field_996) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_996), 0x1f22)
+		b = b.Bytes(x.Field_996).LongTag(0x1f22)
 	}
 	if x.Field_995 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_995), 0x1f1a)
+		b = b.Text(x.Field_995).LongTag(0x1f1a)
 	}
 	if x.Field_994 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_994)), 0x1f10)
+		b = b.Varint(uint64(x.Field_994)).LongTag(0x1f10)
 	}
 	for k := len(x.Field_993) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_993[k]), 0x1f0a)
+		b = b.Text(x.Field_993[k]).LongTag(0x1f0a)
 	}
 	if x.Field_992 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_992.PutRPCX(b, i, o), i), 0x1f02)
+		b = x.Field_992.PutRPCX(b).Len(b).LongTag(0x1f02)
 	}
 	if wire.Bits64(x.Field_991) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_991), 0x1ef9)
+		b = b.Double(x.Field_991).LongTag(0x1ef9)
 	}
 	if x.Field_990 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_990), 0x1ef0)
+		b = b.Bool(x.Field_990).LongTag(0x1ef0)
 	}
 	if len(x.Field_989) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_989), 0x1eea)
+		b = b.Bytes(x.Field_989).LongTag(0x1eea)
 	}
 	if x.Field_988 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_988), 0x1ee2)
+		b = b.Text(x.Field_988).LongTag(0x1ee2)
 	}
 	if x.Field_987 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_987)), 0x1ed8)
+		b = b.Varint(uint64(x.Field_987)).LongTag(0x1ed8)
 	}
 	for k := len(x.Field_986) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_986[k]), 0x1ed2)
+		b = b.Text(x.Field_986[k]).LongTag(0x1ed2)
 	}
 	if x.Field_985 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_985.PutRPCX(b, i, o), i), 0x1eca)
+		b = x.Field_985.PutRPCX(b).Len(b).LongTag(0x1eca)
 	}
 	if wire.Bits64(x.Field_984) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_984), 0x1ec1)
+		b = b.Double(x.Field_984).LongTag(0x1ec1)
 	}
 	if x.Field_983 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_983), 0x1eb8)
+		b = b.Bool(x.Field_983).LongTag(0x1eb8)
 	}
 	if len(x.Field_982) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_982), 0x1eb2)
+		b = b.Bytes(x.Field_982).LongTag(0x1eb2)
 	}
 	if x.Field_981 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_981), 0x1eaa)
+		b = b.Text(x.Field_981).LongTag(0x1eaa)
 	}
 	if x.Field_980 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_980)), 0x1ea0)
+		b = b.Varint(uint64(x.Field_980)).LongTag(0x1ea0)
 	}
 	for k := len(x.Field_979) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_979[k]), 0x1e9a)
+		b = b.Text(x.Field_979[k]).LongTag(0x1e9a)
 	}
 	if x.Field_978 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_978.PutRPCX(b, i, o), i), 0x1e92)
+		b = x.Field_978.PutRPCX(b).Len(b).LongTag(0x1e92)
 	}
 	if wire.Bits64(x.Field_977) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_977), 0x1e89)
+		b = b.Double(x.Field_977).LongTag(0x1e89)
 	}
 	if x.Field_976 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_976), 0x1e80)
+		b = b.Bool(x.Field_976).LongTag(0x1e80)
 	}
 	if len(x.Field_975) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_975), 0x1e7a)
+		b = b.Bytes(x.Field_975).LongTag(0x1e7a)
 	}
 	if x.Field_974 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_974), 0x1e72)
+		b = b.Text(x.Field_974).LongTag(0x1e72)
 	}
 	if x.Field_973 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_973)), 0x1e68)
+		b = b.Varint(uint64(x.Field_973)).LongTag(0x1e68)
 	}
 	for k := len(x.Field_972) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_972[k]), 0x1e62)
+		b = b.Text(x.Field_972[k]).LongTag(0x1e62)
 	}
 	if x.Field_971 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_971.PutRPCX(b, i, o), i), 0x1e5a)
+		b = x.Field_971.PutRPCX(b).Len(b).LongTag(0x1e5a)
 	}
 	if wire.Bits64(x.Field_970) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_970), 0x1e51)
+		b = b.Double(x.Field_970).LongTag(0x1e51)
 	}
 	if x.Field_969 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_969), 0x1e48)
+		b = b.Bool(x.Field_969).LongTag(0x1e48)
 	}
 	if len(x.Field_968) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_968), 0x1e42)
+		b = b.Bytes(x.Field_968).LongTag(0x1e42)
 	}
 	if x.Field_967 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_967), 0x1e3a)
+		b = b.Text(x.Field_967).LongTag(0x1e3a)
 	}
 	if x.Field_966 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_966)), 0x1e30)
+		b = b.Varint(uint64(x.Field_966)).LongTag(0x1e30)
 	}
 	for k := len(x.Field_965) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_965[k]), 0x1e2a)
+		b = b.Text(x.Field_965[k]).LongTag(0x1e2a)
 	}
 	if x.Field_964 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_964.PutRPCX(b, i, o), i), 0x1e22)
+		b = x.Field_964.PutRPCX(b).Len(b).LongTag(0x1e22)
 	}
 	if wire.Bits64(x.Field_963) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_963), 0x1e19)
+		b = b.Double(x.Field_963).LongTag(0x1e19)
 	}
 	if x.Field_962 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_962), 0x1e10)
+		b = b.Bool(x.Field_962).LongTag(0x1e10)
 	}
 	if len(x.Field_961) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_961), 0x1e0a)
+		b = b.Bytes(x.Field_961).LongTag(0x1e0a)
 	}
 	if x.Field_960 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_960), 0x1e02)
+		b = b.Text(x.Field_960).LongTag(0x1e02)
 	}
 	if x.Field_959 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_959)), 0x1df8)
+		b = b.Varint(uint64(x.Field_959)).LongTag(0x1df8)
 	}
 	for k := len(x.Field_958) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_958[k]), 0x1df2)
+		b = b.Text(x.Field_958[k]).LongTag(0x1df2)
 	}
 	if x.Field_957 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_957.PutRPCX(b, i, o), i), 0x1dea)
+		b = x.Field_957.PutRPCX(b).Len(b).LongTag(0x1dea)
 	}
 	if wire.Bits64(x.Field_956) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_956), 0x1de1)
+		b = b.Double(x.Field_956).LongTag(0x1de1)
 	}
 	if x.Field_955 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_955), 0x1dd8)
+		b = b.Bool(x.Field_955).LongTag(0x1dd8)
 	}
 	if len(x.Field_954) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_954), 0x1dd2)
+		b = b.Bytes(x.Field_954).LongTag(0x1dd2)
 	}
 	if x.Field_953 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_953), 0x1dca)
+		b = b.Text(x.Field_953).LongTag(0x1dca)
 	}
 	if x.Field_952 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_952)), 0x1dc0)
+		b = b.Varint(uint64(x.Field_952)).LongTag(0x1dc0)
 	}
 	for k := len(x.Field_951) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_951[k]), 0x1dba)
+		b = b.Text(x.Field_951[k]).LongTag(0x1dba)
 	}
 	if x.Field_950 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_950.PutRPCX(b, i, o), i), 0x1db2)
+		b = x.Field_950.PutRPCX(b).Len(b).LongTag(0x1db2)
 	}
 	if wire.Bits64(x.Field_949) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_949), 0x1da9)
+		b = b.Double(x.Field_949).LongTag(0x1da9)
 	}
 	if x.Field_948 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_948), 0x1da0)
+		b = b.Bool(x.Field_948).LongTag(0x1da0)
 	}
 	if len(x.Field_947) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_947), 0x1d9a)
+		b = b.Bytes(x.Field_947).LongTag(0x1d9a)
 	}
 	if x.Field_946 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_946), 0x1d92)
+		b = b.Text(x.Field_946).LongTag(0x1d92)
 	}
 	if x.Field_945 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_945)), 0x1d88)
+		b = b.Varint(uint64(x.Field_945)).LongTag(0x1d88)
 	}
 	for k := len(x.Field_944) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_944[k]), 0x1d82)
+		b = b.Text(x.Field_944[k]).LongTag(0x1d82)
 	}
 	if x.Field_943 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_943.PutRPCX(b, i, o), i), 0x1d7a)
+		b = x.Field_943.PutRPCX(b).Len(b).LongTag(0x1d7a)
 	}
 	if wire.Bits64(x.Field_942) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_942), 0x1d71)
+		b = b.Double(x.Field_942).LongTag(0x1d71)
 	}
 	if x.Field_941 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_941), 0x1d68)
+		b = b.Bool(x.Field_941).LongTag(0x1d68)
 	}
 	if len(x.Field_940) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_940), 0x1d62)
+		b = b.Bytes(x.Field_940).LongTag(0x1d62)
 	}
 	if x.Field_939 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_939), 0x1d5a)
+		b = b.Text(x.Field_939).LongTag(0x1d5a)
 	}
 	if x.Field_938 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_938)), 0x1d50)
+		b = b.Varint(uint64(x.Field_938)).LongTag(0x1d50)
 	}
 	for k := len(x.Field_937) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_937[k]), 0x1d4a)
+		b = b.Text(x.Field_937[k]).LongTag(0x1d4a)
 	}
 	if x.Field_936 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_936.PutRPCX(b, i, o), i), 0x1d42)
+		b = x.Field_936.PutRPCX(b).Len(b).LongTag(0x1d42)
 	}
 	if wire.Bits64(x.Field_935) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_935), 0x1d39)
+		b = b.Double(x.Field_935).LongTag(0x1d39)
 	}
 	if x.Field_934 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_934), 0x1d30)
+		b = b.Bool(x.Field_934).LongTag(0x1d30)
 	}
 	if len(x.Field_933) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_933), 0x1d2a)
+		b = b.Bytes(x.Field_933).LongTag(0x1d2a)
 	}
 	if x.Field_932 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_932), 0x1d22)
+		b = b.Text(x.Field_932).LongTag(0x1d22)
 	}
 	if x.Field_931 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_931)), 0x1d18)
+		b = b.Varint(uint64(x.Field_931)).LongTag(0x1d18)
 	}
 	for k := len(x.Field_930) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_930[k]), 0x1d12)
+		b = b.Text(x.Field_930[k]).LongTag(0x1d12)
 	}
 	if x.Field_929 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_929.PutRPCX(b, i, o), i), 0x1d0a)
+		b = x.Field_929.PutRPCX(b).Len(b).LongTag(0x1d0a)
 	}
 	if wire.Bits64(x.Field_928) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_928), 0x1d01)
+		b = b.Double(x.Field_928).LongTag(0x1d01)
 	}
 	if x.Field_927 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_927), 0x1cf8)
+		b = b.Bool(x.Field_927).LongTag(0x1cf8)
 	}
 	if len(x.Field_926) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_926), 0x1cf2)
+		b = b.Bytes(x.Field_926).LongTag(0x1cf2)
 	}
 	if x.Field_925 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_925), 0x1cea)
+		b = b.Text(x.Field_925).LongTag(0x1cea)
 	}
 	if x.Field_924 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_924)), 0x1ce0)
+		b = b.Varint(uint64(x.Field_924)).LongTag(0x1ce0)
 	}
 	for k := len(x.Field_923) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_923[k]), 0x1cda)
+		b = b.Text(x.Field_923[k]).LongTag(0x1cda)
 	}
 	if x.Field_922 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_922.PutRPCX(b, i, o), i), 0x1cd2)
+		b = x.Field_922.PutRPCX(b).Len(b).LongTag(0x1cd2)
 	}
 	if wire.Bits64(x.Field_921) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_921), 0x1cc9)
+		b = b.Double(x.Field_921).LongTag(0x1cc9)
 	}
 	if x.Field_920 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_920), 0x1cc0)
+		b = b.Bool(x.Field_920).LongTag(0x1cc0)
 	}
 	if len(x.Field_919) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_919), 0x1cba)
+		b = b.Bytes(x.Field_919).LongTag(0x1cba)
 	}
 	if x.Field_918 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_918), 0x1cb2)
+		b = b.Text(x.Field_918).LongTag(0x1cb2)
 	}
 	if x.Field_917 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_917)), 0x1ca8)
+		b = b.Varint(uint64(x.Field_917)).LongTag(0x1ca8)
 	}
 	for k := len(x.Field_916) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_916[k]), 0x1ca2)
+		b = b.Text(x.Field_916[k]).LongTag(0x1ca2)
 	}
 	if x.Field_915 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_915.PutRPCX(b, i, o), i), 0x1c9a)
+		b = x.Field_915.PutRPCX(b).Len(b).LongTag(0x1c9a)
 	}
 	if wire.Bits64(x.Field_914) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_914), 0x1c91)
+		b = b.Double(x.Field_914).LongTag(0x1c91)
 	}
 	if x.Field_913 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_913), 0x1c88)
+		b = b.Bool(x.Field_913).LongTag(0x1c88)
 	}
 	if len(x.Field_912) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_912), 0x1c82)
+		b = b.Bytes(x.Field_912).LongTag(0x1c82)
 	}
 	if x.Field_911 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_911), 0x1c7a)
+		b = b.Text(x.Field_911).LongTag(0x1c7a)
 	}
 	if x.Field_910 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_910)), 0x1c70)
+		b = b.Varint(uint64(x.Field_910)).LongTag(0x1c70)
 	}
 	for k := len(x.Field_909) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_909[k]), 0x1c6a)
+		b = b.Text(x.Field_909[k]).LongTag(0x1c6a)
 	}
 	if x.Field_908 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_908.PutRPCX(b, i, o), i), 0x1c62)
+		b = x.Field_908.PutRPCX(b).Len(b).LongTag(0x1c62)
 	}
 	if wire.Bits64(x.Field_907) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_907), 0x1c59)
+		b = b.Double(x.Field_907).LongTag(0x1c59)
 	}
 	if x.Field_906 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_906), 0x1c50)
+		b = b.Bool(x.Field_906).LongTag(0x1c50)
 	}
 	if len(x.Field_905) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_905), 0x1c4a)
+		b = b.Bytes(x.Field_905).LongTag(0x1c4a)
 	}
 	if x.Field_904 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_904), 0x1c42)
+		b = b.Text(x.Field_904).LongTag(0x1c42)
 	}
 	if x.Field_903 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_903)), 0x1c38)
+		b = b.Varint(uint64(x.Field_903)).LongTag(0x1c38)
 	}
 	for k := len(x.Field_902) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_902[k]), 0x1c32)
+		b = b.Text(x.Field_902[k]).LongTag(0x1c32)
 	}
 	if x.Field_901 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_901.PutRPCX(b, i, o), i), 0x1c2a)
+		b = x.Field_901.PutRPCX(b).Len(b).LongTag(0x1c2a)
 	}
 	if wire.Bits64(x.Field_900) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_900), 0x1c21)
+		b = b.Double(x.Field_900).LongTag(0x1c21)
 	}
 	if x.Field_899 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_899), 0x1c18)
+		b = b.Bool(x.Field_899).LongTag(0x1c18)
 	}
 	if len(x.Field_898) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_898), 0x1c12)
+		b = b.Bytes(x.Field_898).LongTag(0x1c12)
 	}
 	if x.Field_897 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_897), 0x1c0a)
+		b = b.Text(x.Field_897).LongTag(0x1c0a)
 	}
 	if x.Field_896 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_896)), 0x1c00)
+		b = b.Varint(uint64(x.Field_896)).LongTag(0x1c00)
 	}
 	for k := len(x.Field_895) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_895[k]), 0x1bfa)
+		b = b.Text(x.Field_895[k]).LongTag(0x1bfa)
 	}
 	if x.Field_894 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_894.PutRPCX(b, i, o), i), 0x1bf2)
+		b = x.Field_894.PutRPCX(b).Len(b).LongTag(0x1bf2)
 	}
 	if wire.Bits64(x.Field_893) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_893), 0x1be9)
+		b = b.Double(x.Field_893).LongTag(0x1be9)
 	}
 	if x.Field_892 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_892), 0x1be0)
+		b = b.Bool(x.Field_892).LongTag(0x1be0)
 	}
 	if len(x.Field_891) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_891), 0x1bda)
+		b = b.Bytes(x.Field_891).LongTag(0x1bda)
 	}
 	if x.Field_890 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_890), 0x1bd2)
+		b = b.Text(x.Field_890).LongTag(0x1bd2)
 	}
 	if x.Field_889 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_889)), 0x1bc8)
+		b = b.Varint(uint64(x.Field_889)).LongTag(0x1bc8)
 	}
 	for k := len(x.Field_888) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_888[k]), 0x1bc2)
+		b = b.Text(x.Field_888[k]).LongTag(0x1bc2)
 	}
 	if x.Field_887 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_887.PutRPCX(b, i, o), i), 0x1bba)
+		b = x.Field_887.PutRPCX(b).Len(b).LongTag(0x1bba)
 	}
 	if wire.Bits64(x.Field_886) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_886), 0x1bb1)
+		b = b.Double(x.Field_886).LongTag(0x1bb1)
 	}
 	if x.Field_885 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_885), 0x1ba8)
+		b = b.Bool(x.Field_885).LongTag(0x1ba8)
 	}
 	if len(x.Field_884) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_884), 0x1ba2)
+		b = b.Bytes(x.Field_884).LongTag(0x1ba2)
 	}
 	if x.Field_883 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_883), 0x1b9a)
+		b = b.Text(x.Field_883).LongTag(0x1b9a)
 	}
 	if x.Field_882 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_882)), 0x1b90)
+		b = b.Varint(uint64(x.Field_882)).LongTag(0x1b90)
 	}
 	for k := len(x.Field_881) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_881[k]), 0x1b8a)
+		b = b.Text(x.Field_881[k]).LongTag(0x1b8a)
 	}
 	if x.Field_880 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_880.PutRPCX(b, i, o), i), 0x1b82)
+		b = x.Field_880.PutRPCX(b).Len(b).LongTag(0x1b82)
 	}
 	if wire.Bits64(x.Field_879) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_879), 0x1b79)
+		b = b.Double(x.Field_879).LongTag(0x1b79)
 	}
 	if x.Field_878 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_878), 0x1b70)
+		b = b.Bool(x.Field_878).LongTag(0x1b70)
 	}
 	if len(x.Field_877) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_877), 0x1b6a)
+		b = b.Bytes(x.Field_877).LongTag(0x1b6a)
 	}
 	if x.Field_876 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_876), 0x1b62)
+		b = b.Text(x.Field_876).LongTag(0x1b62)
 	}
 	if x.Field_875 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_875)), 0x1b58)
+		b = b.Varint(uint64(x.Field_875)).LongTag(0x1b58)
 	}
 	for k := len(x.Field_874) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_874[k]), 0x1b52)
+		b = b.Text(x.Field_874[k]).LongTag(0x1b52)
 	}
 	if x.Field_873 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_873.PutRPCX(b, i, o), i), 0x1b4a)
+		b = x.Field_873.PutRPCX(b).Len(b).LongTag(0x1b4a)
 	}
 	if wire.Bits64(x.Field_872) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_872), 0x1b41)
+		b = b.Double(x.Field_872).LongTag(0x1b41)
 	}
 	if x.Field_871 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_871), 0x1b38)
+		b = b.Bool(x.Field_871).LongTag(0x1b38)
 	}
 	if len(x.Field_870) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_870), 0x1b32)
+		b = b.Bytes(x.Field_870).LongTag(0x1b32)
 	}
 	if x.Field_869 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_869), 0x1b2a)
+		b = b.Text(x.Field_869).LongTag(0x1b2a)
 	}
 	if x.Field_868 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_868)), 0x1b20)
+		b = b.Varint(uint64(x.Field_868)).LongTag(0x1b20)
 	}
 	for k := len(x.Field_867) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_867[k]), 0x1b1a)
+		b = b.Text(x.Field_867[k]).LongTag(0x1b1a)
 	}
 	if x.Field_866 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_866.PutRPCX(b, i, o), i), 0x1b12)
+		b = x.Field_866.PutRPCX(b).Len(b).LongTag(0x1b12)
 	}
 	if wire.Bits64(x.Field_865) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_865), 0x1b09)
+		b = b.Double(x.Field_865).LongTag(0x1b09)
 	}
 	if x.Field_864 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_864), 0x1b00)
+		b = b.Bool(x.Field_864).LongTag(0x1b00)
 	}
 	if len(x.Field_863) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_863), 0x1afa)
+		b = b.Bytes(x.Field_863).LongTag(0x1afa)
 	}
 	if x.Field_862 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_862), 0x1af2)
+		b = b.Text(x.Field_862).LongTag(0x1af2)
 	}
 	if x.Field_861 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_861)), 0x1ae8)
+		b = b.Varint(uint64(x.Field_861)).LongTag(0x1ae8)
 	}
 	for k := len(x.Field_860) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_860[k]), 0x1ae2)
+		b = b.Text(x.Field_860[k]).LongTag(0x1ae2)
 	}
 	if x.Field_859 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_859.PutRPCX(b, i, o), i), 0x1ada)
+		b = x.Field_859.PutRPCX(b).Len(b).LongTag(0x1ada)
 	}
 	if wire.Bits64(x.Field_858) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_858), 0x1ad1)
+		b = b.Double(x.Field_858).LongTag(0x1ad1)
 	}
 	if x.Field_857 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_857), 0x1ac8)
+		b = b.Bool(x.Field_857).LongTag(0x1ac8)
 	}
 	if len(x.Field_856) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_856), 0x1ac2)
+		b = b.Bytes(x.Field_856).LongTag(0x1ac2)
 	}
 	if x.Field_855 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_855), 0x1aba)
+		b = b.Text(x.Field_855).LongTag(0x1aba)
 	}
 	if x.Field_854 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_854)), 0x1ab0)
+		b = b.Varint(uint64(x.Field_854)).LongTag(0x1ab0)
 	}
 	for k := len(x.Field_853) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_853[k]), 0x1aaa)
+		b = b.Text(x.Field_853[k]).LongTag(0x1aaa)
 	}
 	if x.Field_852 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_852.PutRPCX(b, i, o), i), 0x1aa2)
+		b = x.Field_852.PutRPCX(b).Len(b).LongTag(0x1aa2)
 	}
 	if wire.Bits64(x.Field_851) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_851), 0x1a99)
+		b = b.Double(x.Field_851).LongTag(0x1a99)
 	}
 	if x.Field_850 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_850), 0x1a90)
+		b = b.Bool(x.Field_850).LongTag(0x1a90)
 	}
 	if len(x.Field_849) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_849), 0x1a8a)
+		b = b.Bytes(x.Field_849).LongTag(0x1a8a)
 	}
 	if x.Field_848 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_848), 0x1a82)
+		b = b.Text(x.Field_848).LongTag(0x1a82)
 	}
 	if x.Field_847 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_847)), 0x1a78)
+		b = b.Varint(uint64(x.Field_847)).LongTag(0x1a78)
 	}
 	for k := len(x.Field_846) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_846[k]), 0x1a72)
+		b = b.Text(x.Field_846[k]).LongTag(0x1a72)
 	}
 	if x.Field_845 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_845.PutRPCX(b, i, o), i), 0x1a6a)
+		b = x.Field_845.PutRPCX(b).Len(b).LongTag(0x1a6a)
 	}
 	if wire.Bits64(x.Field_844) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_844), 0x1a61)
+		b = b.Double(x.Field_844).LongTag(0x1a61)
 	}
 	if x.Field_843 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_843), 0x1a58)
+		b = b.Bool(x.Field_843).LongTag(0x1a58)
 	}
 	if len(x.Field_842) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_842), 0x1a52)
+		b = b.Bytes(x.Field_842).LongTag(0x1a52)
 	}
 	if x.Field_841 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_841), 0x1a4a)
+		b = b.Text(x.Field_841).LongTag(0x1a4a)
 	}
 	if x.Field_840 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_840)), 0x1a40)
+		b = b.Varint(uint64(x.Field_840)).LongTag(0x1a40)
 	}
 	for k := len(x.Field_839) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_839[k]), 0x1a3a)
+		b = b.Text(x.Field_839[k]).LongTag(0x1a3a)
 	}
 	if x.Field_838 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_838.PutRPCX(b, i, o), i), 0x1a32)
+		b = x.Field_838.PutRPCX(b).Len(b).LongTag(0x1a32)
 	}
 	if wire.Bits64(x.Field_837) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_837), 0x1a29)
+		b = b.Double(x.Field_837).LongTag(0x1a29)
 	}
 	if x.Field_836 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_836), 0x1a20)
+		b = b.Bool(x.Field_836).LongTag(0x1a20)
 	}
 	if len(x.Field_835) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_835), 0x1a1a)
+		b = b.Bytes(x.Field_835).LongTag(0x1a1a)
 	}
 	if x.Field_834 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_834), 0x1a12)
+		b = b.Text(x.Field_834).LongTag(0x1a12)
 	}
 	if x.Field_833 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_833)), 0x1a08)
+		b = b.Varint(uint64(x.Field_833)).LongTag(0x1a08)
 	}
 	for k := len(x.Field_832) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_832[k]), 0x1a02)
+		b = b.Text(x.Field_832[k]).LongTag(0x1a02)
 	}
 	if x.Field_831 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_831.PutRPCX(b, i, o), i), 0x19fa)
+		b = x.Field_831.PutRPCX(b).Len(b).LongTag(0x19fa)
 	}
 	if wire.Bits64(x.Field_830) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_830), 0x19f1)
+		b = b.Double(x.Field_830).LongTag(0x19f1)
 	}
 	if x.Field_829 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_829), 0x19e8)
+		b = b.Bool(x.Field_829).LongTag(0x19e8)
 	}
 	if len(x.Field_828) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_828), 0x19e2)
+		b = b.Bytes(x.Field_828).LongTag(0x19e2)
 	}
 	if x.Field_827 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_827), 0x19da)
+		b = b.Text(x.Field_827).LongTag(0x19da)
 	}
 	if x.Field_826 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_826)), 0x19d0)
+		b = b.Varint(uint64(x.Field_826)).LongTag(0x19d0)
 	}
 	for k := len(x.Field_825) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_825[k]), 0x19ca)
+		b = b.Text(x.Field_825[k]).LongTag(0x19ca)
 	}
 	if x.Field_824 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_824.PutRPCX(b, i, o), i), 0x19c2)
+		b = x.Field_824.PutRPCX(b).Len(b).LongTag(0x19c2)
 	}
 	if wire.Bits64(x.Field_823) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_823), 0x19b9)
+		b = b.Double(x.Field_823).LongTag(0x19b9)
 	}
 	if x.Field_822 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_822), 0x19b0)
+		b = b.Bool(x.Field_822).LongTag(0x19b0)
 	}
 	if len(x.Field_821) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_821), 0x19aa)
+		b = b.Bytes(x.Field_821).LongTag(0x19aa)
 	}
 	if x.Field_820 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_820), 0x19a2)
+		b = b.Text(x.Field_820).LongTag(0x19a2)
 	}
 	if x.Field_819 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_819)), 0x1998)
+		b = b.Varint(uint64(x.Field_819)).LongTag(0x1998)
 	}
 	for k := len(x.Field_818) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_818[k]), 0x1992)
+		b = b.Text(x.Field_818[k]).LongTag(0x1992)
 	}
 	if x.Field_817 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_817.PutRPCX(b, i, o), i), 0x198a)
+		b = x.Field_817.PutRPCX(b).Len(b).LongTag(0x198a)
 	}
 	if wire.Bits64(x.Field_816) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_816), 0x1981)
+		b = b.Double(x.Field_816).LongTag(0x1981)
 	}
 	if x.Field_815 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_815), 0x1978)
+		b = b.Bool(x.Field_815).LongTag(0x1978)
 	}
 	if len(x.Field_814) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_814), 0x1972)
+		b = b.Bytes(x.Field_814).LongTag(0x1972)
 	}
 	if x.Field_813 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_813), 0x196a)
+		b = b.Text(x.Field_813).LongTag(0x196a)
 	}
 	if x.Field_812 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_812)), 0x1960)
+		b = b.Varint(uint64(x.Field_812)).LongTag(0x1960)
 	}
 	for k := len(x.Field_811) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_811[k]), 0x195a)
+		b = b.Text(x.Field_811[k]).LongTag(0x195a)
 	}
 	if x.Field_810 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_810.PutRPCX(b, i, o), i), 0x1952)
+		b = x.Field_810.PutRPCX(b).Len(b).LongTag(0x1952)
 	}
 	if wire.Bits64(x.Field_809) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_809), 0x1949)
+		b = b.Double(x.Field_809).LongTag(0x1949)
 	}
 	if x.Field_808 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_808), 0x1940)
+		b = b.Bool(x.Field_808).LongTag(0x1940)
 	}
 	if len(x.Field_807) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_807), 0x193a)
+		b = b.Bytes(x.Field_807).LongTag(0x193a)
 	}
 	if x.Field_806 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_806), 0x1932)
+		b = b.Text(x.Field_806).LongTag(0x1932)
 	}
 	if x.Field_805 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_805)), 0x1928)
+		b = b.Varint(uint64(x.Field_805)).LongTag(0x1928)
 	}
 	for k := len(x.Field_804) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_804[k]), 0x1922)
+		b = b.Text(x.Field_804[k]).LongTag(0x1922)
 	}
 	if x.Field_803 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_803.PutRPCX(b, i, o), i), 0x191a)
+		b = x.Field_803.PutRPCX(b).Len(b).LongTag(0x191a)
 	}
 	if wire.Bits64(x.Field_802) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_802), 0x1911)
+		b = b.Double(x.Field_802).LongTag(0x1911)
 	}
 	if x.Field_801 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_801), 0x1908)
+		b = b.Bool(x.Field_801).LongTag(0x1908)
 	}
 	if len(x.Field_800) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_800), 0x1902)
+		b = b.Bytes(x.Field_800).LongTag(0x1902)
 	}
 	if x.Field_799 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_799), 0x18fa)
+		b = b.Text(x.Field_799).LongTag(0x18fa)
 	}
 	if x.Field_798 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_798)), 0x18f0)
+		b = b.Varint(uint64(x.Field_798)).LongTag(0x18f0)
 	}
 	for k := len(x.Field_797) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_797[k]), 0x18ea)
+		b = b.Text(x.Field_797[k]).LongTag(0x18ea)
 	}
 	if x.Field_796 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_796.PutRPCX(b, i, o), i), 0x18e2)
+		b = x.Field_796.PutRPCX(b).Len(b).LongTag(0x18e2)
 	}
 	if wire.Bits64(x.Field_795) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_795), 0x18d9)
+		b = b.Double(x.Field_795).LongTag(0x18d9)
 	}
 	if x.Field_794 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_794), 0x18d0)
+		b = b.Bool(x.Field_794).LongTag(0x18d0)
 	}
 	if len(x.Field_793) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_793), 0x18ca)
+		b = b.Bytes(x.Field_793).LongTag(0x18ca)
 	}
 	if x.Field_792 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_792), 0x18c2)
+		b = b.Text(x.Field_792).LongTag(0x18c2)
 	}
 	if x.Field_791 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_791)), 0x18b8)
+		b = b.Varint(uint64(x.Field_791)).LongTag(0x18b8)
 	}
 	for k := len(x.Field_790) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_790[k]), 0x18b2)
+		b = b.Text(x.Field_790[k]).LongTag(0x18b2)
 	}
 	if x.Field_789 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_789.PutRPCX(b, i, o), i), 0x18aa)
+		b = x.Field_789.PutRPCX(b).Len(b).LongTag(0x18aa)
 	}
 	if wire.Bits64(x.Field_788) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_788), 0x18a1)
+		b = b.Double(x.Field_788).LongTag(0x18a1)
 	}
 	if x.Field_787 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_787), 0x1898)
+		b = b.Bool(x.Field_787).LongTag(0x1898)
 	}
 	if len(x.Field_786) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_786), 0x1892)
+		b = b.Bytes(x.Field_786).LongTag(0x1892)
 	}
 	if x.Field_785 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_785), 0x188a)
+		b = b.Text(x.Field_785).LongTag(0x188a)
 	}
 	if x.Field_784 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_784)), 0x1880)
+		b = b.Varint(uint64(x.Field_784)).LongTag(0x1880)
 	}
 	for k := len(x.Field_783) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_783[k]), 0x187a)
+		b = b.Text(x.Field_783[k]).LongTag(0x187a)
 	}
 	if x.Field_782 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_782.PutRPCX(b, i, o), i), 0x1872)
+		b = x.Field_782.PutRPCX(b).Len(b).LongTag(0x1872)
 	}
 	if wire.Bits64(x.Field_781) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_781), 0x1869)
+		b = b.Double(x.Field_781).LongTag(0x1869)
 	}
 	if x.Field_780 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_780), 0x1860)
+		b = b.Bool(x.Field_780).LongTag(0x1860)
 	}
 	if len(x.Field_779) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_779), 0x185a)
+		b = b.Bytes(x.Field_779).LongTag(0x185a)
 	}
 	if x.Field_778 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_778), 0x1852)
+		b = b.Text(x.Field_778).LongTag(0x1852)
 	}
 	if x.Field_777 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_777)), 0x1848)
+		b = b.Varint(uint64(x.Field_777)).LongTag(0x1848)
 	}
 	for k := len(x.Field_776) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_776[k]), 0x1842)
+		b = b.Text(x.Field_776[k]).LongTag(0x1842)
 	}
 	if x.Field_775 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_775.PutRPCX(b, i, o), i), 0x183a)
+		b = x.Field_775.PutRPCX(b).Len(b).LongTag(0x183a)
 	}
 	if wire.Bits64(x.Field_774) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_774), 0x1831)
+		b = b.Double(x.Field_774).LongTag(0x1831)
 	}
 	if x.Field_773 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_773), 0x1828)
+		b = b.Bool(x.Field_773).LongTag(0x1828)
 	}
 	if len(x.Field_772) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_772), 0x1822)
+		b = b.Bytes(x.Field_772).LongTag(0x1822)
 	}
 	if x.Field_771 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_771), 0x181a)
+		b = b.Text(x.Field_771).LongTag(0x181a)
 	}
 	if x.Field_770 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_770)), 0x1810)
+		b = b.Varint(uint64(x.Field_770)).LongTag(0x1810)
 	}
 	for k := len(x.Field_769) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_769[k]), 0x180a)
+		b = b.Text(x.Field_769[k]).LongTag(0x180a)
 	}
 	if x.Field_768 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_768.PutRPCX(b, i, o), i), 0x1802)
+		b = x.Field_768.PutRPCX(b).Len(b).LongTag(0x1802)
 	}
 	if wire.Bits64(x.Field_767) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_767), 0x17f9)
+		b = b.Double(x.Field_767).LongTag(0x17f9)
 	}
 	if x.Field_766 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_766), 0x17f0)
+		b = b.Bool(x.Field_766).LongTag(0x17f0)
 	}
 	if len(x.Field_765) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_765), 0x17ea)
+		b = b.Bytes(x.Field_765).LongTag(0x17ea)
 	}
 	if x.Field_764 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_764), 0x17e2)
+		b = b.Text(x.Field_764).LongTag(0x17e2)
 	}
 	if x.Field_763 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_763)), 0x17d8)
+		b = b.Varint(uint64(x.Field_763)).LongTag(0x17d8)
 	}
 	for k := len(x.Field_762) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_762[k]), 0x17d2)
+		b = b.Text(x.Field_762[k]).LongTag(0x17d2)
 	}
 	if x.Field_761 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_761.PutRPCX(b, i, o), i), 0x17ca)
+		b = x.Field_761.PutRPCX(b).Len(b).LongTag(0x17ca)
 	}
 	if wire.Bits64(x.Field_760) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_760), 0x17c1)
+		b = b.Double(x.Field_760).LongTag(0x17c1)
 	}
 	if x.Field_759 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_759), 0x17b8)
+		b = b.Bool(x.Field_759).LongTag(0x17b8)
 	}
 	if len(x.Field_758) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_758), 0x17b2)
+		b = b.Bytes(x.Field_758).LongTag(0x17b2)
 	}
 	if x.Field_757 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_757), 0x17aa)
+		b = b.Text(x.Field_757).LongTag(0x17aa)
 	}
 	if x.Field_756 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_756)), 0x17a0)
+		b = b.Varint(uint64(x.Field_756)).LongTag(0x17a0)
 	}
 	for k := len(x.Field_755) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_755[k]), 0x179a)
+		b = b.Text(x.Field_755[k]).LongTag(0x179a)
 	}
 	if x.Field_754 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_754.PutRPCX(b, i, o), i), 0x1792)
+		b = x.Field_754.PutRPCX(b).Len(b).LongTag(0x1792)
 	}
 	if wire.Bits64(x.Field_753) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_753), 0x1789)
+		b = b.Double(x.Field_753).LongTag(0x1789)
 	}
 	if x.Field_752 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_752), 0x1780)
+		b = b.Bool(x.Field_752).LongTag(0x1780)
 	}
 	if len(x.Field_751) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_751), 0x177a)
+		b = b.Bytes(x.Field_751).LongTag(0x177a)
 	}
 	if x.Field_750 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_750), 0x1772)
+		b = b.Text(x.Field_750).LongTag(0x1772)
 	}
 	if x.Field_749 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_749)), 0x1768)
+		b = b.Varint(uint64(x.Field_749)).LongTag(0x1768)
 	}
 	for k := len(x.Field_748) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_748[k]), 0x1762)
+		b = b.Text(x.Field_748[k]).LongTag(0x1762)
 	}
 	if x.Field_747 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_747.PutRPCX(b, i, o), i), 0x175a)
+		b = x.Field_747.PutRPCX(b).Len(b).LongTag(0x175a)
 	}
 	if wire.Bits64(x.Field_746) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_746), 0x1751)
+		b = b.Double(x.Field_746).LongTag(0x1751)
 	}
 	if x.Field_745 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_745), 0x1748)
+		b = b.Bool(x.Field_745).LongTag(0x1748)
 	}
 	if len(x.Field_744) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_744), 0x1742)
+		b = b.Bytes(x.Field_744).LongTag(0x1742)
 	}
 	if x.Field_743 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_743), 0x173a)
+		b = b.Text(x.Field_743).LongTag(0x173a)
 	}
 	if x.Field_742 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_742)), 0x1730)
+		b = b.Varint(uint64(x.Field_742)).LongTag(0x1730)
 	}
 	for k := len(x.Field_741) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_741[k]), 0x172a)
+		b = b.Text(x.Field_741[k]).LongTag(0x172a)
 	}
 	if x.Field_740 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_740.PutRPCX(b, i, o), i), 0x1722)
+		b = x.Field_740.PutRPCX(b).Len(b).LongTag(0x1722)
 	}
 	if wire.Bits64(x.Field_739) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_739), 0x1719)
+		b = b.Double(x.Field_739).LongTag(0x1719)
 	}
 	if x.Field_738 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_738), 0x1710)
+		b = b.Bool(x.Field_738).LongTag(0x1710)
 	}
 	if len(x.Field_737) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_737), 0x170a)
+		b = b.Bytes(x.Field_737).LongTag(0x170a)
 	}
 	if x.Field_736 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_736), 0x1702)
+		b = b.Text(x.Field_736).LongTag(0x1702)
 	}
 	if x.Field_735 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_735)), 0x16f8)
+		b = b.Varint(uint64(x.Field_735)).LongTag(0x16f8)
 	}
 	for k := len(x.Field_734) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_734[k]), 0x16f2)
+		b = b.Text(x.Field_734[k]).LongTag(0x16f2)
 	}
 	if x.Field_733 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_733.PutRPCX(b, i, o), i), 0x16ea)
+		b = x.Field_733.PutRPCX(b).Len(b).LongTag(0x16ea)
 	}
 	if wire.Bits64(x.Field_732) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_732), 0x16e1)
+		b = b.Double(x.Field_732).LongTag(0x16e1)
 	}
 	if x.Field_731 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_731), 0x16d8)
+		b = b.Bool(x.Field_731).LongTag(0x16d8)
 	}
 	if len(x.Field_730) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_730), 0x16d2)
+		b = b.Bytes(x.Field_730).LongTag(0x16d2)
 	}
 	if x.Field_729 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_729), 0x16ca)
+		b = b.Text(x.Field_729).LongTag(0x16ca)
 	}
 	if x.Field_728 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_728)), 0x16c0)
+		b = b.Varint(uint64(x.Field_728)).LongTag(0x16c0)
 	}
 	for k := len(x.Field_727) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_727[k]), 0x16ba)
+		b = b.Text(x.Field_727[k]).LongTag(0x16ba)
 	}
 	if x.Field_726 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_726.PutRPCX(b, i, o), i), 0x16b2)
+		b = x.Field_726.PutRPCX(b).Len(b).LongTag(0x16b2)
 	}
 	if wire.Bits64(x.Field_725) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_725), 0x16a9)
+		b = b.Double(x.Field_725).LongTag(0x16a9)
 	}
 	if x.Field_724 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_724), 0x16a0)
+		b = b.Bool(x.Field_724).LongTag(0x16a0)
 	}
 	if len(x.Field_723) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_723), 0x169a)
+		b = b.Bytes(x.Field_723).LongTag(0x169a)
 	}
 	if x.Field_722 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_722), 0x1692)
+		b = b.Text(x.Field_722).LongTag(0x1692)
 	}
 	if x.Field_721 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_721)), 0x1688)
+		b = b.Varint(uint64(x.Field_721)).LongTag(0x1688)
 	}
 	for k := len(x.Field_720) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_720[k]), 0x1682)
+		b = b.Text(x.Field_720[k]).LongTag(0x1682)
 	}
 	if x.Field_719 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_719.PutRPCX(b, i, o), i), 0x167a)
+		b = x.Field_719.PutRPCX(b).Len(b).LongTag(0x167a)
 	}
 	if wire.Bits64(x.Field_718) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_718), 0x1671)
+		b = b.Double(x.Field_718).LongTag(0x1671)
 	}
 	if x.Field_717 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_717), 0x1668)
+		b = b.Bool(x.Field_717).LongTag(0x1668)
 	}
 	if len(x.Field_716) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_716), 0x1662)
+		b = b.Bytes(x.Field_716).LongTag(0x1662)
 	}
 	if x.Field_715 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_715), 0x165a)
+		b = b.Text(x.Field_715).LongTag(0x165a)
 	}
 	if x.Field_714 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_714)), 0x1650)
+		b = b.Varint(uint64(x.Field_714)).LongTag(0x1650)
 	}
 	for k := len(x.Field_713) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_713[k]), 0x164a)
+		b = b.Text(x.Field_713[k]).LongTag(0x164a)
 	}
 	if x.Field_712 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_712.PutRPCX(b, i, o), i), 0x1642)
+		b = x.Field_712.PutRPCX(b).Len(b).LongTag(0x1642)
 	}
 	if wire.Bits64(x.Field_711) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_711), 0x1639)
+		b = b.Double(x.Field_711).LongTag(0x1639)
 	}
 	if x.Field_710 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_710), 0x1630)
+		b = b.Bool(x.Field_710).LongTag(0x1630)
 	}
 	if len(x.Field_709) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_709), 0x162a)
+		b = b.Bytes(x.Field_709).LongTag(0x162a)
 	}
 	if x.Field_708 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_708), 0x1622)
+		b = b.Text(x.Field_708).LongTag(0x1622)
 	}
 	if x.Field_707 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_707)), 0x1618)
+		b = b.Varint(uint64(x.Field_707)).LongTag(0x1618)
 	}
 	for k := len(x.Field_706) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_706[k]), 0x1612)
+		b = b.Text(x.Field_706[k]).LongTag(0x1612)
 	}
 	if x.Field_705 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_705.PutRPCX(b, i, o), i), 0x160a)
+		b = x.Field_705.PutRPCX(b).Len(b).LongTag(0x160a)
 	}
 	if wire.Bits64(x.Field_704) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_704), 0x1601)
+		b = b.Double(x.Field_704).LongTag(0x1601)
 	}
 	if x.Field_703 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_703), 0x15f8)
+		b = b.Bool(x.Field_703).LongTag(0x15f8)
 	}
 	if len(x.Field_702) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_702), 0x15f2)
+		b = b.Bytes(x.Field_702).LongTag(0x15f2)
 	}
 	if x.Field_701 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_701), 0x15ea)
+		b = b.Text(x.Field_701).LongTag(0x15ea)
 	}
 	if x.Field_700 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_700)), 0x15e0)
+		b = b.Varint(uint64(x.Field_700)).LongTag(0x15e0)
 	}
 	for k := len(x.Field_699) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_699[k]), 0x15da)
+		b = b.Text(x.Field_699[k]).LongTag(0x15da)
 	}
 	if x.Field_698 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_698.PutRPCX(b, i, o), i), 0x15d2)
+		b = x.Field_698.PutRPCX(b).Len(b).LongTag(0x15d2)
 	}
 	if wire.Bits64(x.Field_697) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_697), 0x15c9)
+		b = b.Double(x.Field_697).LongTag(0x15c9)
 	}
 	if x.Field_696 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_696), 0x15c0)
+		b = b.Bool(x.Field_696).LongTag(0x15c0)
 	}
 	if len(x.Field_695) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_695), 0x15ba)
+		b = b.Bytes(x.Field_695).LongTag(0x15ba)
 	}
 	if x.Field_694 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_694), 0x15b2)
+		b = b.Text(x.Field_694).LongTag(0x15b2)
 	}
 	if x.Field_693 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_693)), 0x15a8)
+		b = b.Varint(uint64(x.Field_693)).LongTag(0x15a8)
 	}
 	for k := len(x.Field_692) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_692[k]), 0x15a2)
+		b = b.Text(x.Field_692[k]).LongTag(0x15a2)
 	}
 	if x.Field_691 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_691.PutRPCX(b, i, o), i), 0x159a)
+		b = x.Field_691.PutRPCX(b).Len(b).LongTag(0x159a)
 	}
 	if wire.Bits64(x.Field_690) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_690), 0x1591)
+		b = b.Double(x.Field_690).LongTag(0x1591)
 	}
 	if x.Field_689 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_689), 0x1588)
+		b = b.Bool(x.Field_689).LongTag(0x1588)
 	}
 	if len(x.Field_688) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_688), 0x1582)
+		b = b.Bytes(x.Field_688).LongTag(0x1582)
 	}
 	if x.Field_687 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_687), 0x157a)
+		b = b.Text(x.Field_687).LongTag(0x157a)
 	}
 	if x.Field_686 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_686)), 0x1570)
+		b = b.Varint(uint64(x.Field_686)).LongTag(0x1570)
 	}
 	for k := len(x.Field_685) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_685[k]), 0x156a)
+		b = b.Text(x.Field_685[k]).LongTag(0x156a)
 	}
 	if x.Field_684 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_684.PutRPCX(b, i, o), i), 0x1562)
+		b = x.Field_684.PutRPCX(b).Len(b).LongTag(0x1562)
 	}
 	if wire.Bits64(x.Field_683) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_683), 0x1559)
+		b = b.Double(x.Field_683).LongTag(0x1559)
 	}
 	if x.Field_682 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_682), 0x1550)
+		b = b.Bool(x.Field_682).LongTag(0x1550)
 	}
 	if len(x.Field_681) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_681), 0x154a)
+		b = b.Bytes(x.Field_681).LongTag(0x154a)
 	}
 	if x.Field_680 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_680), 0x1542)
+		b = b.Text(x.Field_680).LongTag(0x1542)
 	}
 	if x.Field_679 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_679)), 0x1538)
+		b = b.Varint(uint64(x.Field_679)).LongTag(0x1538)
 	}
 	for k := len(x.Field_678) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_678[k]), 0x1532)
+		b = b.Text(x.Field_678[k]).LongTag(0x1532)
 	}
 	if x.Field_677 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_677.PutRPCX(b, i, o), i), 0x152a)
+		b = x.Field_677.PutRPCX(b).Len(b).LongTag(0x152a)
 	}
 	if wire.Bits64(x.Field_676) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_676), 0x1521)
+		b = b.Double(x.Field_676).LongTag(0x1521)
 	}
 	if x.Field_675 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_675), 0x1518)
+		b = b.Bool(x.Field_675).LongTag(0x1518)
 	}
 	if len(x.Field_674) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_674), 0x1512)
+		b = b.Bytes(x.Field_674).LongTag(0x1512)
 	}
 	if x.Field_673 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_673), 0x150a)
+		b = b.Text(x.Field_673).LongTag(0x150a)
 	}
 	if x.Field_672 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_672)), 0x1500)
+		b = b.Varint(uint64(x.Field_672)).LongTag(0x1500)
 	}
 	for k := len(x.Field_671) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_671[k]), 0x14fa)
+		b = b.Text(x.Field_671[k]).LongTag(0x14fa)
 	}
 	if x.Field_670 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_670.PutRPCX(b, i, o), i), 0x14f2)
+		b = x.Field_670.PutRPCX(b).Len(b).LongTag(0x14f2)
 	}
 	if wire.Bits64(x.Field_669) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_669), 0x14e9)
+		b = b.Double(x.Field_669).LongTag(0x14e9)
 	}
 	if x.Field_668 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_668), 0x14e0)
+		b = b.Bool(x.Field_668).LongTag(0x14e0)
 	}
 	if len(x.Field_667) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_667), 0x14da)
+		b = b.Bytes(x.Field_667).LongTag(0x14da)
 	}
 	if x.Field_666 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_666), 0x14d2)
+		b = b.Text(x.Field_666).LongTag(0x14d2)
 	}
 	if x.Field_665 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_665)), 0x14c8)
+		b = b.Varint(uint64(x.Field_665)).LongTag(0x14c8)
 	}
 	for k := len(x.Field_664) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_664[k]), 0x14c2)
+		b = b.Text(x.Field_664[k]).LongTag(0x14c2)
 	}
 	if x.Field_663 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_663.PutRPCX(b, i, o), i), 0x14ba)
+		b = x.Field_663.PutRPCX(b).Len(b).LongTag(0x14ba)
 	}
 	if wire.Bits64(x.Field_662) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_662), 0x14b1)
+		b = b.Double(x.Field_662).LongTag(0x14b1)
 	}
 	if x.Field_661 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_661), 0x14a8)
+		b = b.Bool(x.Field_661).LongTag(0x14a8)
 	}
 	if len(x.Field_660) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_660), 0x14a2)
+		b = b.Bytes(x.Field_660).LongTag(0x14a2)
 	}
 	if x.Field_659 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_659), 0x149a)
+		b = b.Text(x.Field_659).LongTag(0x149a)
 	}
 	if x.Field_658 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_658)), 0x1490)
+		b = b.Varint(uint64(x.Field_658)).LongTag(0x1490)
 	}
 	for k := len(x.Field_657) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_657[k]), 0x148a)
+		b = b.Text(x.Field_657[k]).LongTag(0x148a)
 	}
 	if x.Field_656 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_656.PutRPCX(b, i, o), i), 0x1482)
+		b = x.Field_656.PutRPCX(b).Len(b).LongTag(0x1482)
 	}
 	if wire.Bits64(x.Field_655) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_655), 0x1479)
+		b = b.Double(x.Field_655).LongTag(0x1479)
 	}
 	if x.Field_654 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_654), 0x1470)
+		b = b.Bool(x.Field_654).LongTag(0x1470)
 	}
 	if len(x.Field_653) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_653), 0x146a)
+		b = b.Bytes(x.Field_653).LongTag(0x146a)
 	}
 	if x.Field_652 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_652), 0x1462)
+		b = b.Text(x.Field_652).LongTag(0x1462)
 	}
 	if x.Field_651 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_651)), 0x1458)
+		b = b.Varint(uint64(x.Field_651)).LongTag(0x1458)
 	}
 	for k := len(x.Field_650) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_650[k]), 0x1452)
+		b = b.Text(x.Field_650[k]).LongTag(0x1452)
 	}
 	if x.Field_649 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_649.PutRPCX(b, i, o), i), 0x144a)
+		b = x.Field_649.PutRPCX(b).Len(b).LongTag(0x144a)
 	}
 	if wire.Bits64(x.Field_648) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_648), 0x1441)
+		b = b.Double(x.Field_648).LongTag(0x1441)
 	}
 	if x.Field_647 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_647), 0x1438)
+		b = b.Bool(x.Field_647).LongTag(0x1438)
 	}
 	if len(x.Field_646) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_646), 0x1432)
+		b = b.Bytes(x.Field_646).LongTag(0x1432)
 	}
 	if x.Field_645 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_645), 0x142a)
+		b = b.Text(x.Field_645).LongTag(0x142a)
 	}
 	if x.Field_644 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_644)), 0x1420)
+		b = b.Varint(uint64(x.Field_644)).LongTag(0x1420)
 	}
 	for k := len(x.Field_643) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_643[k]), 0x141a)
+		b = b.Text(x.Field_643[k]).LongTag(0x141a)
 	}
 	if x.Field_642 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_642.PutRPCX(b, i, o), i), 0x1412)
+		b = x.Field_642.PutRPCX(b).Len(b).LongTag(0x1412)
 	}
 	if wire.Bits64(x.Field_641) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_641), 0x1409)
+		b = b.Double(x.Field_641).LongTag(0x1409)
 	}
 	if x.Field_640 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_640), 0x1400)
+		b = b.Bool(x.Field_640).LongTag(0x1400)
 	}
 	if len(x.Field_639) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_639), 0x13fa)
+		b = b.Bytes(x.Field_639).LongTag(0x13fa)
 	}
 	if x.Field_638 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_638), 0x13f2)
+		b = b.Text(x.Field_638).LongTag(0x13f2)
 	}
 	if x.Field_637 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_637)), 0x13e8)
+		b = b.Varint(uint64(x.Field_637)).LongTag(0x13e8)
 	}
 	for k := len(x.Field_636) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_636[k]), 0x13e2)
+		b = b.Text(x.Field_636[k]).LongTag(0x13e2)
 	}
 	if x.Field_635 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_635.PutRPCX(b, i, o), i), 0x13da)
+		b = x.Field_635.PutRPCX(b).Len(b).LongTag(0x13da)
 	}
 	if wire.Bits64(x.Field_634) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_634), 0x13d1)
+		b = b.Double(x.Field_634).LongTag(0x13d1)
 	}
 	if x.Field_633 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_633), 0x13c8)
+		b = b.Bool(x.Field_633).LongTag(0x13c8)
 	}
 	if len(x.Field_632) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_632), 0x13c2)
+		b = b.Bytes(x.Field_632).LongTag(0x13c2)
 	}
 	if x.Field_631 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_631), 0x13ba)
+		b = b.Text(x.Field_631).LongTag(0x13ba)
 	}
 	if x.Field_630 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_630)), 0x13b0)
+		b = b.Varint(uint64(x.Field_630)).LongTag(0x13b0)
 	}
 	for k := len(x.Field_629) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_629[k]), 0x13aa)
+		b = b.Text(x.Field_629[k]).LongTag(0x13aa)
 	}
 	if x.Field_628 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_628.PutRPCX(b, i, o), i), 0x13a2)
+		b = x.Field_628.PutRPCX(b).Len(b).LongTag(0x13a2)
 	}
 	if wire.Bits64(x.Field_627) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_627), 0x1399)
+		b = b.Double(x.Field_627).LongTag(0x1399)
 	}
 	if x.Field_626 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_626), 0x1390)
+		b = b.Bool(x.Field_626).LongTag(0x1390)
 	}
 	if len(x.Field_625) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_625), 0x138a)
+		b = b.Bytes(x.Field_625).LongTag(0x138a)
 	}
 	if x.Field_624 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_624), 0x1382)
+		b = b.Text(x.Field_624).LongTag(0x1382)
 	}
 	if x.Field_623 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_623)), 0x1378)
+		b = b.Varint(uint64(x.Field_623)).LongTag(0x1378)
 	}
 	for k := len(x.Field_622) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_622[k]), 0x1372)
+		b = b.Text(x.Field_622[k]).LongTag(0x1372)
 	}
 	if x.Field_621 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_621.PutRPCX(b, i, o), i), 0x136a)
+		b = x.Field_621.PutRPCX(b).Len(b).LongTag(0x136a)
 	}
 	if wire.Bits64(x.Field_620) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_620), 0x1361)
+		b = b.Double(x.Field_620).LongTag(0x1361)
 	}
 	if x.Field_619 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_619), 0x1358)
+		b = b.Bool(x.Field_619).LongTag(0x1358)
 	}
 	if len(x.Field_618) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_618), 0x1352)
+		b = b.Bytes(x.Field_618).LongTag(0x1352)
 	}
 	if x.Field_617 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_617), 0x134a)
+		b = b.Text(x.Field_617).LongTag(0x134a)
 	}
 	if x.Field_616 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_616)), 0x1340)
+		b = b.Varint(uint64(x.Field_616)).LongTag(0x1340)
 	}
 	for k := len(x.Field_615) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_615[k]), 0x133a)
+		b = b.Text(x.Field_615[k]).LongTag(0x133a)
 	}
 	if x.Field_614 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_614.PutRPCX(b, i, o), i), 0x1332)
+		b = x.Field_614.PutRPCX(b).Len(b).LongTag(0x1332)
 	}
 	if wire.Bits64(x.Field_613) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_613), 0x1329)
+		b = b.Double(x.Field_613).LongTag(0x1329)
 	}
 	if x.Field_612 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_612), 0x1320)
+		b = b.Bool(x.Field_612).LongTag(0x1320)
 	}
 	if len(x.Field_611) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_611), 0x131a)
+		b = b.Bytes(x.Field_611).LongTag(0x131a)
 	}
 	if x.Field_610 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_610), 0x1312)
+		b = b.Text(x.Field_610).LongTag(0x1312)
 	}
 	if x.Field_609 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_609)), 0x1308)
+		b = b.Varint(uint64(x.Field_609)).LongTag(0x1308)
 	}
 	for k := len(x.Field_608) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_608[k]), 0x1302)
+		b = b.Text(x.Field_608[k]).LongTag(0x1302)
 	}
 	if x.Field_607 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_607.PutRPCX(b, i, o), i), 0x12fa)
+		b = x.Field_607.PutRPCX(b).Len(b).LongTag(0x12fa)
 	}
 	if wire.Bits64(x.Field_606) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_606), 0x12f1)
+		b = b.Double(x.Field_606).LongTag(0x12f1)
 	}
 	if x.Field_605 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_605), 0x12e8)
+		b = b.Bool(x.Field_605).LongTag(0x12e8)
 	}
 	if len(x.Field_604) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_604), 0x12e2)
+		b = b.Bytes(x.Field_604).LongTag(0x12e2)
 	}
 	if x.Field_603 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_603), 0x12da)
+		b = b.Text(x.Field_603).LongTag(0x12da)
 	}
 	if x.Field_602 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_602)), 0x12d0)
+		b = b.Varint(uint64(x.Field_602)).LongTag(0x12d0)
 	}
 	for k := len(x.Field_601) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_601[k]), 0x12ca)
+		b = b.Text(x.Field_601[k]).LongTag(0x12ca)
 	}
 	if x.Field_600 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_600.PutRPCX(b, i, o), i), 0x12c2)
+		b = x.Field_600.PutRPCX(b).Len(b).LongTag(0x12c2)
 	}
 	if wire.Bits64(x.Field_599) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_599), 0x12b9)
+		b = b.Double(x.Field_599).LongTag(0x12b9)
 	}
 	if x.Field_598 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_598), 0x12b0)
+		b = b.Bool(x.Field_598).LongTag(0x12b0)
 	}
 	if len(x.Field_597) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_597), 0x12aa)
+		b = b.Bytes(x.Field_597).LongTag(0x12aa)
 	}
 	if x.Field_596 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_596), 0x12a2)
+		b = b.Text(x.Field_596).LongTag(0x12a2)
 	}
 	if x.Field_595 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_595)), 0x1298)
+		b = b.Varint(uint64(x.Field_595)).LongTag(0x1298)
 	}
 	for k := len(x.Field_594) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_594[k]), 0x1292)
+		b = b.Text(x.Field_594[k]).LongTag(0x1292)
 	}
 	if x.Field_593 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_593.PutRPCX(b, i, o), i), 0x128a)
+		b = x.Field_593.PutRPCX(b).Len(b).LongTag(0x128a)
 	}
 	if wire.Bits64(x.Field_592) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_592), 0x1281)
+		b = b.Double(x.Field_592).LongTag(0x1281)
 	}
 	if x.Field_591 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_591), 0x1278)
+		b = b.Bool(x.Field_591).LongTag(0x1278)
 	}
 	if len(x.Field_590) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_590), 0x1272)
+		b = b.Bytes(x.Field_590).LongTag(0x1272)
 	}
 	if x.Field_589 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_589), 0x126a)
+		b = b.Text(x.Field_589).LongTag(0x126a)
 	}
 	if x.Field_588 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_588)), 0x1260)
+		b = b.Varint(uint64(x.Field_588)).LongTag(0x1260)
 	}
 	for k := len(x.Field_587) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_587[k]), 0x125a)
+		b = b.Text(x.Field_587[k]).LongTag(0x125a)
 	}
 	if x.Field_586 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_586.PutRPCX(b, i, o), i), 0x1252)
+		b = x.Field_586.PutRPCX(b).Len(b).LongTag(0x1252)
 	}
 	if wire.Bits64(x.Field_585) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_585), 0x1249)
+		b = b.Double(x.Field_585).LongTag(0x1249)
 	}
 	if x.Field_584 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_584), 0x1240)
+		b = b.Bool(x.Field_584).LongTag(0x1240)
 	}
 	if len(x.Field_583) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_583), 0x123a)
+		b = b.Bytes(x.Field_583).LongTag(0x123a)
 	}
 	if x.Field_582 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_582), 0x1232)
+		b = b.Text(x.Field_582).LongTag(0x1232)
 	}
 	if x.Field_581 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_581)), 0x1228)
+		b = b.Varint(uint64(x.Field_581)).LongTag(0x1228)
 	}
 	for k := len(x.Field_580) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_580[k]), 0x1222)
+		b = b.Text(x.Field_580[k]).LongTag(0x1222)
 	}
 	if x.Field_579 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_579.PutRPCX(b, i, o), i), 0x121a)
+		b = x.Field_579.PutRPCX(b).Len(b).LongTag(0x121a)
 	}
 	if wire.Bits64(x.Field_578) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_578), 0x1211)
+		b = b.Double(x.Field_578).LongTag(0x1211)
 	}
 	if x.Field_577 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_577), 0x1208)
+		b = b.Bool(x.Field_577).LongTag(0x1208)
 	}
 	if len(x.Field_576) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_576), 0x1202)
+		b = b.Bytes(x.Field_576).LongTag(0x1202)
 	}
 	if x.Field_575 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_575), 0x11fa)
+		b = b.Text(x.Field_575).LongTag(0x11fa)
 	}
 	if x.Field_574 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_574)), 0x11f0)
+		b = b.Varint(uint64(x.Field_574)).LongTag(0x11f0)
 	}
 	for k := len(x.Field_573) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_573[k]), 0x11ea)
+		b = b.Text(x.Field_573[k]).LongTag(0x11ea)
 	}
 	if x.Field_572 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_572.PutRPCX(b, i, o), i), 0x11e2)
+		b = x.Field_572.PutRPCX(b).Len(b).LongTag(0x11e2)
 	}
 	if wire.Bits64(x.Field_571) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_571), 0x11d9)
+		b = b.Double(x.Field_571).LongTag(0x11d9)
 	}
 	if x.Field_570 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_570), 0x11d0)
+		b = b.Bool(x.Field_570).LongTag(0x11d0)
 	}
 	if len(x.Field_569) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_569), 0x11ca)
+		b = b.Bytes(x.Field_569).LongTag(0x11ca)
 	}
 	if x.Field_568 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_568), 0x11c2)
+		b = b.Text(x.Field_568).LongTag(0x11c2)
 	}
 	if x.Field_567 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_567)), 0x11b8)
+		b = b.Varint(uint64(x.Field_567)).LongTag(0x11b8)
 	}
 	for k := len(x.Field_566) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_566[k]), 0x11b2)
+		b = b.Text(x.Field_566[k]).LongTag(0x11b2)
 	}
 	if x.Field_565 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_565.PutRPCX(b, i, o), i), 0x11aa)
+		b = x.Field_565.PutRPCX(b).Len(b).LongTag(0x11aa)
 	}
 	if wire.Bits64(x.Field_564) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_564), 0x11a1)
+		b = b.Double(x.Field_564).LongTag(0x11a1)
 	}
 	if x.Field_563 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_563), 0x1198)
+		b = b.Bool(x.Field_563).LongTag(0x1198)
 	}
 	if len(x.Field_562) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_562), 0x1192)
+		b = b.Bytes(x.Field_562).LongTag(0x1192)
 	}
 	if x.Field_561 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_561), 0x118a)
+		b = b.Text(x.Field_561).LongTag(0x118a)
 	}
 	if x.Field_560 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_560)), 0x1180)
+		b = b.Varint(uint64(x.Field_560)).LongTag(0x1180)
 	}
 	for k := len(x.Field_559) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_559[k]), 0x117a)
+		b = b.Text(x.Field_559[k]).LongTag(0x117a)
 	}
 	if x.Field_558 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_558.PutRPCX(b, i, o), i), 0x1172)
+		b = x.Field_558.PutRPCX(b).Len(b).LongTag(0x1172)
 	}
 	if wire.Bits64(x.Field_557) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_557), 0x1169)
+		b = b.Double(x.Field_557).LongTag(0x1169)
 	}
 	if x.Field_556 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_556), 0x1160)
+		b = b.Bool(x.Field_556).LongTag(0x1160)
 	}
 	if len(x.Field_555) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_555), 0x115a)
+		b = b.Bytes(x.Field_555).LongTag(0x115a)
 	}
 	if x.Field_554 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_554), 0x1152)
+		b = b.Text(x.Field_554).LongTag(0x1152)
 	}
 	if x.Field_553 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_553)), 0x1148)
+		b = b.Varint(uint64(x.Field_553)).LongTag(0x1148)
 	}
 	for k := len(x.Field_552) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_552[k]), 0x1142)
+		b = b.Text(x.Field_552[k]).LongTag(0x1142)
 	}
 	if x.Field_551 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_551.PutRPCX(b, i, o), i), 0x113a)
+		b = x.Field_551.PutRPCX(b).Len(b).LongTag(0x113a)
 	}
 	if wire.Bits64(x.Field_550) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_550), 0x1131)
+		b = b.Double(x.Field_550).LongTag(0x1131)
 	}
 	if x.Field_549 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_549), 0x1128)
+		b = b.Bool(x.Field_549).LongTag(0x1128)
 	}
 	if len(x.Field_548) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_548), 0x1122)
+		b = b.Bytes(x.Field_548).LongTag(0x1122)
 	}
 	if x.Field_547 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_547), 0x111a)
+		b = b.Text(x.Field_547).LongTag(0x111a)
 	}
 	if x.Field_546 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_546)), 0x1110)
+		b = b.Varint(uint64(x.Field_546)).LongTag(0x1110)
 	}
 	for k := len(x.Field_545) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_545[k]), 0x110a)
+		b = b.Text(x.Field_545[k]).LongTag(0x110a)
 	}
 	if x.Field_544 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_544.PutRPCX(b, i, o), i), 0x1102)
+		b = x.Field_544.PutRPCX(b).Len(b).LongTag(0x1102)
 	}
 	if wire.Bits64(x.Field_543) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_543), 0x10f9)
+		b = b.Double(x.Field_543).LongTag(0x10f9)
 	}
 	if x.Field_542 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_542), 0x10f0)
+		b = b.Bool(x.Field_542).LongTag(0x10f0)
 	}
 	if len(x.Field_541) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_541), 0x10ea)
+		b = b.Bytes(x.Field_541).LongTag(0x10ea)
 	}
 	if x.Field_540 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_540), 0x10e2)
+		b = b.Text(x.Field_540).LongTag(0x10e2)
 	}
 	if x.Field_539 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_539)), 0x10d8)
+		b = b.Varint(uint64(x.Field_539)).LongTag(0x10d8)
 	}
 	for k := len(x.Field_538) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_538[k]), 0x10d2)
+		b = b.Text(x.Field_538[k]).LongTag(0x10d2)
 	}
 	if x.Field_537 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_537.PutRPCX(b, i, o), i), 0x10ca)
+		b = x.Field_537.PutRPCX(b).Len(b).LongTag(0x10ca)
 	}
 	if wire.Bits64(x.Field_536) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_536), 0x10c1)
+		b = b.Double(x.Field_536).LongTag(0x10c1)
 	}
 	if x.Field_535 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_535), 0x10b8)
+		b = b.Bool(x.Field_535).LongTag(0x10b8)
 	}
 	if len(x.Field_534) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_534), 0x10b2)
+		b = b.Bytes(x.Field_534).LongTag(0x10b2)
 	}
 	if x.Field_533 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_533), 0x10aa)
+		b = b.Text(x.Field_533).LongTag(0x10aa)
 	}
 	if x.Field_532 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_532)), 0x10a0)
+		b = b.Varint(uint64(x.Field_532)).LongTag(0x10a0)
 	}
 	for k := len(x.Field_531) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_531[k]), 0x109a)
+		b = b.Text(x.Field_531[k]).LongTag(0x109a)
 	}
 	if x.Field_530 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_530.PutRPCX(b, i, o), i), 0x1092)
+		b = x.Field_530.PutRPCX(b).Len(b).LongTag(0x1092)
 	}
 	if wire.Bits64(x.Field_529) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_529), 0x1089)
+		b = b.Double(x.Field_529).LongTag(0x1089)
 	}
 	if x.Field_528 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_528), 0x1080)
+		b = b.Bool(x.Field_528).LongTag(0x1080)
 	}
 	if len(x.Field_527) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_527), 0x107a)
+		b = b.Bytes(x.Field_527).LongTag(0x107a)
 	}
 	if x.Field_526 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_526), 0x1072)
+		b = b.Text(x.Field_526).LongTag(0x1072)
 	}
 	if x.Field_525 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_525)), 0x1068)
+		b = b.Varint(uint64(x.Field_525)).LongTag(0x1068)
 	}
 	for k := len(x.Field_524) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_524[k]), 0x1062)
+		b = b.Text(x.Field_524[k]).LongTag(0x1062)
 	}
 	if x.Field_523 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_523.PutRPCX(b, i, o), i), 0x105a)
+		b = x.Field_523.PutRPCX(b).Len(b).LongTag(0x105a)
 	}
 	if wire.Bits64(x.Field_522) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_522), 0x1051)
+		b = b.Double(x.Field_522).LongTag(0x1051)
 	}
 	if x.Field_521 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_521), 0x1048)
+		b = b.Bool(x.Field_521).LongTag(0x1048)
 	}
 	if len(x.Field_520) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_520), 0x1042)
+		b = b.Bytes(x.Field_520).LongTag(0x1042)
 	}
 	if x.Field_519 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_519), 0x103a)
+		b = b.Text(x.Field_519).LongTag(0x103a)
 	}
 	if x.Field_518 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_518)), 0x1030)
+		b = b.Varint(uint64(x.Field_518)).LongTag(0x1030)
 	}
 	for k := len(x.Field_517) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_517[k]), 0x102a)
+		b = b.Text(x.Field_517[k]).LongTag(0x102a)
 	}
 	if x.Field_516 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_516.PutRPCX(b, i, o), i), 0x1022)
+		b = x.Field_516.PutRPCX(b).Len(b).LongTag(0x1022)
 	}
 	if wire.Bits64(x.Field_515) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_515), 0x1019)
+		b = b.Double(x.Field_515).LongTag(0x1019)
 	}
 	if x.Field_514 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_514), 0x1010)
+		b = b.Bool(x.Field_514).LongTag(0x1010)
 	}
 	if len(x.Field_513) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_513), 0x100a)
+		b = b.Bytes(x.Field_513).LongTag(0x100a)
 	}
 	if x.Field_512 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_512), 0x1002)
+		b = b.Text(x.Field_512).LongTag(0x1002)
 	}
 	if x.Field_511 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_511)), 0xff8)
+		b = b.Varint(uint64(x.Field_511)).LongTag(0xff8)
 	}
 	for k := len(x.Field_510) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_510[k]), 0xff2)
+		b = b.Text(x.Field_510[k]).LongTag(0xff2)
 	}
 	if x.Field_509 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_509.PutRPCX(b, i, o), i), 0xfea)
+		b = x.Field_509.PutRPCX(b).Len(b).LongTag(0xfea)
 	}
 	if wire.Bits64(x.Field_508) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_508), 0xfe1)
+		b = b.Double(x.Field_508).LongTag(0xfe1)
 	}
 	if x.Field_507 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_507), 0xfd8)
+		b = b.Bool(x.Field_507).LongTag(0xfd8)
 	}
 	if len(x.Field_506) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_506), 0xfd2)
+		b = b.Bytes(x.Field_506).LongTag(0xfd2)
 	}
 	if x.Field_505 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_505), 0xfca)
+		b = b.Text(x.Field_505).LongTag(0xfca)
 	}
 	if x.Field_504 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_504)), 0xfc0)
+		b = b.Varint(uint64(x.Field_504)).LongTag(0xfc0)
 	}
 	for k := len(x.Field_503) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_503[k]), 0xfba)
+		b = b.Text(x.Field_503[k]).LongTag(0xfba)
 	}
 	if x.Field_502 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_502.PutRPCX(b, i, o), i), 0xfb2)
+		b = x.Field_502.PutRPCX(b).Len(b).LongTag(0xfb2)
 	}
 	if wire.Bits64(x.Field_501) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_501), 0xfa9)
+		b = b.Double(x.Field_501).LongTag(0xfa9)
 	}
 	if x.Field_500 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_500), 0xfa0)
+		b = b.Bool(x.Field_500).LongTag(0xfa0)
 	}
 	if len(x.Field_499) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_499), 0xf9a)
+		b = b.Bytes(x.Field_499).LongTag(0xf9a)
 	}
 	if x.Field_498 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_498), 0xf92)
+		b = b.Text(x.Field_498).LongTag(0xf92)
 	}
 	if x.Field_497 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_497)), 0xf88)
+		b = b.Varint(uint64(x.Field_497)).LongTag(0xf88)
 	}
 	for k := len(x.Field_496) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_496[k]), 0xf82)
+		b = b.Text(x.Field_496[k]).LongTag(0xf82)
 	}
 	if x.Field_495 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_495.PutRPCX(b, i, o), i), 0xf7a)
+		b = x.Field_495.PutRPCX(b).Len(b).LongTag(0xf7a)
 	}
 	if wire.Bits64(x.Field_494) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_494), 0xf71)
+		b = b.Double(x.Field_494).LongTag(0xf71)
 	}
 	if x.Field_493 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_493), 0xf68)
+		b = b.Bool(x.Field_493).LongTag(0xf68)
 	}
 	if len(x.Field_492) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_492), 0xf62)
+		b = b.Bytes(x.Field_492).LongTag(0xf62)
 	}
 	if x.Field_491 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_491), 0xf5a)
+		b = b.Text(x.Field_491).LongTag(0xf5a)
 	}
 	if x.Field_490 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_490)), 0xf50)
+		b = b.Varint(uint64(x.Field_490)).LongTag(0xf50)
 	}
 	for k := len(x.Field_489) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_489[k]), 0xf4a)
+		b = b.Text(x.Field_489[k]).LongTag(0xf4a)
 	}
 	if x.Field_488 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_488.PutRPCX(b, i, o), i), 0xf42)
+		b = x.Field_488.PutRPCX(b).Len(b).LongTag(0xf42)
 	}
 	if wire.Bits64(x.Field_487) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_487), 0xf39)
+		b = b.Double(x.Field_487).LongTag(0xf39)
 	}
 	if x.Field_486 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_486), 0xf30)
+		b = b.Bool(x.Field_486).LongTag(0xf30)
 	}
 	if len(x.Field_485) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_485), 0xf2a)
+		b = b.Bytes(x.Field_485).LongTag(0xf2a)
 	}
 	if x.Field_484 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_484), 0xf22)
+		b = b.Text(x.Field_484).LongTag(0xf22)
 	}
 	if x.Field_483 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_483)), 0xf18)
+		b = b.Varint(uint64(x.Field_483)).LongTag(0xf18)
 	}
 	for k := len(x.Field_482) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_482[k]), 0xf12)
+		b = b.Text(x.Field_482[k]).LongTag(0xf12)
 	}
 	if x.Field_481 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_481.PutRPCX(b, i, o), i), 0xf0a)
+		b = x.Field_481.PutRPCX(b).Len(b).LongTag(0xf0a)
 	}
 	if wire.Bits64(x.Field_480) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_480), 0xf01)
+		b = b.Double(x.Field_480).LongTag(0xf01)
 	}
 	if x.Field_479 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_479), 0xef8)
+		b = b.Bool(x.Field_479).LongTag(0xef8)
 	}
 	if len(x.Field_478) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_478), 0xef2)
+		b = b.Bytes(x.Field_478).LongTag(0xef2)
 	}
 	if x.Field_477 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_477), 0xeea)
+		b = b.Text(x.Field_477).LongTag(0xeea)
 	}
 	if x.Field_476 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_476)), 0xee0)
+		b = b.Varint(uint64(x.Field_476)).LongTag(0xee0)
 	}
 	for k := len(x.Field_475) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_475[k]), 0xeda)
+		b = b.Text(x.Field_475[k]).LongTag(0xeda)
 	}
 	if x.Field_474 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_474.PutRPCX(b, i, o), i), 0xed2)
+		b = x.Field_474.PutRPCX(b).Len(b).LongTag(0xed2)
 	}
 	if wire.Bits64(x.Field_473) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_473), 0xec9)
+		b = b.Double(x.Field_473).LongTag(0xec9)
 	}
 	if x.Field_472 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_472), 0xec0)
+		b = b.Bool(x.Field_472).LongTag(0xec0)
 	}
 	if len(x.Field_471) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_471), 0xeba)
+		b = b.Bytes(x.Field_471).LongTag(0xeba)
 	}
 	if x.Field_470 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_470), 0xeb2)
+		b = b.Text(x.Field_470).LongTag(0xeb2)
 	}
 	if x.Field_469 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_469)), 0xea8)
+		b = b.Varint(uint64(x.Field_469)).LongTag(0xea8)
 	}
 	for k := len(x.Field_468) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_468[k]), 0xea2)
+		b = b.Text(x.Field_468[k]).LongTag(0xea2)
 	}
 	if x.Field_467 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_467.PutRPCX(b, i, o), i), 0xe9a)
+		b = x.Field_467.PutRPCX(b).Len(b).LongTag(0xe9a)
 	}
 	if wire.Bits64(x.Field_466) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_466), 0xe91)
+		b = b.Double(x.Field_466).LongTag(0xe91)
 	}
 	if x.Field_465 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_465), 0xe88)
+		b = b.Bool(x.Field_465).LongTag(0xe88)
 	}
 	if len(x.Field_464) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_464), 0xe82)
+		b = b.Bytes(x.Field_464).LongTag(0xe82)
 	}
 	if x.Field_463 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_463), 0xe7a)
+		b = b.Text(x.Field_463).LongTag(0xe7a)
 	}
 	if x.Field_462 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_462)), 0xe70)
+		b = b.Varint(uint64(x.Field_462)).LongTag(0xe70)
 	}
 	for k := len(x.Field_461) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_461[k]), 0xe6a)
+		b = b.Text(x.Field_461[k]).LongTag(0xe6a)
 	}
 	if x.Field_460 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_460.PutRPCX(b, i, o), i), 0xe62)
+		b = x.Field_460.PutRPCX(b).Len(b).LongTag(0xe62)
 	}
 	if wire.Bits64(x.Field_459) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_459), 0xe59)
+		b = b.Double(x.Field_459).LongTag(0xe59)
 	}
 	if x.Field_458 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_458), 0xe50)
+		b = b.Bool(x.Field_458).LongTag(0xe50)
 	}
 	if len(x.Field_457) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_457), 0xe4a)
+		b = b.Bytes(x.Field_457).LongTag(0xe4a)
 	}
 	if x.Field_456 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_456), 0xe42)
+		b = b.Text(x.Field_456).LongTag(0xe42)
 	}
 	if x.Field_455 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_455)), 0xe38)
+		b = b.Varint(uint64(x.Field_455)).LongTag(0xe38)
 	}
 	for k := len(x.Field_454) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_454[k]), 0xe32)
+		b = b.Text(x.Field_454[k]).LongTag(0xe32)
 	}
 	if x.Field_453 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_453.PutRPCX(b, i, o), i), 0xe2a)
+		b = x.Field_453.PutRPCX(b).Len(b).LongTag(0xe2a)
 	}
 	if wire.Bits64(x.Field_452) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_452), 0xe21)
+		b = b.Double(x.Field_452).LongTag(0xe21)
 	}
 	if x.Field_451 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_451), 0xe18)
+		b = b.Bool(x.Field_451).LongTag(0xe18)
 	}
 	if len(x.Field_450) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_450), 0xe12)
+		b = b.Bytes(x.Field_450).LongTag(0xe12)
 	}
 	if x.Field_449 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_449), 0xe0a)
+		b = b.Text(x.Field_449).LongTag(0xe0a)
 	}
 	if x.Field_448 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_448)), 0xe00)
+		b = b.Varint(uint64(x.Field_448)).LongTag(0xe00)
 	}
 	for k := len(x.Field_447) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_447[k]), 0xdfa)
+		b = b.Text(x.Field_447[k]).LongTag(0xdfa)
 	}
 	if x.Field_446 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_446.PutRPCX(b, i, o), i), 0xdf2)
+		b = x.Field_446.PutRPCX(b).Len(b).LongTag(0xdf2)
 	}
 	if wire.Bits64(x.Field_445) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_445), 0xde9)
+		b = b.Double(x.Field_445).LongTag(0xde9)
 	}
 	if x.Field_444 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_444), 0xde0)
+		b = b.Bool(x.Field_444).LongTag(0xde0)
 	}
 	if len(x.Field_443) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_443), 0xdda)
+		b = b.Bytes(x.Field_443).LongTag(0xdda)
 	}
 	if x.Field_442 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_442), 0xdd2)
+		b = b.Text(x.Field_442).LongTag(0xdd2)
 	}
 	if x.Field_441 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_441)), 0xdc8)
+		b = b.Varint(uint64(x.Field_441)).LongTag(0xdc8)
 	}
 	for k := len(x.Field_440) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_440[k]), 0xdc2)
+		b = b.Text(x.Field_440[k]).LongTag(0xdc2)
 	}
 	if x.Field_439 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_439.PutRPCX(b, i, o), i), 0xdba)
+		b = x.Field_439.PutRPCX(b).Len(b).LongTag(0xdba)
 	}
 	if wire.Bits64(x.Field_438) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_438), 0xdb1)
+		b = b.Double(x.Field_438).LongTag(0xdb1)
 	}
 	if x.Field_437 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_437), 0xda8)
+		b = b.Bool(x.Field_437).LongTag(0xda8)
 	}
 	if len(x.Field_436) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_436), 0xda2)
+		b = b.Bytes(x.Field_436).LongTag(0xda2)
 	}
 	if x.Field_435 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_435), 0xd9a)
+		b = b.Text(x.Field_435).LongTag(0xd9a)
 	}
 	if x.Field_434 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_434)), 0xd90)
+		b = b.Varint(uint64(x.Field_434)).LongTag(0xd90)
 	}
 	for k := len(x.Field_433) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_433[k]), 0xd8a)
+		b = b.Text(x.Field_433[k]).LongTag(0xd8a)
 	}
 	if x.Field_432 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_432.PutRPCX(b, i, o), i), 0xd82)
+		b = x.Field_432.PutRPCX(b).Len(b).LongTag(0xd82)
 	}
 	if wire.Bits64(x.Field_431) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_431), 0xd79)
+		b = b.Double(x.Field_431).LongTag(0xd79)
 	}
 	if x.Field_430 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_430), 0xd70)
+		b = b.Bool(x.Field_430).LongTag(0xd70)
 	}
 	if len(x.Field_429) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_429), 0xd6a)
+		b = b.Bytes(x.Field_429).LongTag(0xd6a)
 	}
 	if x.Field_428 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_428), 0xd62)
+		b = b.Text(x.Field_428).LongTag(0xd62)
 	}
 	if x.Field_427 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_427)), 0xd58)
+		b = b.Varint(uint64(x.Field_427)).LongTag(0xd58)
 	}
 	for k := len(x.Field_426) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_426[k]), 0xd52)
+		b = b.Text(x.Field_426[k]).LongTag(0xd52)
 	}
 	if x.Field_425 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_425.PutRPCX(b, i, o), i), 0xd4a)
+		b = x.Field_425.PutRPCX(b).Len(b).LongTag(0xd4a)
 	}
 	if wire.Bits64(x.Field_424) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_424), 0xd41)
+		b = b.Double(x.Field_424).LongTag(0xd41)
 	}
 	if x.Field_423 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_423), 0xd38)
+		b = b.Bool(x.Field_423).LongTag(0xd38)
 	}
 	if len(x.Field_422) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_422), 0xd32)
+		b = b.Bytes(x.Field_422).LongTag(0xd32)
 	}
 	if x.Field_421 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_421), 0xd2a)
+		b = b.Text(x.Field_421).LongTag(0xd2a)
 	}
 	if x.Field_420 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_420)), 0xd20)
+		b = b.Varint(uint64(x.Field_420)).LongTag(0xd20)
 	}
 	for k := len(x.Field_419) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_419[k]), 0xd1a)
+		b = b.Text(x.Field_419[k]).LongTag(0xd1a)
 	}
 	if x.Field_418 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_418.PutRPCX(b, i, o), i), 0xd12)
+		b = x.Field_418.PutRPCX(b).Len(b).LongTag(0xd12)
 	}
 	if wire.Bits64(x.Field_417) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_417), 0xd09)
+		b = b.Double(x.Field_417).LongTag(0xd09)
 	}
 	if x.Field_416 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_416), 0xd00)
+		b = b.Bool(x.Field_416).LongTag(0xd00)
 	}
 	if len(x.Field_415) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_415), 0xcfa)
+		b = b.Bytes(x.Field_415).LongTag(0xcfa)
 	}
 	if x.Field_414 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_414), 0xcf2)
+		b = b.Text(x.Field_414).LongTag(0xcf2)
 	}
 	if x.Field_413 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_413)), 0xce8)
+		b = b.Varint(uint64(x.Field_413)).LongTag(0xce8)
 	}
 	for k := len(x.Field_412) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_412[k]), 0xce2)
+		b = b.Text(x.Field_412[k]).LongTag(0xce2)
 	}
 	if x.Field_411 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_411.PutRPCX(b, i, o), i), 0xcda)
+		b = x.Field_411.PutRPCX(b).Len(b).LongTag(0xcda)
 	}
 	if wire.Bits64(x.Field_410) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_410), 0xcd1)
+		b = b.Double(x.Field_410).LongTag(0xcd1)
 	}
 	if x.Field_409 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_409), 0xcc8)
+		b = b.Bool(x.Field_409).LongTag(0xcc8)
 	}
 	if len(x.Field_408) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_408), 0xcc2)
+		b = b.Bytes(x.Field_408).LongTag(0xcc2)
 	}
 	if x.Field_407 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_407), 0xcba)
+		b = b.Text(x.Field_407).LongTag(0xcba)
 	}
 	if x.Field_406 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_406)), 0xcb0)
+		b = b.Varint(uint64(x.Field_406)).LongTag(0xcb0)
 	}
 	for k := len(x.Field_405) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_405[k]), 0xcaa)
+		b = b.Text(x.Field_405[k]).LongTag(0xcaa)
 	}
 	if x.Field_404 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_404.PutRPCX(b, i, o), i), 0xca2)
+		b = x.Field_404.PutRPCX(b).Len(b).LongTag(0xca2)
 	}
 	if wire.Bits64(x.Field_403) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_403), 0xc99)
+		b = b.Double(x.Field_403).LongTag(0xc99)
 	}
 	if x.Field_402 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_402), 0xc90)
+		b = b.Bool(x.Field_402).LongTag(0xc90)
 	}
 	if len(x.Field_401) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_401), 0xc8a)
+		b = b.Bytes(x.Field_401).LongTag(0xc8a)
 	}
 	if x.Field_400 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_400), 0xc82)
+		b = b.Text(x.Field_400).LongTag(0xc82)
 	}
 	if x.Field_399 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_399)), 0xc78)
+		b = b.Varint(uint64(x.Field_399)).LongTag(0xc78)
 	}
 	for k := len(x.Field_398) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_398[k]), 0xc72)
+		b = b.Text(x.Field_398[k]).LongTag(0xc72)
 	}
 	if x.Field_397 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_397.PutRPCX(b, i, o), i), 0xc6a)
+		b = x.Field_397.PutRPCX(b).Len(b).LongTag(0xc6a)
 	}
 	if wire.Bits64(x.Field_396) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_396), 0xc61)
+		b = b.Double(x.Field_396).LongTag(0xc61)
 	}
 	if x.Field_395 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_395), 0xc58)
+		b = b.Bool(x.Field_395).LongTag(0xc58)
 	}
 	if len(x.Field_394) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_394), 0xc52)
+		b = b.Bytes(x.Field_394).LongTag(0xc52)
 	}
 	if x.Field_393 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_393), 0xc4a)
+		b = b.Text(x.Field_393).LongTag(0xc4a)
 	}
 	if x.Field_392 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_392)), 0xc40)
+		b = b.Varint(uint64(x.Field_392)).LongTag(0xc40)
 	}
 	for k := len(x.Field_391) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_391[k]), 0xc3a)
+		b = b.Text(x.Field_391[k]).LongTag(0xc3a)
 	}
 	if x.Field_390 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_390.PutRPCX(b, i, o), i), 0xc32)
+		b = x.Field_390.PutRPCX(b).Len(b).LongTag(0xc32)
 	}
 	if wire.Bits64(x.Field_389) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_389), 0xc29)
+		b = b.Double(x.Field_389).LongTag(0xc29)
 	}
 	if x.Field_388 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_388), 0xc20)
+		b = b.Bool(x.Field_388).LongTag(0xc20)
 	}
 	if len(x.Field_387) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_387), 0xc1a)
+		b = b.Bytes(x.Field_387).LongTag(0xc1a)
 	}
 	if x.Field_386 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_386), 0xc12)
+		b = b.Text(x.Field_386).LongTag(0xc12)
 	}
 	if x.Field_385 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_385)), 0xc08)
+		b = b.Varint(uint64(x.Field_385)).LongTag(0xc08)
 	}
 	for k := len(x.Field_384) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_384[k]), 0xc02)
+		b = b.Text(x.Field_384[k]).LongTag(0xc02)
 	}
 	if x.Field_383 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_383.PutRPCX(b, i, o), i), 0xbfa)
+		b = x.Field_383.PutRPCX(b).Len(b).LongTag(0xbfa)
 	}
 	if wire.Bits64(x.Field_382) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_382), 0xbf1)
+		b = b.Double(x.Field_382).LongTag(0xbf1)
 	}
 	if x.Field_381 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_381), 0xbe8)
+		b = b.Bool(x.Field_381).LongTag(0xbe8)
 	}
 	if len(x.Field_380) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_380), 0xbe2)
+		b = b.Bytes(x.Field_380).LongTag(0xbe2)
 	}
 	if x.Field_379 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_379), 0xbda)
+		b = b.Text(x.Field_379).LongTag(0xbda)
 	}
 	if x.Field_378 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_378)), 0xbd0)
+		b = b.Varint(uint64(x.Field_378)).LongTag(0xbd0)
 	}
 	for k := len(x.Field_377) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_377[k]), 0xbca)
+		b = b.Text(x.Field_377[k]).LongTag(0xbca)
 	}
 	if x.Field_376 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_376.PutRPCX(b, i, o), i), 0xbc2)
+		b = x.Field_376.PutRPCX(b).Len(b).LongTag(0xbc2)
 	}
 	if wire.Bits64(x.Field_375) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_375), 0xbb9)
+		b = b.Double(x.Field_375).LongTag(0xbb9)
 	}
 	if x.Field_374 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_374), 0xbb0)
+		b = b.Bool(x.Field_374).LongTag(0xbb0)
 	}
 	if len(x.Field_373) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_373), 0xbaa)
+		b = b.Bytes(x.Field_373).LongTag(0xbaa)
 	}
 	if x.Field_372 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_372), 0xba2)
+		b = b.Text(x.Field_372).LongTag(0xba2)
 	}
 	if x.Field_371 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_371)), 0xb98)
+		b = b.Varint(uint64(x.Field_371)).LongTag(0xb98)
 	}
 	for k := len(x.Field_370) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_370[k]), 0xb92)
+		b = b.Text(x.Field_370[k]).LongTag(0xb92)
 	}
 	if x.Field_369 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_369.PutRPCX(b, i, o), i), 0xb8a)
+		b = x.Field_369.PutRPCX(b).Len(b).LongTag(0xb8a)
 	}
 	if wire.Bits64(x.Field_368) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_368), 0xb81)
+		b = b.Double(x.Field_368).LongTag(0xb81)
 	}
 	if x.Field_367 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_367), 0xb78)
+		b = b.Bool(x.Field_367).LongTag(0xb78)
 	}
 	if len(x.Field_366) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_366), 0xb72)
+		b = b.Bytes(x.Field_366).LongTag(0xb72)
 	}
 	if x.Field_365 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_365), 0xb6a)
+		b = b.Text(x.Field_365).LongTag(0xb6a)
 	}
 	if x.Field_364 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_364)), 0xb60)
+		b = b.Varint(uint64(x.Field_364)).LongTag(0xb60)
 	}
 	for k := len(x.Field_363) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_363[k]), 0xb5a)
+		b = b.Text(x.Field_363[k]).LongTag(0xb5a)
 	}
 	if x.Field_362 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_362.PutRPCX(b, i, o), i), 0xb52)
+		b = x.Field_362.PutRPCX(b).Len(b).LongTag(0xb52)
 	}
 	if wire.Bits64(x.Field_361) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_361), 0xb49)
+		b = b.Double(x.Field_361).LongTag(0xb49)
 	}
 	if x.Field_360 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_360), 0xb40)
+		b = b.Bool(x.Field_360).LongTag(0xb40)
 	}
 	if len(x.Field_359) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_359), 0xb3a)
+		b = b.Bytes(x.Field_359).LongTag(0xb3a)
 	}
 	if x.Field_358 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_358), 0xb32)
+		b = b.Text(x.Field_358).LongTag(0xb32)
 	}
 	if x.Field_357 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_357)), 0xb28)
+		b = b.Varint(uint64(x.Field_357)).LongTag(0xb28)
 	}
 	for k := len(x.Field_356) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_356[k]), 0xb22)
+		b = b.Text(x.Field_356[k]).LongTag(0xb22)
 	}
 	if x.Field_355 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_355.PutRPCX(b, i, o), i), 0xb1a)
+		b = x.Field_355.PutRPCX(b).Len(b).LongTag(0xb1a)
 	}
 	if wire.Bits64(x.Field_354) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_354), 0xb11)
+		b = b.Double(x.Field_354).LongTag(0xb11)
 	}
 	if x.Field_353 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_353), 0xb08)
+		b = b.Bool(x.Field_353).LongTag(0xb08)
 	}
 	if len(x.Field_352) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_352), 0xb02)
+		b = b.Bytes(x.Field_352).LongTag(0xb02)
 	}
 	if x.Field_351 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_351), 0xafa)
+		b = b.Text(x.Field_351).LongTag(0xafa)
 	}
 	if x.Field_350 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_350)), 0xaf0)
+		b = b.Varint(uint64(x.Field_350)).LongTag(0xaf0)
 	}
 	for k := len(x.Field_349) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_349[k]), 0xaea)
+		b = b.Text(x.Field_349[k]).LongTag(0xaea)
 	}
 	if x.Field_348 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_348.PutRPCX(b, i, o), i), 0xae2)
+		b = x.Field_348.PutRPCX(b).Len(b).LongTag(0xae2)
 	}
 	if wire.Bits64(x.Field_347) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_347), 0xad9)
+		b = b.Double(x.Field_347).LongTag(0xad9)
 	}
 	if x.Field_346 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_346), 0xad0)
+		b = b.Bool(x.Field_346).LongTag(0xad0)
 	}
 	if len(x.Field_345) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_345), 0xaca)
+		b = b.Bytes(x.Field_345).LongTag(0xaca)
 	}
 	if x.Field_344 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_344), 0xac2)
+		b = b.Text(x.Field_344).LongTag(0xac2)
 	}
 	if x.Field_343 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_343)), 0xab8)
+		b = b.Varint(uint64(x.Field_343)).LongTag(0xab8)
 	}
 	for k := len(x.Field_342) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_342[k]), 0xab2)
+		b = b.Text(x.Field_342[k]).LongTag(0xab2)
 	}
 	if x.Field_341 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_341.PutRPCX(b, i, o), i), 0xaaa)
+		b = x.Field_341.PutRPCX(b).Len(b).LongTag(0xaaa)
 	}
 	if wire.Bits64(x.Field_340) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_340), 0xaa1)
+		b = b.Double(x.Field_340).LongTag(0xaa1)
 	}
 	if x.Field_339 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_339), 0xa98)
+		b = b.Bool(x.Field_339).LongTag(0xa98)
 	}
 	if len(x.Field_338) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_338), 0xa92)
+		b = b.Bytes(x.Field_338).LongTag(0xa92)
 	}
 	if x.Field_337 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_337), 0xa8a)
+		b = b.Text(x.Field_337).LongTag(0xa8a)
 	}
 	if x.Field_336 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_336)), 0xa80)
+		b = b.Varint(uint64(x.Field_336)).LongTag(0xa80)
 	}
 	for k := len(x.Field_335) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_335[k]), 0xa7a)
+		b = b.Text(x.Field_335[k]).LongTag(0xa7a)
 	}
 	if x.Field_334 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_334.PutRPCX(b, i, o), i), 0xa72)
+		b = x.Field_334.PutRPCX(b).Len(b).LongTag(0xa72)
 	}
 	if wire.Bits64(x.Field_333) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_333), 0xa69)
+		b = b.Double(x.Field_333).LongTag(0xa69)
 	}
 	if x.Field_332 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_332), 0xa60)
+		b = b.Bool(x.Field_332).LongTag(0xa60)
 	}
 	if len(x.Field_331) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_331), 0xa5a)
+		b = b.Bytes(x.Field_331).LongTag(0xa5a)
 	}
 	if x.Field_330 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_330), 0xa52)
+		b = b.Text(x.Field_330).LongTag(0xa52)
 	}
 	if x.Field_329 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_329)), 0xa48)
+		b = b.Varint(uint64(x.Field_329)).LongTag(0xa48)
 	}
 	for k := len(x.Field_328) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_328[k]), 0xa42)
+		b = b.Text(x.Field_328[k]).LongTag(0xa42)
 	}
 	if x.Field_327 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_327.PutRPCX(b, i, o), i), 0xa3a)
+		b = x.Field_327.PutRPCX(b).Len(b).LongTag(0xa3a)
 	}
 	if wire.Bits64(x.Field_326) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_326), 0xa31)
+		b = b.Double(x.Field_326).LongTag(0xa31)
 	}
 	if x.Field_325 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_325), 0xa28)
+		b = b.Bool(x.Field_325).LongTag(0xa28)
 	}
 	if len(x.Field_324) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_324), 0xa22)
+		b = b.Bytes(x.Field_324).LongTag(0xa22)
 	}
 	if x.Field_323 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_323), 0xa1a)
+		b = b.Text(x.Field_323).LongTag(0xa1a)
 	}
 	if x.Field_322 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_322)), 0xa10)
+		b = b.Varint(uint64(x.Field_322)).LongTag(0xa10)
 	}
 	for k := len(x.Field_321) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_321[k]), 0xa0a)
+		b = b.Text(x.Field_321[k]).LongTag(0xa0a)
 	}
 	if x.Field_320 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_320.PutRPCX(b, i, o), i), 0xa02)
+		b = x.Field_320.PutRPCX(b).Len(b).LongTag(0xa02)
 	}
 	if wire.Bits64(x.Field_319) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_319), 0x9f9)
+		b = b.Double(x.Field_319).LongTag(0x9f9)
 	}
 	if x.Field_318 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_318), 0x9f0)
+		b = b.Bool(x.Field_318).LongTag(0x9f0)
 	}
 	if len(x.Field_317) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_317), 0x9ea)
+		b = b.Bytes(x.Field_317).LongTag(0x9ea)
 	}
 	if x.Field_316 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_316), 0x9e2)
+		b = b.Text(x.Field_316).LongTag(0x9e2)
 	}
 	if x.Field_315 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_315)), 0x9d8)
+		b = b.Varint(uint64(x.Field_315)).LongTag(0x9d8)
 	}
 	for k := len(x.Field_314) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_314[k]), 0x9d2)
+		b = b.Text(x.Field_314[k]).LongTag(0x9d2)
 	}
 	if x.Field_313 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_313.PutRPCX(b, i, o), i), 0x9ca)
+		b = x.Field_313.PutRPCX(b).Len(b).LongTag(0x9ca)
 	}
 	if wire.Bits64(x.Field_312) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_312), 0x9c1)
+		b = b.Double(x.Field_312).LongTag(0x9c1)
 	}
 	if x.Field_311 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_311), 0x9b8)
+		b = b.Bool(x.Field_311).LongTag(0x9b8)
 	}
 	if len(x.Field_310) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_310), 0x9b2)
+		b = b.Bytes(x.Field_310).LongTag(0x9b2)
 	}
 	if x.Field_309 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_309), 0x9aa)
+		b = b.Text(x.Field_309).LongTag(0x9aa)
 	}
 	if x.Field_308 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_308)), 0x9a0)
+		b = b.Varint(uint64(x.Field_308)).LongTag(0x9a0)
 	}
 	for k := len(x.Field_307) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_307[k]), 0x99a)
+		b = b.Text(x.Field_307[k]).LongTag(0x99a)
 	}
 	if x.Field_306 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_306.PutRPCX(b, i, o), i), 0x992)
+		b = x.Field_306.PutRPCX(b).Len(b).LongTag(0x992)
 	}
 	if wire.Bits64(x.Field_305) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_305), 0x989)
+		b = b.Double(x.Field_305).LongTag(0x989)
 	}
 	if x.Field_304 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_304), 0x980)
+		b = b.Bool(x.Field_304).LongTag(0x980)
 	}
 	if len(x.Field_303) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_303), 0x97a)
+		b = b.Bytes(x.Field_303).LongTag(0x97a)
 	}
 	if x.Field_302 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_302), 0x972)
+		b = b.Text(x.Field_302).LongTag(0x972)
 	}
 	if x.Field_301 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_301)), 0x968)
+		b = b.Varint(uint64(x.Field_301)).LongTag(0x968)
 	}
 	for k := len(x.Field_300) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_300[k]), 0x962)
+		b = b.Text(x.Field_300[k]).LongTag(0x962)
 	}
 	if x.Field_299 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_299.PutRPCX(b, i, o), i), 0x95a)
+		b = x.Field_299.PutRPCX(b).Len(b).LongTag(0x95a)
 	}
 	if wire.Bits64(x.Field_298) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_298), 0x951)
+		b = b.Double(x.Field_298).LongTag(0x951)
 	}
 	if x.Field_297 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_297), 0x948)
+		b = b.Bool(x.Field_297).LongTag(0x948)
 	}
 	if len(x.Field_296) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_296), 0x942)
+		b = b.Bytes(x.Field_296).LongTag(0x942)
 	}
 	if x.Field_295 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_295), 0x93a)
+		b = b.Text(x.Field_295).LongTag(0x93a)
 	}
 	if x.Field_294 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_294)), 0x930)
+		b = b.Varint(uint64(x.Field_294)).LongTag(0x930)
 	}
 	for k := len(x.Field_293) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_293[k]), 0x92a)
+		b = b.Text(x.Field_293[k]).LongTag(0x92a)
 	}
 	if x.Field_292 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_292.PutRPCX(b, i, o), i), 0x922)
+		b = x.Field_292.PutRPCX(b).Len(b).LongTag(0x922)
 	}
 	if wire.Bits64(x.Field_291) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_291), 0x919)
+		b = b.Double(x.Field_291).LongTag(0x919)
 	}
 	if x.Field_290 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_290), 0x910)
+		b = b.Bool(x.Field_290).LongTag(0x910)
 	}
 	if len(x.Field_289) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_289), 0x90a)
+		b = b.Bytes(x.Field_289).LongTag(0x90a)
 	}
 	if x.Field_288 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_288), 0x902)
+		b = b.Text(x.Field_288).LongTag(0x902)
 	}
 	if x.Field_287 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_287)), 0x8f8)
+		b = b.Varint(uint64(x.Field_287)).LongTag(0x8f8)
 	}
 	for k := len(x.Field_286) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_286[k]), 0x8f2)
+		b = b.Text(x.Field_286[k]).LongTag(0x8f2)
 	}
 	if x.Field_285 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_285.PutRPCX(b, i, o), i), 0x8ea)
+		b = x.Field_285.PutRPCX(b).Len(b).LongTag(0x8ea)
 	}
 	if wire.Bits64(x.Field_284) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_284), 0x8e1)
+		b = b.Double(x.Field_284).LongTag(0x8e1)
 	}
 	if x.Field_283 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_283), 0x8d8)
+		b = b.Bool(x.Field_283).LongTag(0x8d8)
 	}
 	if len(x.Field_282) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_282), 0x8d2)
+		b = b.Bytes(x.Field_282).LongTag(0x8d2)
 	}
 	if x.Field_281 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_281), 0x8ca)
+		b = b.Text(x.Field_281).LongTag(0x8ca)
 	}
 	if x.Field_280 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_280)), 0x8c0)
+		b = b.Varint(uint64(x.Field_280)).LongTag(0x8c0)
 	}
 	for k := len(x.Field_279) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_279[k]), 0x8ba)
+		b = b.Text(x.Field_279[k]).LongTag(0x8ba)
 	}
 	if x.Field_278 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_278.PutRPCX(b, i, o), i), 0x8b2)
+		b = x.Field_278.PutRPCX(b).Len(b).LongTag(0x8b2)
 	}
 	if wire.Bits64(x.Field_277) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_277), 0x8a9)
+		b = b.Double(x.Field_277).LongTag(0x8a9)
 	}
 	if x.Field_276 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_276), 0x8a0)
+		b = b.Bool(x.Field_276).LongTag(0x8a0)
 	}
 	if len(x.Field_275) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_275), 0x89a)
+		b = b.Bytes(x.Field_275).LongTag(0x89a)
 	}
 	if x.Field_274 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_274), 0x892)
+		b = b.Text(x.Field_274).LongTag(0x892)
 	}
 	if x.Field_273 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_273)), 0x888)
+		b = b.Varint(uint64(x.Field_273)).LongTag(0x888)
 	}
 	for k := len(x.Field_272) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_272[k]), 0x882)
+		b = b.Text(x.Field_272[k]).LongTag(0x882)
 	}
 	if x.Field_271 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_271.PutRPCX(b, i, o), i), 0x87a)
+		b = x.Field_271.PutRPCX(b).Len(b).LongTag(0x87a)
 	}
 	if wire.Bits64(x.Field_270) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_270), 0x871)
+		b = b.Double(x.Field_270).LongTag(0x871)
 	}
 	if x.Field_269 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_269), 0x868)
+		b = b.Bool(x.Field_269).LongTag(0x868)
 	}
 	if len(x.Field_268) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_268), 0x862)
+		b = b.Bytes(x.Field_268).LongTag(0x862)
 	}
 	if x.Field_267 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_267), 0x85a)
+		b = b.Text(x.Field_267).LongTag(0x85a)
 	}
 	if x.Field_266 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_266)), 0x850)
+		b = b.Varint(uint64(x.Field_266)).LongTag(0x850)
 	}
 	for k := len(x.Field_265) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_265[k]), 0x84a)
+		b = b.Text(x.Field_265[k]).LongTag(0x84a)
 	}
 	if x.Field_264 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_264.PutRPCX(b, i, o), i), 0x842)
+		b = x.Field_264.PutRPCX(b).Len(b).LongTag(0x842)
 	}
 	if wire.Bits64(x.Field_263) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_263), 0x839)
+		b = b.Double(x.Field_263).LongTag(0x839)
 	}
 	if x.Field_262 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_262), 0x830)
+		b = b.Bool(x.Field_262).LongTag(0x830)
 	}
 	if len(x.Field_261) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_261), 0x82a)
+		b = b.Bytes(x.Field_261).LongTag(0x82a)
 	}
 	if x.Field_260 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_260), 0x822)
+		b = b.Text(x.Field_260).LongTag(0x822)
 	}
 	if x.Field_259 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_259)), 0x818)
+		b = b.Varint(uint64(x.Field_259)).LongTag(0x818)
 	}
 	for k := len(x.Field_258) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_258[k]), 0x812)
+		b = b.Text(x.Field_258[k]).LongTag(0x812)
 	}
 	if x.Field_257 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_257.PutRPCX(b, i, o), i), 0x80a)
+		b = x.Field_257.PutRPCX(b).Len(b).LongTag(0x80a)
 	}
 	if wire.Bits64(x.Field_256) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_256), 0x801)
+		b = b.Double(x.Field_256).LongTag(0x801)
 	}
 	if x.Field_255 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_255), 0x7f8)
+		b = b.Bool(x.Field_255).LongTag(0x7f8)
 	}
 	if len(x.Field_254) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_254), 0x7f2)
+		b = b.Bytes(x.Field_254).LongTag(0x7f2)
 	}
 	if x.Field_253 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_253), 0x7ea)
+		b = b.Text(x.Field_253).LongTag(0x7ea)
 	}
 	if x.Field_252 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_252)), 0x7e0)
+		b = b.Varint(uint64(x.Field_252)).LongTag(0x7e0)
 	}
 	for k := len(x.Field_251) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_251[k]), 0x7da)
+		b = b.Text(x.Field_251[k]).LongTag(0x7da)
 	}
 	if x.Field_250 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_250.PutRPCX(b, i, o), i), 0x7d2)
+		b = x.Field_250.PutRPCX(b).Len(b).LongTag(0x7d2)
 	}
 	if wire.Bits64(x.Field_249) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_249), 0x7c9)
+		b = b.Double(x.Field_249).LongTag(0x7c9)
 	}
 	if x.Field_248 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_248), 0x7c0)
+		b = b.Bool(x.Field_248).LongTag(0x7c0)
 	}
 	if len(x.Field_247) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_247), 0x7ba)
+		b = b.Bytes(x.Field_247).LongTag(0x7ba)
 	}
 	if x.Field_246 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_246), 0x7b2)
+		b = b.Text(x.Field_246).LongTag(0x7b2)
 	}
 	if x.Field_245 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_245)), 0x7a8)
+		b = b.Varint(uint64(x.Field_245)).LongTag(0x7a8)
 	}
 	for k := len(x.Field_244) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_244[k]), 0x7a2)
+		b = b.Text(x.Field_244[k]).LongTag(0x7a2)
 	}
 	if x.Field_243 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_243.PutRPCX(b, i, o), i), 0x79a)
+		b = x.Field_243.PutRPCX(b).Len(b).LongTag(0x79a)
 	}
 	if wire.Bits64(x.Field_242) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_242), 0x791)
+		b = b.Double(x.Field_242).LongTag(0x791)
 	}
 	if x.Field_241 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_241), 0x788)
+		b = b.Bool(x.Field_241).LongTag(0x788)
 	}
 	if len(x.Field_240) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_240), 0x782)
+		b = b.Bytes(x.Field_240).LongTag(0x782)
 	}
 	if x.Field_239 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_239), 0x77a)
+		b = b.Text(x.Field_239).LongTag(0x77a)
 	}
 	if x.Field_238 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_238)), 0x770)
+		b = b.Varint(uint64(x.Field_238)).LongTag(0x770)
 	}
 	for k := len(x.Field_237) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_237[k]), 0x76a)
+		b = b.Text(x.Field_237[k]).LongTag(0x76a)
 	}
 	if x.Field_236 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_236.PutRPCX(b, i, o), i), 0x762)
+		b = x.Field_236.PutRPCX(b).Len(b).LongTag(0x762)
 	}
 	if wire.Bits64(x.Field_235) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_235), 0x759)
+		b = b.Double(x.Field_235).LongTag(0x759)
 	}
 	if x.Field_234 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_234), 0x750)
+		b = b.Bool(x.Field_234).LongTag(0x750)
 	}
 	if len(x.Field_233) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_233), 0x74a)
+		b = b.Bytes(x.Field_233).LongTag(0x74a)
 	}
 	if x.Field_232 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_232), 0x742)
+		b = b.Text(x.Field_232).LongTag(0x742)
 	}
 	if x.Field_231 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_231)), 0x738)
+		b = b.Varint(uint64(x.Field_231)).LongTag(0x738)
 	}
 	for k := len(x.Field_230) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_230[k]), 0x732)
+		b = b.Text(x.Field_230[k]).LongTag(0x732)
 	}
 	if x.Field_229 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_229.PutRPCX(b, i, o), i), 0x72a)
+		b = x.Field_229.PutRPCX(b).Len(b).LongTag(0x72a)
 	}
 	if wire.Bits64(x.Field_228) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_228), 0x721)
+		b = b.Double(x.Field_228).LongTag(0x721)
 	}
 	if x.Field_227 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_227), 0x718)
+		b = b.Bool(x.Field_227).LongTag(0x718)
 	}
 	if len(x.Field_226) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_226), 0x712)
+		b = b.Bytes(x.Field_226).LongTag(0x712)
 	}
 	if x.Field_225 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_225), 0x70a)
+		b = b.Text(x.Field_225).LongTag(0x70a)
 	}
 	if x.Field_224 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_224)), 0x700)
+		b = b.Varint(uint64(x.Field_224)).LongTag(0x700)
 	}
 	for k := len(x.Field_223) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_223[k]), 0x6fa)
+		b = b.Text(x.Field_223[k]).LongTag(0x6fa)
 	}
 	if x.Field_222 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_222.PutRPCX(b, i, o), i), 0x6f2)
+		b = x.Field_222.PutRPCX(b).Len(b).LongTag(0x6f2)
 	}
 	if wire.Bits64(x.Field_221) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_221), 0x6e9)
+		b = b.Double(x.Field_221).LongTag(0x6e9)
 	}
 	if x.Field_220 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_220), 0x6e0)
+		b = b.Bool(x.Field_220).LongTag(0x6e0)
 	}
 	if len(x.Field_219) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_219), 0x6da)
+		b = b.Bytes(x.Field_219).LongTag(0x6da)
 	}
 	if x.Field_218 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_218), 0x6d2)
+		b = b.Text(x.Field_218).LongTag(0x6d2)
 	}
 	if x.Field_217 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_217)), 0x6c8)
+		b = b.Varint(uint64(x.Field_217)).LongTag(0x6c8)
 	}
 	for k := len(x.Field_216) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_216[k]), 0x6c2)
+		b = b.Text(x.Field_216[k]).LongTag(0x6c2)
 	}
 	if x.Field_215 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_215.PutRPCX(b, i, o), i), 0x6ba)
+		b = x.Field_215.PutRPCX(b).Len(b).LongTag(0x6ba)
 	}
 	if wire.Bits64(x.Field_214) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_214), 0x6b1)
+		b = b.Double(x.Field_214).LongTag(0x6b1)
 	}
 	if x.Field_213 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_213), 0x6a8)
+		b = b.Bool(x.Field_213).LongTag(0x6a8)
 	}
 	if len(x.Field_212) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_212), 0x6a2)
+		b = b.Bytes(x.Field_212).LongTag(0x6a2)
 	}
 	if x.Field_211 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_211), 0x69a)
+		b = b.Text(x.Field_211).LongTag(0x69a)
 	}
 	if x.Field_210 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_210)), 0x690)
+		b = b.Varint(uint64(x.Field_210)).LongTag(0x690)
 	}
 	for k := len(x.Field_209) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_209[k]), 0x68a)
+		b = b.Text(x.Field_209[k]).LongTag(0x68a)
 	}
 	if x.Field_208 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_208.PutRPCX(b, i, o), i), 0x682)
+		b = x.Field_208.PutRPCX(b).Len(b).LongTag(0x682)
 	}
 	if wire.Bits64(x.Field_207) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_207), 0x679)
+		b = b.Double(x.Field_207).LongTag(0x679)
 	}
 	if x.Field_206 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_206), 0x670)
+		b = b.Bool(x.Field_206).LongTag(0x670)
 	}
 	if len(x.Field_205) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_205), 0x66a)
+		b = b.Bytes(x.Field_205).LongTag(0x66a)
 	}
 	if x.Field_204 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_204), 0x662)
+		b = b.Text(x.Field_204).LongTag(0x662)
 	}
 	if x.Field_203 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_203)), 0x658)
+		b = b.Varint(uint64(x.Field_203)).LongTag(0x658)
 	}
 	for k := len(x.Field_202) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_202[k]), 0x652)
+		b = b.Text(x.Field_202[k]).LongTag(0x652)
 	}
 	if x.Field_201 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_201.PutRPCX(b, i, o), i), 0x64a)
+		b = x.Field_201.PutRPCX(b).Len(b).LongTag(0x64a)
 	}
 	if wire.Bits64(x.Field_200) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_200), 0x641)
+		b = b.Double(x.Field_200).LongTag(0x641)
 	}
 	if x.Field_199 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_199), 0x638)
+		b = b.Bool(x.Field_199).LongTag(0x638)
 	}
 	if len(x.Field_198) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_198), 0x632)
+		b = b.Bytes(x.Field_198).LongTag(0x632)
 	}
 	if x.Field_197 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_197), 0x62a)
+		b = b.Text(x.Field_197).LongTag(0x62a)
 	}
 	if x.Field_196 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_196)), 0x620)
+		b = b.Varint(uint64(x.Field_196)).LongTag(0x620)
 	}
 	for k := len(x.Field_195) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_195[k]), 0x61a)
+		b = b.Text(x.Field_195[k]).LongTag(0x61a)
 	}
 	if x.Field_194 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_194.PutRPCX(b, i, o), i), 0x612)
+		b = x.Field_194.PutRPCX(b).Len(b).LongTag(0x612)
 	}
 	if wire.Bits64(x.Field_193) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_193), 0x609)
+		b = b.Double(x.Field_193).LongTag(0x609)
 	}
 	if x.Field_192 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_192), 0x600)
+		b = b.Bool(x.Field_192).LongTag(0x600)
 	}
 	if len(x.Field_191) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_191), 0x5fa)
+		b = b.Bytes(x.Field_191).LongTag(0x5fa)
 	}
 	if x.Field_190 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_190), 0x5f2)
+		b = b.Text(x.Field_190).LongTag(0x5f2)
 	}
 	if x.Field_189 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_189)), 0x5e8)
+		b = b.Varint(uint64(x.Field_189)).LongTag(0x5e8)
 	}
 	for k := len(x.Field_188) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_188[k]), 0x5e2)
+		b = b.Text(x.Field_188[k]).LongTag(0x5e2)
 	}
 	if x.Field_187 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_187.PutRPCX(b, i, o), i), 0x5da)
+		b = x.Field_187.PutRPCX(b).Len(b).LongTag(0x5da)
 	}
 	if wire.Bits64(x.Field_186) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_186), 0x5d1)
+		b = b.Double(x.Field_186).LongTag(0x5d1)
 	}
 	if x.Field_185 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_185), 0x5c8)
+		b = b.Bool(x.Field_185).LongTag(0x5c8)
 	}
 	if len(x.Field_184) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_184), 0x5c2)
+		b = b.Bytes(x.Field_184).LongTag(0x5c2)
 	}
 	if x.Field_183 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_183), 0x5ba)
+		b = b.Text(x.Field_183).LongTag(0x5ba)
 	}
 	if x.Field_182 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_182)), 0x5b0)
+		b = b.Varint(uint64(x.Field_182)).LongTag(0x5b0)
 	}
 	for k := len(x.Field_181) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_181[k]), 0x5aa)
+		b = b.Text(x.Field_181[k]).LongTag(0x5aa)
 	}
 	if x.Field_180 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_180.PutRPCX(b, i, o), i), 0x5a2)
+		b = x.Field_180.PutRPCX(b).Len(b).LongTag(0x5a2)
 	}
 	if wire.Bits64(x.Field_179) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_179), 0x599)
+		b = b.Double(x.Field_179).LongTag(0x599)
 	}
 	if x.Field_178 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_178), 0x590)
+		b = b.Bool(x.Field_178).LongTag(0x590)
 	}
 	if len(x.Field_177) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_177), 0x58a)
+		b = b.Bytes(x.Field_177).LongTag(0x58a)
 	}
 	if x.Field_176 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_176), 0x582)
+		b = b.Text(x.Field_176).LongTag(0x582)
 	}
 	if x.Field_175 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_175)), 0x578)
+		b = b.Varint(uint64(x.Field_175)).LongTag(0x578)
 	}
 	for k := len(x.Field_174) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_174[k]), 0x572)
+		b = b.Text(x.Field_174[k]).LongTag(0x572)
 	}
 	if x.Field_173 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_173.PutRPCX(b, i, o), i), 0x56a)
+		b = x.Field_173.PutRPCX(b).Len(b).LongTag(0x56a)
 	}
 	if wire.Bits64(x.Field_172) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_172), 0x561)
+		b = b.Double(x.Field_172).LongTag(0x561)
 	}
 	if x.Field_171 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_171), 0x558)
+		b = b.Bool(x.Field_171).LongTag(0x558)
 	}
 	if len(x.Field_170) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_170), 0x552)
+		b = b.Bytes(x.Field_170).LongTag(0x552)
 	}
 	if x.Field_169 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_169), 0x54a)
+		b = b.Text(x.Field_169).LongTag(0x54a)
 	}
 	if x.Field_168 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_168)), 0x540)
+		b = b.Varint(uint64(x.Field_168)).LongTag(0x540)
 	}
 	for k := len(x.Field_167) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_167[k]), 0x53a)
+		b = b.Text(x.Field_167[k]).LongTag(0x53a)
 	}
 	if x.Field_166 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_166.PutRPCX(b, i, o), i), 0x532)
+		b = x.Field_166.PutRPCX(b).Len(b).LongTag(0x532)
 	}
 	if wire.Bits64(x.Field_165) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_165), 0x529)
+		b = b.Double(x.Field_165).LongTag(0x529)
 	}
 	if x.Field_164 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_164), 0x520)
+		b = b.Bool(x.Field_164).LongTag(0x520)
 	}
 	if len(x.Field_163) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_163), 0x51a)
+		b = b.Bytes(x.Field_163).LongTag(0x51a)
 	}
 	if x.Field_162 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_162), 0x512)
+		b = b.Text(x.Field_162).LongTag(0x512)
 	}
 	if x.Field_161 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_161)), 0x508)
+		b = b.Varint(uint64(x.Field_161)).LongTag(0x508)
 	}
 	for k := len(x.Field_160) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_160[k]), 0x502)
+		b = b.Text(x.Field_160[k]).LongTag(0x502)
 	}
 	if x.Field_159 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_159.PutRPCX(b, i, o), i), 0x4fa)
+		b = x.Field_159.PutRPCX(b).Len(b).LongTag(0x4fa)
 	}
 	if wire.Bits64(x.Field_158) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_158), 0x4f1)
+		b = b.Double(x.Field_158).LongTag(0x4f1)
 	}
 	if x.Field_157 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_157), 0x4e8)
+		b = b.Bool(x.Field_157).LongTag(0x4e8)
 	}
 	if len(x.Field_156) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_156), 0x4e2)
+		b = b.Bytes(x.Field_156).LongTag(0x4e2)
 	}
 	if x.Field_155 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_155), 0x4da)
+		b = b.Text(x.Field_155).LongTag(0x4da)
 	}
 	if x.Field_154 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_154)), 0x4d0)
+		b = b.Varint(uint64(x.Field_154)).LongTag(0x4d0)
 	}
 	for k := len(x.Field_153) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_153[k]), 0x4ca)
+		b = b.Text(x.Field_153[k]).LongTag(0x4ca)
 	}
 	if x.Field_152 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_152.PutRPCX(b, i, o), i), 0x4c2)
+		b = x.Field_152.PutRPCX(b).Len(b).LongTag(0x4c2)
 	}
 	if wire.Bits64(x.Field_151) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_151), 0x4b9)
+		b = b.Double(x.Field_151).LongTag(0x4b9)
 	}
 	if x.Field_150 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_150), 0x4b0)
+		b = b.Bool(x.Field_150).LongTag(0x4b0)
 	}
 	if len(x.Field_149) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_149), 0x4aa)
+		b = b.Bytes(x.Field_149).LongTag(0x4aa)
 	}
 	if x.Field_148 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_148), 0x4a2)
+		b = b.Text(x.Field_148).LongTag(0x4a2)
 	}
 	if x.Field_147 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_147)), 0x498)
+		b = b.Varint(uint64(x.Field_147)).LongTag(0x498)
 	}
 	for k := len(x.Field_146) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_146[k]), 0x492)
+		b = b.Text(x.Field_146[k]).LongTag(0x492)
 	}
 	if x.Field_145 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_145.PutRPCX(b, i, o), i), 0x48a)
+		b = x.Field_145.PutRPCX(b).Len(b).LongTag(0x48a)
 	}
 	if wire.Bits64(x.Field_144) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_144), 0x481)
+		b = b.Double(x.Field_144).LongTag(0x481)
 	}
 	if x.Field_143 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_143), 0x478)
+		b = b.Bool(x.Field_143).LongTag(0x478)
 	}
 	if len(x.Field_142) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_142), 0x472)
+		b = b.Bytes(x.Field_142).LongTag(0x472)
 	}
 	if x.Field_141 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_141), 0x46a)
+		b = b.Text(x.Field_141).LongTag(0x46a)
 	}
 	if x.Field_140 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_140)), 0x460)
+		b = b.Varint(uint64(x.Field_140)).LongTag(0x460)
 	}
 	for k := len(x.Field_139) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_139[k]), 0x45a)
+		b = b.Text(x.Field_139[k]).LongTag(0x45a)
 	}
 	if x.Field_138 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_138.PutRPCX(b, i, o), i), 0x452)
+		b = x.Field_138.PutRPCX(b).Len(b).LongTag(0x452)
 	}
 	if wire.Bits64(x.Field_137) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_137), 0x449)
+		b = b.Double(x.Field_137).LongTag(0x449)
 	}
 	if x.Field_136 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_136), 0x440)
+		b = b.Bool(x.Field_136).LongTag(0x440)
 	}
 	if len(x.Field_135) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_135), 0x43a)
+		b = b.Bytes(x.Field_135).LongTag(0x43a)
 	}
 	if x.Field_134 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_134), 0x432)
+		b = b.Text(x.Field_134).LongTag(0x432)
 	}
 	if x.Field_133 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_133)), 0x428)
+		b = b.Varint(uint64(x.Field_133)).LongTag(0x428)
 	}
 	for k := len(x.Field_132) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_132[k]), 0x422)
+		b = b.Text(x.Field_132[k]).LongTag(0x422)
 	}
 	if x.Field_131 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_131.PutRPCX(b, i, o), i), 0x41a)
+		b = x.Field_131.PutRPCX(b).Len(b).LongTag(0x41a)
 	}
 	if wire.Bits64(x.Field_130) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_130), 0x411)
+		b = b.Double(x.Field_130).LongTag(0x411)
 	}
 	if x.Field_129 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_129), 0x408)
+		b = b.Bool(x.Field_129).LongTag(0x408)
 	}
 	if len(x.Field_128) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_128), 0x402)
+		b = b.Bytes(x.Field_128).LongTag(0x402)
 	}
 	if x.Field_127 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_127), 0x3fa)
+		b = b.Text(x.Field_127).LongTag(0x3fa)
 	}
 	if x.Field_126 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_126)), 0x3f0)
+		b = b.Varint(uint64(x.Field_126)).LongTag(0x3f0)
 	}
 	for k := len(x.Field_125) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_125[k]), 0x3ea)
+		b = b.Text(x.Field_125[k]).LongTag(0x3ea)
 	}
 	if x.Field_124 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_124.PutRPCX(b, i, o), i), 0x3e2)
+		b = x.Field_124.PutRPCX(b).Len(b).LongTag(0x3e2)
 	}
 	if wire.Bits64(x.Field_123) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_123), 0x3d9)
+		b = b.Double(x.Field_123).LongTag(0x3d9)
 	}
 	if x.Field_122 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_122), 0x3d0)
+		b = b.Bool(x.Field_122).LongTag(0x3d0)
 	}
 	if len(x.Field_121) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_121), 0x3ca)
+		b = b.Bytes(x.Field_121).LongTag(0x3ca)
 	}
 	if x.Field_120 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_120), 0x3c2)
+		b = b.Text(x.Field_120).LongTag(0x3c2)
 	}
 	if x.Field_119 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_119)), 0x3b8)
+		b = b.Varint(uint64(x.Field_119)).LongTag(0x3b8)
 	}
 	for k := len(x.Field_118) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_118[k]), 0x3b2)
+		b = b.Text(x.Field_118[k]).LongTag(0x3b2)
 	}
 	if x.Field_117 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_117.PutRPCX(b, i, o), i), 0x3aa)
+		b = x.Field_117.PutRPCX(b).Len(b).LongTag(0x3aa)
 	}
 	if wire.Bits64(x.Field_116) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_116), 0x3a1)
+		b = b.Double(x.Field_116).LongTag(0x3a1)
 	}
 	if x.Field_115 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_115), 0x398)
+		b = b.Bool(x.Field_115).LongTag(0x398)
 	}
 	if len(x.Field_114) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_114), 0x392)
+		b = b.Bytes(x.Field_114).LongTag(0x392)
 	}
 	if x.Field_113 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_113), 0x38a)
+		b = b.Text(x.Field_113).LongTag(0x38a)
 	}
 	if x.Field_112 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_112)), 0x380)
+		b = b.Varint(uint64(x.Field_112)).LongTag(0x380)
 	}
 	for k := len(x.Field_111) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_111[k]), 0x37a)
+		b = b.Text(x.Field_111[k]).LongTag(0x37a)
 	}
 	if x.Field_110 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_110.PutRPCX(b, i, o), i), 0x372)
+		b = x.Field_110.PutRPCX(b).Len(b).LongTag(0x372)
 	}
 	if wire.Bits64(x.Field_109) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_109), 0x369)
+		b = b.Double(x.Field_109).LongTag(0x369)
 	}
 	if x.Field_108 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_108), 0x360)
+		b = b.Bool(x.Field_108).LongTag(0x360)
 	}
 	if len(x.Field_107) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_107), 0x35a)
+		b = b.Bytes(x.Field_107).LongTag(0x35a)
 	}
 	if x.Field_106 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_106), 0x352)
+		b = b.Text(x.Field_106).LongTag(0x352)
 	}
 	if x.Field_105 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_105)), 0x348)
+		b = b.Varint(uint64(x.Field_105)).LongTag(0x348)
 	}
 	for k := len(x.Field_104) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_104[k]), 0x342)
+		b = b.Text(x.Field_104[k]).LongTag(0x342)
 	}
 	if x.Field_103 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_103.PutRPCX(b, i, o), i), 0x33a)
+		b = x.Field_103.PutRPCX(b).Len(b).LongTag(0x33a)
 	}
 	if wire.Bits64(x.Field_102) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_102), 0x331)
+		b = b.Double(x.Field_102).LongTag(0x331)
 	}
 	if x.Field_101 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_101), 0x328)
+		b = b.Bool(x.Field_101).LongTag(0x328)
 	}
 	if len(x.Field_100) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_100), 0x322)
+		b = b.Bytes(x.Field_100).LongTag(0x322)
 	}
 	if x.Field_99 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_99), 0x31a)
+		b = b.Text(x.Field_99).LongTag(0x31a)
 	}
 	if x.Field_98 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_98)), 0x310)
+		b = b.Varint(uint64(x.Field_98)).LongTag(0x310)
 	}
 	for k := len(x.Field_97) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_97[k]), 0x30a)
+		b = b.Text(x.Field_97[k]).LongTag(0x30a)
 	}
 	if x.Field_96 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_96.PutRPCX(b, i, o), i), 0x302)
+		b = x.Field_96.PutRPCX(b).Len(b).LongTag(0x302)
 	}
 	if wire.Bits64(x.Field_95) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_95), 0x2f9)
+		b = b.Double(x.Field_95).LongTag(0x2f9)
 	}
 	if x.Field_94 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_94), 0x2f0)
+		b = b.Bool(x.Field_94).LongTag(0x2f0)
 	}
 	if len(x.Field_93) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_93), 0x2ea)
+		b = b.Bytes(x.Field_93).LongTag(0x2ea)
 	}
 	if x.Field_92 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_92), 0x2e2)
+		b = b.Text(x.Field_92).LongTag(0x2e2)
 	}
 	if x.Field_91 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_91)), 0x2d8)
+		b = b.Varint(uint64(x.Field_91)).LongTag(0x2d8)
 	}
 	for k := len(x.Field_90) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_90[k]), 0x2d2)
+		b = b.Text(x.Field_90[k]).LongTag(0x2d2)
 	}
 	if x.Field_89 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_89.PutRPCX(b, i, o), i), 0x2ca)
+		b = x.Field_89.PutRPCX(b).Len(b).LongTag(0x2ca)
 	}
 	if wire.Bits64(x.Field_88) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_88), 0x2c1)
+		b = b.Double(x.Field_88).LongTag(0x2c1)
 	}
 	if x.Field_87 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_87), 0x2b8)
+		b = b.Bool(x.Field_87).LongTag(0x2b8)
 	}
 	if len(x.Field_86) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_86), 0x2b2)
+		b = b.Bytes(x.Field_86).LongTag(0x2b2)
 	}
 	if x.Field_85 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_85), 0x2aa)
+		b = b.Text(x.Field_85).LongTag(0x2aa)
 	}
 	if x.Field_84 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_84)), 0x2a0)
+		b = b.Varint(uint64(x.Field_84)).LongTag(0x2a0)
 	}
 	for k := len(x.Field_83) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_83[k]), 0x29a)
+		b = b.Text(x.Field_83[k]).LongTag(0x29a)
 	}
 	if x.Field_82 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_82.PutRPCX(b, i, o), i), 0x292)
+		b = x.Field_82.PutRPCX(b).Len(b).LongTag(0x292)
 	}
 	if wire.Bits64(x.Field_81) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_81), 0x289)
+		b = b.Double(x.Field_81).LongTag(0x289)
 	}
 	if x.Field_80 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_80), 0x280)
+		b = b.Bool(x.Field_80).LongTag(0x280)
 	}
 	if len(x.Field_79) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_79), 0x27a)
+		b = b.Bytes(x.Field_79).LongTag(0x27a)
 	}
 	if x.Field_78 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_78), 0x272)
+		b = b.Text(x.Field_78).LongTag(0x272)
 	}
 	if x.Field_77 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_77)), 0x268)
+		b = b.Varint(uint64(x.Field_77)).LongTag(0x268)
 	}
 	for k := len(x.Field_76) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_76[k]), 0x262)
+		b = b.Text(x.Field_76[k]).LongTag(0x262)
 	}
 	if x.Field_75 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_75.PutRPCX(b, i, o), i), 0x25a)
+		b = x.Field_75.PutRPCX(b).Len(b).LongTag(0x25a)
 	}
 	if wire.Bits64(x.Field_74) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_74), 0x251)
+		b = b.Double(x.Field_74).LongTag(0x251)
 	}
 	if x.Field_73 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_73), 0x248)
+		b = b.Bool(x.Field_73).LongTag(0x248)
 	}
 	if len(x.Field_72) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_72), 0x242)
+		b = b.Bytes(x.Field_72).LongTag(0x242)
 	}
 	if x.Field_71 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_71), 0x23a)
+		b = b.Text(x.Field_71).LongTag(0x23a)
 	}
 	if x.Field_70 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_70)), 0x230)
+		b = b.Varint(uint64(x.Field_70)).LongTag(0x230)
 	}
 	for k := len(x.Field_69) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_69[k]), 0x22a)
+		b = b.Text(x.Field_69[k]).LongTag(0x22a)
 	}
 	if x.Field_68 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_68.PutRPCX(b, i, o), i), 0x222)
+		b = x.Field_68.PutRPCX(b).Len(b).LongTag(0x222)
 	}
 	if wire.Bits64(x.Field_67) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_67), 0x219)
+		b = b.Double(x.Field_67).LongTag(0x219)
 	}
 	if x.Field_66 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_66), 0x210)
+		b = b.Bool(x.Field_66).LongTag(0x210)
 	}
 	if len(x.Field_65) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_65), 0x20a)
+		b = b.Bytes(x.Field_65).LongTag(0x20a)
 	}
 	if x.Field_64 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_64), 0x202)
+		b = b.Text(x.Field_64).LongTag(0x202)
 	}
 	if x.Field_63 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_63)), 0x1f8)
+		b = b.Varint(uint64(x.Field_63)).LongTag(0x1f8)
 	}
 	for k := len(x.Field_62) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_62[k]), 0x1f2)
+		b = b.Text(x.Field_62[k]).LongTag(0x1f2)
 	}
 	if x.Field_61 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_61.PutRPCX(b, i, o), i), 0x1ea)
+		b = x.Field_61.PutRPCX(b).Len(b).LongTag(0x1ea)
 	}
 	if wire.Bits64(x.Field_60) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_60), 0x1e1)
+		b = b.Double(x.Field_60).LongTag(0x1e1)
 	}
 	if x.Field_59 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_59), 0x1d8)
+		b = b.Bool(x.Field_59).LongTag(0x1d8)
 	}
 	if len(x.Field_58) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_58), 0x1d2)
+		b = b.Bytes(x.Field_58).LongTag(0x1d2)
 	}
 	if x.Field_57 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_57), 0x1ca)
+		b = b.Text(x.Field_57).LongTag(0x1ca)
 	}
 	if x.Field_56 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_56)), 0x1c0)
+		b = b.Varint(uint64(x.Field_56)).LongTag(0x1c0)
 	}
 	for k := len(x.Field_55) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_55[k]), 0x1ba)
+		b = b.Text(x.Field_55[k]).LongTag(0x1ba)
 	}
 	if x.Field_54 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_54.PutRPCX(b, i, o), i), 0x1b2)
+		b = x.Field_54.PutRPCX(b).Len(b).LongTag(0x1b2)
 	}
 	if wire.Bits64(x.Field_53) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_53), 0x1a9)
+		b = b.Double(x.Field_53).LongTag(0x1a9)
 	}
 	if x.Field_52 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_52), 0x1a0)
+		b = b.Bool(x.Field_52).LongTag(0x1a0)
 	}
 	if len(x.Field_51) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_51), 0x19a)
+		b = b.Bytes(x.Field_51).LongTag(0x19a)
 	}
 	if x.Field_50 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_50), 0x192)
+		b = b.Text(x.Field_50).LongTag(0x192)
 	}
 	if x.Field_49 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_49)), 0x188)
+		b = b.Varint(uint64(x.Field_49)).LongTag(0x188)
 	}
 	for k := len(x.Field_48) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_48[k]), 0x182)
+		b = b.Text(x.Field_48[k]).LongTag(0x182)
 	}
 	if x.Field_47 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_47.PutRPCX(b, i, o), i), 0x17a)
+		b = x.Field_47.PutRPCX(b).Len(b).LongTag(0x17a)
 	}
 	if wire.Bits64(x.Field_46) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_46), 0x171)
+		b = b.Double(x.Field_46).LongTag(0x171)
 	}
 	if x.Field_45 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_45), 0x168)
+		b = b.Bool(x.Field_45).LongTag(0x168)
 	}
 	if len(x.Field_44) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_44), 0x162)
+		b = b.Bytes(x.Field_44).LongTag(0x162)
 	}
 	if x.Field_43 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_43), 0x15a)
+		b = b.Text(x.Field_43).LongTag(0x15a)
 	}
 	if x.Field_42 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_42)), 0x150)
+		b = b.Varint(uint64(x.Field_42)).LongTag(0x150)
 	}
 	for k := len(x.Field_41) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_41[k]), 0x14a)
+		b = b.Text(x.Field_41[k]).LongTag(0x14a)
 	}
 	if x.Field_40 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_40.PutRPCX(b, i, o), i), 0x142)
+		b = x.Field_40.PutRPCX(b).Len(b).LongTag(0x142)
 	}
 	if wire.Bits64(x.Field_39) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_39), 0x139)
+		b = b.Double(x.Field_39).LongTag(0x139)
 	}
 	if x.Field_38 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_38), 0x130)
+		b = b.Bool(x.Field_38).LongTag(0x130)
 	}
 	if len(x.Field_37) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_37), 0x12a)
+		b = b.Bytes(x.Field_37).LongTag(0x12a)
 	}
 	if x.Field_36 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_36), 0x122)
+		b = b.Text(x.Field_36).LongTag(0x122)
 	}
 	if x.Field_35 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_35)), 0x118)
+		b = b.Varint(uint64(x.Field_35)).LongTag(0x118)
 	}
 	for k := len(x.Field_34) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_34[k]), 0x112)
+		b = b.Text(x.Field_34[k]).LongTag(0x112)
 	}
 	if x.Field_33 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_33.PutRPCX(b, i, o), i), 0x10a)
+		b = x.Field_33.PutRPCX(b).Len(b).LongTag(0x10a)
 	}
 	if wire.Bits64(x.Field_32) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_32), 0x101)
+		b = b.Double(x.Field_32).LongTag(0x101)
 	}
 	if x.Field_31 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_31), 0xf8)
+		b = b.Bool(x.Field_31).LongTag(0xf8)
 	}
 	if len(x.Field_30) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_30), 0xf2)
+		b = b.Bytes(x.Field_30).LongTag(0xf2)
 	}
 	if x.Field_29 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_29), 0xea)
+		b = b.Text(x.Field_29).LongTag(0xea)
 	}
 	if x.Field_28 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_28)), 0xe0)
+		b = b.Varint(uint64(x.Field_28)).LongTag(0xe0)
 	}
 	for k := len(x.Field_27) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_27[k]), 0xda)
+		b = b.Text(x.Field_27[k]).LongTag(0xda)
 	}
 	if x.Field_26 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_26.PutRPCX(b, i, o), i), 0xd2)
+		b = x.Field_26.PutRPCX(b).Len(b).LongTag(0xd2)
 	}
 	if wire.Bits64(x.Field_25) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_25), 0xc9)
+		b = b.Double(x.Field_25).LongTag(0xc9)
 	}
 	if x.Field_24 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_24), 0xc0)
+		b = b.Bool(x.Field_24).LongTag(0xc0)
 	}
 	if len(x.Field_23) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_23), 0xba)
+		b = b.Bytes(x.Field_23).LongTag(0xba)
 	}
 	if x.Field_22 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_22), 0xb2)
+		b = b.Text(x.Field_22).LongTag(0xb2)
 	}
 	if x.Field_21 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_21)), 0xa8)
+		b = b.Varint(uint64(x.Field_21)).LongTag(0xa8)
 	}
 	for k := len(x.Field_20) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_20[k]), 0xa2)
+		b = b.Text(x.Field_20[k]).LongTag(0xa2)
 	}
 	if x.Field_19 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_19.PutRPCX(b, i, o), i), 0x9a)
+		b = x.Field_19.PutRPCX(b).Len(b).LongTag(0x9a)
 	}
 	if wire.Bits64(x.Field_18) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_18), 0x91)
+		b = b.Double(x.Field_18).LongTag(0x91)
 	}
 	if x.Field_17 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_17), 0x88)
+		b = b.Bool(x.Field_17).LongTag(0x88)
 	}
 	if len(x.Field_16) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_16), 0x82)
+		b = b.Bytes(x.Field_16).LongTag(0x82)
 	}
 	if x.Field_15 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_15), 0x7a)
+		b = b.Text(x.Field_15).Tag(0x7a)
 	}
 	if x.Field_14 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_14)), 0x70)
+		b = b.Varint(uint64(x.Field_14)).Tag(0x70)
 	}
 	for k := len(x.Field_13) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_13[k]), 0x6a)
+		b = b.Text(x.Field_13[k]).Tag(0x6a)
 	}
 	if x.Field_12 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_12.PutRPCX(b, i, o), i), 0x62)
+		b = x.Field_12.PutRPCX(b).Len(b).Tag(0x62)
 	}
 	if wire.Bits64(x.Field_11) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_11), 0x59)
+		b = b.Double(x.Field_11).Tag(0x59)
 	}
 	if x.Field_10 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_10), 0x50)
+		b = b.Bool(x.Field_10).Tag(0x50)
 	}
 	if len(x.Field_9) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_9), 0x4a)
+		b = b.Bytes(x.Field_9).Tag(0x4a)
 	}
 	if x.Field_8 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_8), 0x42)
+		b = b.Text(x.Field_8).Tag(0x42)
 	}
 	if x.Field_7 != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Field_7)), 0x38)
+		b = b.Varint(uint64(x.Field_7)).Tag(0x38)
 	}
 	for k := len(x.Field_6) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_6[k]), 0x32)
+		b = b.Text(x.Field_6[k]).Tag(0x32)
 	}
 	if x.Field_5 != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Field_5.PutRPCX(b, i, o), i), 0x2a)
+		b = x.Field_5.PutRPCX(b).Len(b).Tag(0x2a)
 	}
 	if wire.Bits64(x.Field_4) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Field_4), 0x21)
+		b = b.Double(x.Field_4).Tag(0x21)
 	}
 	if x.Field_3 {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Field_3), 0x18)
+		b = b.Bool(x.Field_3).Tag(0x18)
 	}
 	if len(x.Field_2) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Field_2), 0x12)
+		b = b.Bytes(x.Field_2).Tag(0x12)
 	}
 	if x.Field_1 != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Field_1), 0xa)
+		b = b.Text(x.Field_1).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -6035,7 +6035,7 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Field_1, i = p.Text(b, i)
 		case 0x12:
 			x.Field_2, i = p.Bytes(b, i)

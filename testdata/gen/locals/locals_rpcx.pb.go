@@ -56,38 +56,38 @@ func (x *Locals) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Locals) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Locals) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Empty != nil {
-		i = wire.PutTag(b, wire.PutLen(b, known1.PutEmpty(x.Empty, b, i, o), i), 0x42)
+		b = known1.PutEmpty(x.Empty, b).Len(b).Tag(0x42)
 	}
 	if x.Wire != nil {
-		i = wire.PutTag(b, wire.PutLen(b, foreign.Put(x.Wire, b, i, o), i), 0x3a)
+		b = foreign.Put(x.Wire, b).Len(b).Tag(0x3a)
 	}
 	switch v := x.Choice.(type) {
 	case *Locals_Tag:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, foreign.Put(v.Tag, b, i, o), i), 0x2a)
+			b = foreign.Put(v.Tag, b).Len(b).Tag(0x2a)
 		}
 	case *Locals_V:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, foreign.Put(v.V, b, i, o), i), 0x32)
+			b = foreign.Put(v.V, b).Len(b).Tag(0x32)
 		}
 	}
-	i = wire.PutMessageMap(b, i, o, x.Proto, 0x22, wire.TextKind, foreign.Put[*proto.Message])
+	b = wire.PutMessageMap(b, x.Proto, 0x22, wire.TextKind, foreign.Put[*proto.Message])
 	if x.Known != nil {
-		i = wire.PutTag(b, wire.PutLen(b, foreign.Put(x.Known, b, i, o), i), 0x1a)
+		b = foreign.Put(x.Known, b).Len(b).Tag(0x1a)
 	}
 	for k := len(x.Foreign) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutLen(b, foreign.Put(x.Foreign[k], b, i, o), i), 0x12)
+		b = foreign.Put(x.Foreign[k], b).Len(b).Tag(0x12)
 	}
 	if x.B != nil {
-		i = wire.PutTag(b, wire.PutLen(b, foreign.Put(x.B, b, i, o), i), 0xa)
+		b = foreign.Put(x.B, b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Locals) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -97,7 +97,7 @@ func (x *Locals) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.B, i = wire.ParseMessage(x.B, b, i, p, foreign.Parse[bpb.Message])
 		case 0x12:
 			x.Foreign, i = wire.ParseMessages(x.Foreign, b, i, p, 0x12, foreign.Parse[foreign1.Message])

@@ -30,21 +30,21 @@ func (x *Alike) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Alike) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Alike) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.GetSizeRpcx_ != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.GetSizeRpcx_), 0x1a)
+		b = b.Text(x.GetSizeRpcx_).Tag(0x1a)
 	}
 	if x.SizeRPCX_ != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.SizeRPCX_), 0x12)
+		b = b.Text(x.SizeRPCX_).Tag(0x12)
 	}
 	if x.SizeRpcx != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.SizeRpcx), 0xa)
+		b = b.Text(x.SizeRpcx).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Alike) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -54,7 +54,7 @@ func (x *Alike) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.SizeRpcx, i = p.Text(b, i)
 		case 0x12:
 			x.SizeRPCX_, i = p.Text(b, i)
@@ -96,25 +96,25 @@ func (x *Holder) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Holder) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Holder) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	switch v := x.Choice.(type) {
 	case *Holder_Oneof:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, foreign.Put(v.Oneof, b, i, o), i), 0x22)
+			b = foreign.Put(v.Oneof, b).Len(b).Tag(0x22)
 		}
 	}
-	i = wire.PutMessageMap(b, i, o, x.Map, 0x1a, wire.TextKind, foreign.Put[*Oneof])
+	b = wire.PutMessageMap(b, x.Map, 0x1a, wire.TextKind, foreign.Put[*Oneof])
 	for k := len(x.List) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutLen(b, foreign.Put(x.List[k], b, i, o), i), 0x12)
+		b = foreign.Put(x.List[k], b).Len(b).Tag(0x12)
 	}
 	if x.Field != nil {
-		i = wire.PutTag(b, wire.PutLen(b, foreign.Put(x.Field, b, i, o), i), 0xa)
+		b = foreign.Put(x.Field, b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Holder) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -124,7 +124,7 @@ func (x *Holder) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Field, i = wire.ParseMessage(x.Field, b, i, p, foreign.Parse[Field])
 		case 0x12:
 			x.List, i = wire.ParseMessages(x.List, b, i, p, 0x12, foreign.Parse[Field])
@@ -166,18 +166,18 @@ func (x *Func) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Func) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Func) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	for k := len(x.Len) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutLen(b, x.Len[k].PutRPCX(b, i, o), i), 0x12)
+		b = x.Len[k].PutRPCX(b).Len(b).Tag(0x12)
 	}
 	if x.Range != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Range.PutRPCX(b, i, o), i), 0xa)
+		b = x.Range.PutRPCX(b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Func) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -187,7 +187,7 @@ func (x *Func) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Range, i = wire.ParseMessage(x.Range, b, i, p, (*Range).ParseRPCX)
 		case 0x12:
 			x.Len, i = wire.ParseMessages(x.Len, b, i, p, 0x12, (*Len).ParseRPCX)
@@ -214,12 +214,12 @@ func (x *Range) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Range) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Range) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *Range) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -255,15 +255,15 @@ func (x *Len) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Len) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Len) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Text != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Text), 0xa)
+		b = b.Text(x.Text).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Len) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -273,7 +273,7 @@ func (x *Len) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Text, i = p.Text(b, i)
 		default:
 			if p.Ends(tag) {
@@ -301,15 +301,15 @@ func (x *Message) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Message) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Message) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Wire != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Wire.PutRPCX(b, i, o), i), 0xa)
+		b = x.Wire.PutRPCX(b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -319,7 +319,7 @@ func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Wire, i = wire.ParseMessage(x.Wire, b, i, p, (*Wire).ParseRPCX)
 		default:
 			if p.Ends(tag) {
@@ -344,12 +344,12 @@ func (x *Wire) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Wire) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Wire) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *Wire) ParseRPCX(b []byte, p wire.Parser) (i int) {

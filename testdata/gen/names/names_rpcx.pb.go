@@ -36,28 +36,28 @@ func (x *Context) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Context) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Context) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	i = wire.PutMap(b, i, o, x.Map, 0x32, wire.TextKind, wire.Int32Kind)
+	b = b.Raw(x.unknownFields)
+	b = wire.PutMap(b, x.Map, 0x32, wire.TextKind, wire.Int32Kind)
 	for k := len(x.Interface) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Interface[k]), 0x2a)
+		b = b.Text(x.Interface[k]).Tag(0x2a)
 	}
 	if x.Error != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Error)), 0x20)
+		b = b.Varint(uint64(x.Error)).Tag(0x20)
 	}
 	if len(x.String_) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.String_), 0x1a)
+		b = b.Bytes(x.String_).Tag(0x1a)
 	}
 	if x.Func {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Func), 0x10)
+		b = b.Bool(x.Func).Tag(0x10)
 	}
 	if x.Type != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Type), 0xa)
+		b = b.Text(x.Type).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Context) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -67,7 +67,7 @@ func (x *Context) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Type, i = p.Text(b, i)
 		case 0x10:
 			x.Func, i = wire.Bool(b, i)
@@ -102,12 +102,12 @@ func (x *Error) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Error) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Error) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *Error) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -140,12 +140,12 @@ func (x *Error_Rpcx) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Error_Rpcx) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Error_Rpcx) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *Error_Rpcx) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -178,12 +178,12 @@ func (x *String) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *String) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *String) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *String) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -216,12 +216,12 @@ func (x *Caller) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Caller) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Caller) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *Caller) ParseRPCX(b []byte, p wire.Parser) (i int) {

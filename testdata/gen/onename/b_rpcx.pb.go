@@ -18,12 +18,12 @@ func (x *RequestB) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *RequestB) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *RequestB) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *RequestB) ParseRPCX(b []byte, p wire.Parser) (i int) {

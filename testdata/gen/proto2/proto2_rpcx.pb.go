@@ -31,26 +31,26 @@ func (x *Request) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
 	if len(x.extensionFields) > 0 {
-		return foreign.PutWhole(x, b, i, o)
+		return foreign.PutWhole(x, b)
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Result != nil {
-		i = wire.PutTag(b, x.Result.PutRPCX(b, wire.PutTag(b, i, 0x1c), o), 0x1b)
+		b = x.Result.PutRPCX(b.Tag(0x1c)).Tag(0x1b)
 	}
 	if x.Name != nil {
-		i = wire.PutTag(b, wire.PutString(b, i, *x.Name), 0x12)
+		b = b.String(*x.Name).Tag(0x12)
 	}
 	if x.Id != nil {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(*x.Id)), 0x8)
+		b = b.Varint(uint64(*x.Id)).Tag(0x08)
 	} else {
-		wire.Missing(o, "golden.proto2.Request.id")
+		b.Missing("golden.proto2.Request.id")
 	}
-	return i
+	return b
 }
 
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -61,7 +61,7 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Id, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
 			x.Name, i = wire.Ptr(p.String(b, i))
@@ -95,15 +95,15 @@ func (x *Request_Result) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Request_Result) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Request_Result) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Text != nil {
-		i = wire.PutTag(b, wire.PutString(b, i, *x.Text), 0x22)
+		b = b.String(*x.Text).Tag(0x22)
 	}
-	return i
+	return b
 }
 
 func (x *Request_Result) ParseRPCX(b []byte, p wire.Parser) (i int) {

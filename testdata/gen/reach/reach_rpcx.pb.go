@@ -29,19 +29,19 @@ func (x *Request) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	switch v := x.Choice.(type) {
 	case *Request_Part:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, foreign.Put(v.Part, b, i, o), i), 0x12)
+			b = foreign.Put(v.Part, b).Len(b).Tag(0x12)
 		}
 	}
-	i = wire.PutMessageMap(b, i, o, x.Values, 0xa, wire.TextKind, (*Value).PutRPCX)
-	return i
+	b = wire.PutMessageMap(b, x.Values, 0x0a, wire.TextKind, (*Value).PutRPCX)
+	return b
 }
 
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -51,8 +51,8 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
-			x.Values, i = wire.ParseMessageMap(x.Values, b, i, p, 0xa, wire.TextKind, (*Value).ParseRPCX)
+		case 0x0a:
+			x.Values, i = wire.ParseMessageMap(x.Values, b, i, p, 0x0a, wire.TextKind, (*Value).ParseRPCX)
 		case 0x12:
 			v, _ := x.Choice.(*Request_Part)
 			if v == nil {
@@ -86,15 +86,15 @@ func (x *Value) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Value) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Value) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	for k := len(x.Values) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutLen(b, x.Values[k].PutRPCX(b, i, o), i), 0xa)
+		b = x.Values[k].PutRPCX(b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Value) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -104,8 +104,8 @@ func (x *Value) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
-			x.Values, i = wire.ParseMessages(x.Values, b, i, p, 0xa, (*Value).ParseRPCX)
+		case 0x0a:
+			x.Values, i = wire.ParseMessages(x.Values, b, i, p, 0x0a, (*Value).ParseRPCX)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -132,15 +132,15 @@ func (x *Answer_Nested) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Answer_Nested) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Answer_Nested) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Ok {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Ok), 0x8)
+		b = b.Bool(x.Ok).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Answer_Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -150,7 +150,7 @@ func (x *Answer_Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Ok, i = wire.Bool(b, i)
 		default:
 			if p.Ends(tag) {

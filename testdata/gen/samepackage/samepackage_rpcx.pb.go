@@ -30,21 +30,21 @@ func (x *Request) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
 	if len(x.extensionFields) > 0 {
-		return foreign.PutWhole(x, b, i, o)
+		return foreign.PutWhole(x, b)
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	switch v := x.Choice.(type) {
 	case *Request_Client:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutString(b, i, v.Client), 0xa)
+			b = b.String(v.Client).Tag(0x0a)
 		}
 	}
-	return i
+	return b
 }
 
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -55,7 +55,7 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			v := new(Request_Client)
 			v.Client, i = p.String(b, i)
 			x.Choice = v
@@ -84,12 +84,12 @@ func (x *Change) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Change) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Change) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -122,12 +122,12 @@ func (x *ClashRPCXClient) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *ClashRPCXClient) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *ClashRPCXClient) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *ClashRPCXClient) ParseRPCX(b []byte, p wire.Parser) (i int) {

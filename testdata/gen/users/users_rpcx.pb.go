@@ -27,18 +27,18 @@ func (x *User) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *User) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *User) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Name != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Name), 0x12)
+		b = b.Text(x.Name).Tag(0x12)
 	}
 	if x.Id != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Id)), 0x8)
+		b = b.Varint(uint64(x.Id)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *User) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -48,7 +48,7 @@ func (x *User) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Id, i = wire.Int64(b, i)
 		case 0x12:
 			x.Name, i = p.Text(b, i)
@@ -78,15 +78,15 @@ func (x *GetRequest) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *GetRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *GetRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Id != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Id)), 0x8)
+		b = b.Varint(uint64(x.Id)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *GetRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -96,7 +96,7 @@ func (x *GetRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Id, i = wire.Int64(b, i)
 		default:
 			if p.Ends(tag) {
@@ -121,12 +121,12 @@ func (x *DeleteResponse) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *DeleteResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *DeleteResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *DeleteResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -159,12 +159,12 @@ func (x *WatchRequest) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *WatchRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *WatchRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *WatchRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -200,15 +200,15 @@ func (x *Change) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Change) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Change) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.User != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.User.PutRPCX(b, i, o), i), 0xa)
+		b = x.User.PutRPCX(b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -218,7 +218,7 @@ func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.User, i = wire.ParseMessage(x.User, b, i, p, (*User).ParseRPCX)
 		default:
 			if p.Ends(tag) {
@@ -246,15 +246,15 @@ func (x *ImportResponse) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *ImportResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *ImportResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Count != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Count)), 0x8)
+		b = b.Varint(uint64(x.Count)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *ImportResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -264,7 +264,7 @@ func (x *ImportResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Count, i = wire.Int32(b, i)
 		default:
 			if p.Ends(tag) {

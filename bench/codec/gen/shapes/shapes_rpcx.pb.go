@@ -45,36 +45,36 @@ func (x *Small) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Small) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Small) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Kind != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Kind)), 0x40)
+		b = b.Varint(uint64(x.Kind)).Tag(0x40)
 	}
 	if x.Checksum != 0 {
-		i = wire.PutTag(b, wire.PutFixed32(b, i, uint32(x.Checksum)), 0x3d)
+		b = b.Fixed32(uint32(x.Checksum)).Tag(0x3d)
 	}
 	if x.Delta != 0 {
-		i = wire.PutTag(b, wire.PutSint(b, i, int64(x.Delta)), 0x30)
+		b = b.Sint(int64(x.Delta)).Tag(0x30)
 	}
 	if x.Name != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Name), 0x2a)
+		b = b.Text(x.Name).Tag(0x2a)
 	}
 	if wire.Bits64(x.Score) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Score), 0x21)
+		b = b.Double(x.Score).Tag(0x21)
 	}
 	if x.Active {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Active), 0x18)
+		b = b.Bool(x.Active).Tag(0x18)
 	}
 	if x.Count != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Count)), 0x10)
+		b = b.Varint(uint64(x.Count)).Tag(0x10)
 	}
 	if x.Id != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Id)), 0x8)
+		b = b.Varint(uint64(x.Id)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Small) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -84,7 +84,7 @@ func (x *Small) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Id, i = wire.Int64(b, i)
 		case 0x10:
 			x.Count, i = wire.Uint32(b, i)
@@ -140,29 +140,29 @@ func (x *Nested) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Nested) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Nested) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Audit != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Audit.PutRPCX(b, i, o), i), 0x3a)
+		b = x.Audit.PutRPCX(b).Len(b).Tag(0x3a)
 	}
-	i = wire.PutMessageMap(b, i, o, x.Items, 0x32, wire.Int64Kind, (*Item).PutRPCX)
-	i = wire.PutMap(b, i, o, x.Labels, 0x2a, wire.TextKind, wire.TextKind)
+	b = wire.PutMessageMap(b, x.Items, 0x32, wire.Int64Kind, (*Item).PutRPCX)
+	b = wire.PutMap(b, x.Labels, 0x2a, wire.TextKind, wire.TextKind)
 	for k := len(x.Others) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutLen(b, x.Others[k].PutRPCX(b, i, o), i), 0x22)
+		b = x.Others[k].PutRPCX(b).Len(b).Tag(0x22)
 	}
 	if x.Home != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Home.PutRPCX(b, i, o), i), 0x1a)
+		b = x.Home.PutRPCX(b).Len(b).Tag(0x1a)
 	}
 	if x.Name != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Name), 0x12)
+		b = b.Text(x.Name).Tag(0x12)
 	}
 	if x.Id != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Id)), 0x8)
+		b = b.Varint(uint64(x.Id)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -172,7 +172,7 @@ func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Id, i = wire.Int64(b, i)
 		case 0x12:
 			x.Name, i = p.Text(b, i)
@@ -224,27 +224,27 @@ func (x *Address) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Address) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Address) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Position != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Position.PutRPCX(b, i, o), i), 0x2a)
+		b = x.Position.PutRPCX(b).Len(b).Tag(0x2a)
 	}
 	if x.Country != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Country), 0x22)
+		b = b.Text(x.Country).Tag(0x22)
 	}
 	if x.Zip != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Zip), 0x1a)
+		b = b.Text(x.Zip).Tag(0x1a)
 	}
 	if x.City != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.City), 0x12)
+		b = b.Text(x.City).Tag(0x12)
 	}
 	if x.Street != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Street), 0xa)
+		b = b.Text(x.Street).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -254,7 +254,7 @@ func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Street, i = p.Text(b, i)
 		case 0x12:
 			x.City, i = p.Text(b, i)
@@ -293,18 +293,18 @@ func (x *Position) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Position) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Position) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if wire.Bits64(x.Longitude) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Longitude), 0x11)
+		b = b.Double(x.Longitude).Tag(0x11)
 	}
 	if wire.Bits64(x.Latitude) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.Latitude), 0x9)
+		b = b.Double(x.Latitude).Tag(0x09)
 	}
-	return i
+	return b
 }
 
 func (x *Position) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -314,7 +314,7 @@ func (x *Position) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x9:
+		case 0x09:
 			x.Latitude, i = wire.Double(b, i)
 		case 0x11:
 			x.Longitude, i = wire.Double(b, i)
@@ -353,24 +353,24 @@ func (x *Item) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Item) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Item) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Kind != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Kind)), 0x20)
+		b = b.Varint(uint64(x.Kind)).Tag(0x20)
 	}
 	if x.Price != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Price)), 0x18)
+		b = b.Varint(uint64(x.Price)).Tag(0x18)
 	}
 	if x.Quantity != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Quantity)), 0x10)
+		b = b.Varint(uint64(x.Quantity)).Tag(0x10)
 	}
 	if x.Sku != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Sku), 0xa)
+		b = b.Text(x.Sku).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -380,7 +380,7 @@ func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Sku, i = p.Text(b, i)
 		case 0x10:
 			x.Quantity, i = wire.Int32(b, i)
@@ -423,24 +423,24 @@ func (x *Audit) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Audit) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Audit) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.UpdatedAt != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.UpdatedAt)), 0x20)
+		b = b.Varint(uint64(x.UpdatedAt)).Tag(0x20)
 	}
 	if x.UpdatedBy != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.UpdatedBy), 0x1a)
+		b = b.Text(x.UpdatedBy).Tag(0x1a)
 	}
 	if x.CreatedAt != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.CreatedAt)), 0x10)
+		b = b.Varint(uint64(x.CreatedAt)).Tag(0x10)
 	}
 	if x.CreatedBy != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.CreatedBy), 0xa)
+		b = b.Text(x.CreatedBy).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Audit) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -450,7 +450,7 @@ func (x *Audit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.CreatedBy, i = p.Text(b, i)
 		case 0x10:
 			x.CreatedAt, i = wire.Int64(b, i)
@@ -496,27 +496,27 @@ func (x *Strings) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Strings) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Strings) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	for k := len(x.Paragraphs) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Paragraphs[k]), 0x2a)
+		b = b.Text(x.Paragraphs[k]).Tag(0x2a)
 	}
 	for k := len(x.Tags) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Tags[k]), 0x22)
+		b = b.Text(x.Tags[k]).Tag(0x22)
 	}
 	if x.Body != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Body), 0x1a)
+		b = b.Text(x.Body).Tag(0x1a)
 	}
 	if x.Summary != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Summary), 0x12)
+		b = b.Text(x.Summary).Tag(0x12)
 	}
 	if x.Title != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Title), 0xa)
+		b = b.Text(x.Title).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Strings) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -526,7 +526,7 @@ func (x *Strings) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Title, i = p.Text(b, i)
 		case 0x12:
 			x.Summary, i = p.Text(b, i)
@@ -580,33 +580,33 @@ func (x *Packed) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Packed) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Packed) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if len(x.Kinds) > 0 {
-		i = wire.PutTag(b, wire.PutPackedInt(b, i, x.Kinds), 0x3a)
+		b = wire.PutPackedInt(b, x.Kinds).Tag(0x3a)
 	}
 	if len(x.Bools) > 0 {
-		i = wire.PutTag(b, wire.PutPackedBool(b, i, x.Bools), 0x32)
+		b = wire.PutPackedBool(b, x.Bools).Tag(0x32)
 	}
 	if len(x.Doubles) > 0 {
-		i = wire.PutTag(b, wire.PutPackedFixed(b, i, x.Doubles), 0x2a)
+		b = wire.PutPackedFixed(b, x.Doubles).Tag(0x2a)
 	}
 	if len(x.Fixed32S) > 0 {
-		i = wire.PutTag(b, wire.PutPackedFixed(b, i, x.Fixed32S), 0x22)
+		b = wire.PutPackedFixed(b, x.Fixed32S).Tag(0x22)
 	}
 	if len(x.Sint64S) > 0 {
-		i = wire.PutTag(b, wire.PutPackedSint(b, i, x.Sint64S), 0x1a)
+		b = wire.PutPackedSint(b, x.Sint64S).Tag(0x1a)
 	}
 	if len(x.Uint64S) > 0 {
-		i = wire.PutTag(b, wire.PutPackedInt(b, i, x.Uint64S), 0x12)
+		b = wire.PutPackedInt(b, x.Uint64S).Tag(0x12)
 	}
 	if len(x.Int32S) > 0 {
-		i = wire.PutTag(b, wire.PutPackedInt(b, i, x.Int32S), 0xa)
+		b = wire.PutPackedInt(b, x.Int32S).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Packed) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -616,9 +616,9 @@ func (x *Packed) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
-			x.Int32S, i = wire.List(x.Int32S, b, i, 0x8, wire.Int32)
-		case 0xa:
+		case 0x08:
+			x.Int32S, i = wire.List(x.Int32S, b, i, 0x08, wire.Int32)
+		case 0x0a:
 			x.Int32S, i = wire.PackedInt(x.Int32S, b, i)
 		case 0x10:
 			x.Uint64S, i = wire.List(x.Uint64S, b, i, 0x10, wire.Varint)
@@ -679,24 +679,24 @@ func (x *Tree) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Tree) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Tree) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Right != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Right.PutRPCX(b, i, o), i), 0x22)
+		b = x.Right.PutRPCX(b).Len(b).Tag(0x22)
 	}
 	if x.Left != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Left.PutRPCX(b, i, o), i), 0x1a)
+		b = x.Left.PutRPCX(b).Len(b).Tag(0x1a)
 	}
 	if x.Label != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Label), 0x12)
+		b = b.Text(x.Label).Tag(0x12)
 	}
 	if x.Id != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Id)), 0x8)
+		b = b.Varint(uint64(x.Id)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Tree) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -706,7 +706,7 @@ func (x *Tree) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Id, i = wire.Int64(b, i)
 		case 0x12:
 			x.Label, i = p.Text(b, i)
@@ -740,15 +740,15 @@ func (x *Many) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Many) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Many) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	for k := len(x.Points) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutLen(b, x.Points[k].PutRPCX(b, i, o), i), 0xa)
+		b = x.Points[k].PutRPCX(b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Many) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -758,8 +758,8 @@ func (x *Many) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
-			x.Points, i = wire.ParseMessages(x.Points, b, i, p, 0xa, (*Point).ParseRPCX)
+		case 0x0a:
+			x.Points, i = wire.ParseMessages(x.Points, b, i, p, 0x0a, (*Point).ParseRPCX)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -795,24 +795,24 @@ func (x *Point) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Point) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Point) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Tag != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Tag), 0x22)
+		b = b.Text(x.Tag).Tag(0x22)
 	}
 	if x.Id != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Id)), 0x18)
+		b = b.Varint(uint64(x.Id)).Tag(0x18)
 	}
 	if x.Y != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Y)), 0x10)
+		b = b.Varint(uint64(x.Y)).Tag(0x10)
 	}
 	if x.X != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.X)), 0x8)
+		b = b.Varint(uint64(x.X)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Point) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -822,7 +822,7 @@ func (x *Point) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.X, i = wire.Int32(b, i)
 		case 0x10:
 			x.Y, i = wire.Int32(b, i)
@@ -898,57 +898,57 @@ func (x *Order) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Order) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Order) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if len(x.Signature) != 0 {
-		i = wire.PutTag(b, wire.PutBytes(b, i, x.Signature), 0x72)
+		b = b.Bytes(x.Signature).Tag(0x72)
 	}
 	if len(x.Related) > 0 {
-		i = wire.PutTag(b, wire.PutPackedInt(b, i, x.Related), 0x6a)
+		b = wire.PutPackedInt(b, x.Related).Tag(0x6a)
 	}
 	if x.Kind != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Kind)), 0x60)
+		b = b.Varint(uint64(x.Kind)).Tag(0x60)
 	}
-	i = wire.PutMap(b, i, o, x.Attributes, 0x5a, wire.TextKind, wire.TextKind)
+	b = wire.PutMap(b, x.Attributes, 0x5a, wire.TextKind, wire.TextKind)
 	if x.BillTo != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.BillTo.PutRPCX(b, i, o), i), 0x52)
+		b = x.BillTo.PutRPCX(b).Len(b).Tag(0x52)
 	}
 	if x.ShipTo != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.ShipTo.PutRPCX(b, i, o), i), 0x4a)
+		b = x.ShipTo.PutRPCX(b).Len(b).Tag(0x4a)
 	}
 	for k := len(x.Lines) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutLen(b, x.Lines[k].PutRPCX(b, i, o), i), 0x42)
+		b = x.Lines[k].PutRPCX(b).Len(b).Tag(0x42)
 	}
 	switch v := x.Payment.(type) {
 	case *Order_Card:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutLen(b, v.Card.PutRPCX(b, i, o), i), 0x2a)
+			b = v.Card.PutRPCX(b).Len(b).Tag(0x2a)
 		}
 	case *Order_Voucher:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutText(b, i, v.Voucher), 0x32)
+			b = b.Text(v.Voucher).Tag(0x32)
 		}
 	case *Order_Token:
 		if v != nil {
-			i = wire.PutTag(b, wire.PutBytes(b, i, v.Token), 0x3a)
+			b = b.Bytes(v.Token).Tag(0x3a)
 		}
 	}
 	if x.Discount != nil {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(*x.Discount)), 0x20)
+		b = b.Varint(uint64(*x.Discount)).Tag(0x20)
 	}
 	if x.Coupon != nil {
-		i = wire.PutTag(b, wire.PutText(b, i, *x.Coupon), 0x1a)
+		b = b.Text(*x.Coupon).Tag(0x1a)
 	}
 	if x.Created != nil {
-		i = wire.PutTag(b, wire.PutLen(b, known.PutTimestamp(x.Created, b, i, o), i), 0x12)
+		b = known.PutTimestamp(x.Created, b).Len(b).Tag(0x12)
 	}
 	if x.Id != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Id), 0xa)
+		b = b.Text(x.Id).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Order) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -958,7 +958,7 @@ func (x *Order) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Id, i = p.Text(b, i)
 		case 0x12:
 			x.Created, i = wire.ParseMessage(x.Created, b, i, p, known.ParseTimestamp)
@@ -1032,24 +1032,24 @@ func (x *Card) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Card) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Card) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Year != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Year)), 0x20)
+		b = b.Varint(uint64(x.Year)).Tag(0x20)
 	}
 	if x.Month != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Month)), 0x18)
+		b = b.Varint(uint64(x.Month)).Tag(0x18)
 	}
 	if x.Number != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Number), 0x12)
+		b = b.Text(x.Number).Tag(0x12)
 	}
 	if x.Holder != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Holder), 0xa)
+		b = b.Text(x.Holder).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Card) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -1059,7 +1059,7 @@ func (x *Card) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Holder, i = p.Text(b, i)
 		case 0x12:
 			x.Number, i = p.Text(b, i)
@@ -1105,27 +1105,27 @@ func (x *Line) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Line) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Line) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	for k := len(x.Notes) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Notes[k]), 0x2a)
+		b = b.Text(x.Notes[k]).Tag(0x2a)
 	}
 	if x.UnitPrice != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.UnitPrice)), 0x20)
+		b = b.Varint(uint64(x.UnitPrice)).Tag(0x20)
 	}
 	if x.Quantity != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Quantity)), 0x18)
+		b = b.Varint(uint64(x.Quantity)).Tag(0x18)
 	}
 	if x.Title != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Title), 0x12)
+		b = b.Text(x.Title).Tag(0x12)
 	}
 	if x.Sku != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Sku), 0xa)
+		b = b.Text(x.Sku).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Line) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -1135,7 +1135,7 @@ func (x *Line) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Sku, i = p.Text(b, i)
 		case 0x12:
 			x.Title, i = p.Text(b, i)

@@ -55,7 +55,7 @@ type GlueForeign struct {
 
 // GlueWire names what the template needs of package wire.
 type GlueWire struct {
-	Mode, Parser, Varint, PutUnknown, Info, Append, Unmarshal string
+	Buffer, Parser, Varint, Info, Append, Unmarshal string
 }
 
 // GlueField is a field, or a oneof with its fields.
@@ -65,7 +65,7 @@ type GlueField struct {
 	Cond string
 	// Each is the list that is gone through, with the value v, if it is one.
 	Each string
-	// Size is added to the size, Put is the new index.
+	// Size is added to the size, Put is the buffer with it.
 	Size, Put string
 	// Missing is the statement for a required field that is not there.
 	Missing string
@@ -107,7 +107,7 @@ func (m *Model) glueMessage(file *protogen.File, msg *protogen.Message, ident Id
 		Extendable: msg.Desc.ExtensionRanges().Len() > 0,
 		Wholly:     msg.Desc.Options().(*descriptorpb.MessageOptions).GetMessageSetWireFormat(),
 		Wire: GlueWire{
-			Mode: w.wire("Mode"), Parser: w.wire("Parser"), Varint: w.wire("Varint"), PutUnknown: w.wire("PutUnknown"),
+			Buffer: w.wire("Buffer"), Parser: w.wire("Parser"), Varint: w.wire("Varint"),
 			Info: w.wire("Info"), Append: w.wire("Append"), Unmarshal: w.wire("Unmarshal"),
 		},
 	}

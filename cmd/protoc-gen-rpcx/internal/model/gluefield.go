@@ -33,7 +33,7 @@ type format struct {
 	wireType protowire.Type
 	goType   string
 	size     string // of a value
-	put      string
+	put      string // a method of wire.Buffer
 	parse    string // %s: the type of the result
 	isZero   string // of values without presence: when they are left out
 	kind     string // the name of its Kind, for maps
@@ -56,18 +56,18 @@ var formats = map[protoreflect.Kind]format{
 	protoreflect.Sfixed64Kind: fixed("int64", 64, "Sfixed64Kind"),
 	protoreflect.FloatKind:    float("float32", "Float", 32),
 	protoreflect.DoubleKind:   float("float64", "Double", 64),
-	protoreflect.BoolKind: {wireType: protowire.VarintType, goType: "bool", size: "1", put: "#PutBool(b, i, %s)",
+	protoreflect.BoolKind: {wireType: protowire.VarintType, goType: "bool", size: "1", put: ".Bool(%s)",
 		parse: "#Bool(b, i)", isZero: "!%s", kind: "BoolKind",
-		sizePacked: "len(%s)", putPacked: "#PutPackedBool(b, i, %s)", parsePacked: "#PackedBool(%s, b, i)"},
+		sizePacked: "len(%s)", putPacked: "#PutPackedBool(b, %s)", parsePacked: "#PackedBool(%s, b, i)"},
 	protoreflect.StringKind: {wireType: protowire.BytesType, goType: "string", size: "#SizeLen(len(%s))",
-		put: "#PutString(b, i, %s)", parse: "p.String(b, i)", isZero: `%s == ""`, kind: "StringKind"},
+		put: ".String(%s)", parse: "p.String(b, i)", isZero: `%s == ""`, kind: "StringKind"},
 	protoreflect.BytesKind: {wireType: protowire.BytesType, goType: "[]byte", size: "#SizeLen(len(%s))",
-		put: "#PutBytes(b, i, %s)", parse: "p.Bytes(b, i)", isZero: "len(%s) == 0", kind: "BytesKind"},
+		put: ".Bytes(%s)", parse: "p.Bytes(b, i)", isZero: "len(%s) == 0", kind: "BytesKind"},
 }
 
 // text is the format of strings that must be UTF-8.
 var text = format{wireType: protowire.BytesType, goType: "string", size: "#SizeLen(len(%s))",
-	put: "#PutText(b, i, %s)", parse: "p.Text(b, i)", isZero: `%s == ""`, kind: "TextKind"}
+	put: ".Text(%s)", parse: "p.Text(b, i)", isZero: `%s == ""`, kind: "TextKind"}
 
 func varint(goType, kind string) format {
 	parse := "#Int[%s](b, i)"
@@ -75,21 +75,21 @@ func varint(goType, kind string) format {
 		parse = "#" + strings.Replace(name, "Uint64", "Varint", 1) + "(b, i)"
 	}
 	return format{wireType: protowire.VarintType, goType: goType, size: "#SizeVarint(uint64(%s))",
-		put: "#PutVarint(b, i, uint64(%s))", parse: parse, isZero: "%s == 0", kind: kind,
-		sizePacked: "#SizePackedInt(%s)", putPacked: "#PutPackedInt(b, i, %s)", parsePacked: "#PackedInt(%s, b, i)"}
+		put: ".Varint(uint64(%s))", parse: parse, isZero: "%s == 0", kind: kind,
+		sizePacked: "#SizePackedInt(%s)", putPacked: "#PutPackedInt(b, %s)", parsePacked: "#PackedInt(%s, b, i)"}
 }
 
 func sint(goType, kind string) format {
 	return format{wireType: protowire.VarintType, goType: goType, size: "#SizeSint(int64(%s))",
-		put: "#PutSint(b, i, int64(%s))", parse: "#" + strings.TrimSuffix(kind, "Kind") + "(b, i)", isZero: "%s == 0", kind: kind,
-		sizePacked: "#SizePackedSint(%s)", putPacked: "#PutPackedSint(b, i, %s)", parsePacked: "#PackedSint(%s, b, i)"}
+		put: ".Sint(int64(%s))", parse: "#" + strings.TrimSuffix(kind, "Kind") + "(b, i)", isZero: "%s == 0", kind: kind,
+		sizePacked: "#SizePackedSint(%s)", putPacked: "#PutPackedSint(b, %s)", parsePacked: "#PackedSint(%s, b, i)"}
 }
 
 func fixed(goType string, bits int, kind string) format {
 	f := format{wireType: protowire.Fixed64Type, goType: goType, isZero: "%s == 0", kind: kind,
-		size: fmt.Sprint(bits / 8), put: fmt.Sprintf("#PutFixed%d(b, i, uint%d(%%s))", bits, bits),
+		size: fmt.Sprint(bits / 8), put: fmt.Sprintf(".Fixed%d(uint%d(%%s))", bits, bits),
 		parse: fmt.Sprintf("#Fixed%d[%%s](b, i)", bits), sizePacked: fmt.Sprintf("%d * len(%%s)", bits/8),
-		putPacked: "#PutPackedFixed(b, i, %s)", parsePacked: "#PackedFixed(%s, b, i)"}
+		putPacked: "#PutPackedFixed(b, %s)", parsePacked: "#PackedFixed(%s, b, i)"}
 	if bits == 32 {
 		f.wireType = protowire.Fixed32Type
 	}
@@ -98,7 +98,7 @@ func fixed(goType string, bits int, kind string) format {
 
 func float(goType, name string, bits int) format {
 	f := fixed(goType, bits, name+"Kind")
-	f.put, f.parse = "#Put"+name+"(b, i, %s)", "#"+name+"(b, i)"
+	f.put, f.parse = "."+name+"(%s)", "#"+name+"(b, i)"
 	// A negative zero is not left out.
 	f.isZero = fmt.Sprintf("#Bits%d(%%s) == 0", bits)
 	return f
@@ -160,7 +160,7 @@ func (w *glueWriter) field(field *protogen.Field) *GlueField {
 		g = w.scalarField(field)
 	}
 	if field.Desc.Cardinality() == protoreflect.Required {
-		g.Missing = fmt.Sprintf("%s(o, %q)", w.wire("Missing"), field.Desc.FullName())
+		g.Missing = fmt.Sprintf("b.Missing(%q)", field.Desc.FullName())
 	}
 	return g
 }
@@ -181,7 +181,7 @@ func (w *glueWriter) value(field *protogen.Field) string {
 // it has.
 func tag(field *protogen.Field, t protowire.Type) (text string, size int) {
 	v := protowire.EncodeTag(field.Desc.Number(), t)
-	return fmt.Sprintf("%#x", v), protowire.SizeVarint(v)
+	return fmt.Sprintf("%#02x", v), protowire.SizeVarint(v)
 }
 
 // assign returns the lines that parse by an expression, given the present value.
@@ -230,7 +230,7 @@ func (w *glueWriter) scalarField(field *protogen.Field) *GlueField {
 		g.Cond = unless(w.in(f.isZero, value))
 	}
 	g.Size = add(tagSize, w.in(f.size, value))
-	g.Put = w.put(w.in(f.put, value), tag)
+	g.Put = "b" + w.in(f.put, value) + put(tag)
 	g.Cases = []*GlueCase{{tag, w.assign(field, parse)}}
 	return g
 }
@@ -251,9 +251,12 @@ func add(tagSize int, size string) string {
 	return fmt.Sprintf("%d + %s", tagSize, size)
 }
 
-// put returns the expression that puts a tag before what value puts.
-func (w *glueWriter) put(value, tag string) string {
-	return fmt.Sprintf("%s(b, %s, %s)", w.wire("PutTag"), value, tag)
+// put returns the call that puts a tag, to follow what puts the value.
+func put(tag string) string {
+	if len(tag) > len("0x7f") || tag > "0x7f" {
+		return ".LongTag(" + tag + ")"
+	}
+	return ".Tag(" + tag + ")"
 }
 
 // expanded are the parsers of lists of a kind that have their own.
@@ -281,13 +284,13 @@ func (w *glueWriter) listField(field *protogen.Field) *GlueField {
 		if field.Desc.IsPacked() {
 			g.Cond = "len(" + list + ") > 0"
 			g.Size = add(tagSize, fmt.Sprintf("%s(%s)", w.wire("SizeLen"), w.in(f.sizePacked, list)))
-			g.Put = w.put(w.in(f.putPacked, list), packed)
+			g.Put = w.in(f.putPacked, list) + put(packed)
 			return g
 		}
 	}
 	g.Each = list
 	g.Size = add(tagSize, w.in(f.size, "v"))
-	g.Put = w.put(w.in(f.put, list+"[k]"), single)
+	g.Put = "b" + w.in(f.put, list+"[k]") + put(single)
 	return g
 }
 
@@ -308,7 +311,7 @@ func (w *glueWriter) mapField(field *protogen.Field) *GlueField {
 	}
 	return &GlueField{
 		Size:  fmt.Sprintf("%s(%s, %d, %s)", w.wire(names[0]), m, tagSize, args[0]),
-		Put:   fmt.Sprintf("%s(b, i, o, %s, %s, %s)", w.wire(names[1]), m, tag, args[1]),
+		Put:   fmt.Sprintf("%s(b, %s, %s, %s)", w.wire(names[1]), m, tag, args[1]),
 		Cases: []*GlueCase{{tag, w.assign(field, fmt.Sprintf("%s(%s, b, i, p, %s, %s)", w.wire(names[2]), m, tag, args[2]))}},
 	}
 }

@@ -13,7 +13,7 @@ import (
 type messageFuncs struct {
 	size, put, parse string
 	sizeOf           string // %s: the message
-	putBefore        string // %s: the message, and the index that it is to end before
+	putBefore        string // %s: the message, and the buffer before which it is put
 }
 
 // funcs returns how messages of a type are sized, put and parsed: by their own
@@ -25,19 +25,19 @@ func (w *glueWriter) funcs(msg *protogen.Message) messageFuncs {
 		name := w.ident(msg.GoIdent)
 		return messageFuncs{
 			size: "(*" + name + ").SizeRPCX", put: "(*" + name + ").PutRPCX", parse: "(*" + name + ").ParseRPCX",
-			sizeOf: "%s.SizeRPCX()", putBefore: "%s.PutRPCX(b, %s, o)",
+			sizeOf: "%s.SizeRPCX()", putBefore: "%s.PutRPCX(%s)",
 		}
 	case wellKnown[msg.Desc.FullName()] == msg.GoIdent.GoImportPath:
 		known := func(verb string) string { return w.ident(knownPackage.Ident(verb + msg.GoIdent.GoName)) }
 		return messageFuncs{
 			size: known("Size"), put: known("Put"), parse: known("Parse"),
-			sizeOf: known("Size") + "(%s)", putBefore: known("Put") + "(%s, b, %s, o)",
+			sizeOf: known("Size") + "(%s)", putBefore: known("Put") + "(%s, %s)",
 		}
 	}
 	name := w.ident(msg.GoIdent)
 	return messageFuncs{
 		size: w.foreign("Size") + "[*" + name + "]", put: w.foreign("Put") + "[*" + name + "]", parse: w.foreign("Parse") + "[" + name + "]",
-		sizeOf: w.foreign("Size") + "(%s)", putBefore: w.foreign("Put") + "(%s, b, %s, o)",
+		sizeOf: w.foreign("Size") + "(%s)", putBefore: w.foreign("Put") + "(%s, %s)",
 	}
 }
 
@@ -67,11 +67,11 @@ func (w *glueWriter) messageField(field *protogen.Field) *GlueField {
 
 // message fills in how a message is sized, put and parsed that has its length
 // before it.
-func (w *glueWriter) message(g *GlueField, field *protogen.Field, sized, put string) {
+func (w *glueWriter) message(g *GlueField, field *protogen.Field, sized, message string) {
 	funcs := w.funcs(field.Message)
 	text, tagSize := tag(field, protowire.BytesType)
 	g.Size = add(tagSize, fmt.Sprintf("%s(%s)", w.wire("SizeLen"), fmt.Sprintf(funcs.sizeOf, sized)))
-	g.Put = w.put(fmt.Sprintf("%s(b, %s, i)", w.wire("PutLen"), fmt.Sprintf(funcs.putBefore, put, "i")), text)
+	g.Put = fmt.Sprintf(funcs.putBefore, message, "b") + ".Len(b)" + put(text)
 	parse := fmt.Sprintf("%s(%s, b, i, p, %s)", w.wire("ParseMessage"), w.value(field), funcs.parse)
 	if field.Desc.IsList() {
 		parse = fmt.Sprintf("%s(%s, b, i, p, %s, %s)", w.wire("ParseMessages"), w.value(field), text, funcs.parse)
@@ -80,12 +80,12 @@ func (w *glueWriter) message(g *GlueField, field *protogen.Field, sized, put str
 }
 
 // group fills in how a message is sized, put and parsed that is between two tags.
-func (w *glueWriter) group(g *GlueField, field *protogen.Field, sized, put string) {
+func (w *glueWriter) group(g *GlueField, field *protogen.Field, sized, message string) {
 	funcs := w.funcs(field.Message)
 	start, tagSize := tag(field, protowire.StartGroupType)
 	end, _ := tag(field, protowire.EndGroupType)
 	g.Size = add(2*tagSize, fmt.Sprintf(funcs.sizeOf, sized))
-	g.Put = w.put(fmt.Sprintf(funcs.putBefore, put, w.put("i", end)), start)
+	g.Put = fmt.Sprintf(funcs.putBefore, message, "b"+put(end)) + put(start)
 	parser := w.wire("ParseGroup")
 	if field.Desc.IsList() {
 		parser = w.wire("ParseGroups")

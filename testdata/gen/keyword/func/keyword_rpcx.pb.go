@@ -20,12 +20,12 @@ func (x *Request) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Request) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {

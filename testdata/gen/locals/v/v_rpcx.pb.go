@@ -21,15 +21,15 @@ func (x *Message) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Message) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Message) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Text != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Text), 0xa)
+		b = b.Text(x.Text).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -39,7 +39,7 @@ func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Text, i = p.Text(b, i)
 		default:
 			if p.Ends(tag) {

@@ -37,29 +37,29 @@ func (x *Nested) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Nested) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Nested) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.HasAudit() {
-		i = wire.PutTag(b, wire.PutLen(b, x.GetAudit().PutRPCX(b, i, o), i), 0x3a)
+		b = x.GetAudit().PutRPCX(b).Len(b).Tag(0x3a)
 	}
-	i = wire.PutMessageMap(b, i, o, x.GetItems(), 0x32, wire.Int64Kind, (*Item).PutRPCX)
-	i = wire.PutMap(b, i, o, x.GetLabels(), 0x2a, wire.TextKind, wire.TextKind)
+	b = wire.PutMessageMap(b, x.GetItems(), 0x32, wire.Int64Kind, (*Item).PutRPCX)
+	b = wire.PutMap(b, x.GetLabels(), 0x2a, wire.TextKind, wire.TextKind)
 	for k := len(x.GetOthers()) - 1; k >= 0; k-- {
-		i = wire.PutTag(b, wire.PutLen(b, x.GetOthers()[k].PutRPCX(b, i, o), i), 0x22)
+		b = x.GetOthers()[k].PutRPCX(b).Len(b).Tag(0x22)
 	}
 	if x.HasHome() {
-		i = wire.PutTag(b, wire.PutLen(b, x.GetHome().PutRPCX(b, i, o), i), 0x1a)
+		b = x.GetHome().PutRPCX(b).Len(b).Tag(0x1a)
 	}
 	if x.GetName() != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.GetName()), 0x12)
+		b = b.Text(x.GetName()).Tag(0x12)
 	}
 	if x.GetId() != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.GetId())), 0x8)
+		b = b.Varint(uint64(x.GetId())).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -69,7 +69,7 @@ func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			v, n := wire.Int64(b, i)
 			x.SetId(v)
 			i = n
@@ -135,27 +135,27 @@ func (x *Address) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Address) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Address) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.HasPosition() {
-		i = wire.PutTag(b, wire.PutLen(b, x.GetPosition().PutRPCX(b, i, o), i), 0x2a)
+		b = x.GetPosition().PutRPCX(b).Len(b).Tag(0x2a)
 	}
 	if x.GetCountry() != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.GetCountry()), 0x22)
+		b = b.Text(x.GetCountry()).Tag(0x22)
 	}
 	if x.GetZip() != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.GetZip()), 0x1a)
+		b = b.Text(x.GetZip()).Tag(0x1a)
 	}
 	if x.GetCity() != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.GetCity()), 0x12)
+		b = b.Text(x.GetCity()).Tag(0x12)
 	}
 	if x.GetStreet() != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.GetStreet()), 0xa)
+		b = b.Text(x.GetStreet()).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -165,7 +165,7 @@ func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			v, n := p.Text(b, i)
 			x.SetStreet(v)
 			i = n
@@ -214,18 +214,18 @@ func (x *Position) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Position) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Position) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if wire.Bits64(x.GetLongitude()) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.GetLongitude()), 0x11)
+		b = b.Double(x.GetLongitude()).Tag(0x11)
 	}
 	if wire.Bits64(x.GetLatitude()) != 0 {
-		i = wire.PutTag(b, wire.PutDouble(b, i, x.GetLatitude()), 0x9)
+		b = b.Double(x.GetLatitude()).Tag(0x09)
 	}
-	return i
+	return b
 }
 
 func (x *Position) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -235,7 +235,7 @@ func (x *Position) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x9:
+		case 0x09:
 			v, n := wire.Double(b, i)
 			x.SetLatitude(v)
 			i = n
@@ -278,24 +278,24 @@ func (x *Item) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Item) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Item) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.GetKind() != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.GetKind())), 0x20)
+		b = b.Varint(uint64(x.GetKind())).Tag(0x20)
 	}
 	if x.GetPrice() != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.GetPrice())), 0x18)
+		b = b.Varint(uint64(x.GetPrice())).Tag(0x18)
 	}
 	if x.GetQuantity() != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.GetQuantity())), 0x10)
+		b = b.Varint(uint64(x.GetQuantity())).Tag(0x10)
 	}
 	if x.GetSku() != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.GetSku()), 0xa)
+		b = b.Text(x.GetSku()).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -305,7 +305,7 @@ func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			v, n := p.Text(b, i)
 			x.SetSku(v)
 			i = n
@@ -356,24 +356,24 @@ func (x *Audit) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Audit) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Audit) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.GetUpdatedAt() != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.GetUpdatedAt())), 0x20)
+		b = b.Varint(uint64(x.GetUpdatedAt())).Tag(0x20)
 	}
 	if x.GetUpdatedBy() != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.GetUpdatedBy()), 0x1a)
+		b = b.Text(x.GetUpdatedBy()).Tag(0x1a)
 	}
 	if x.GetCreatedAt() != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.GetCreatedAt())), 0x10)
+		b = b.Varint(uint64(x.GetCreatedAt())).Tag(0x10)
 	}
 	if x.GetCreatedBy() != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.GetCreatedBy()), 0xa)
+		b = b.Text(x.GetCreatedBy()).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Audit) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -383,7 +383,7 @@ func (x *Audit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			v, n := p.Text(b, i)
 			x.SetCreatedBy(v)
 			i = n

@@ -27,21 +27,21 @@ func (x *Task) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Task) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Task) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Done {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Done), 0x18)
+		b = b.Bool(x.Done).Tag(0x18)
 	}
 	if x.Title != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Title), 0x12)
+		b = b.Text(x.Title).Tag(0x12)
 	}
 	if x.Id != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Id)), 0x8)
+		b = b.Varint(uint64(x.Id)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *Task) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -51,7 +51,7 @@ func (x *Task) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Id, i = wire.Varint(b, i)
 		case 0x12:
 			x.Title, i = p.Text(b, i)
@@ -83,15 +83,15 @@ func (x *Duplicate) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *Duplicate) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *Duplicate) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Existing != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Existing.PutRPCX(b, i, o), i), 0xa)
+		b = x.Existing.PutRPCX(b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *Duplicate) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -101,7 +101,7 @@ func (x *Duplicate) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Existing, i = wire.ParseMessage(x.Existing, b, i, p, (*Task).ParseRPCX)
 		default:
 			if p.Ends(tag) {
@@ -129,15 +129,15 @@ func (x *CreateRequest) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *CreateRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *CreateRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Title != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Title), 0xa)
+		b = b.Text(x.Title).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *CreateRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -147,7 +147,7 @@ func (x *CreateRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Title, i = p.Text(b, i)
 		default:
 			if p.Ends(tag) {
@@ -175,15 +175,15 @@ func (x *CreateResponse) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *CreateResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *CreateResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Task != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Task.PutRPCX(b, i, o), i), 0xa)
+		b = x.Task.PutRPCX(b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *CreateResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -193,7 +193,7 @@ func (x *CreateResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Task, i = wire.ParseMessage(x.Task, b, i, p, (*Task).ParseRPCX)
 		default:
 			if p.Ends(tag) {
@@ -218,12 +218,12 @@ func (x *WatchRequest) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *WatchRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *WatchRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
-	return i
+	b = b.Raw(x.unknownFields)
+	return b
 }
 
 func (x *WatchRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -259,15 +259,15 @@ func (x *WatchResponse) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *WatchResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *WatchResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Task != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Task.PutRPCX(b, i, o), i), 0xa)
+		b = x.Task.PutRPCX(b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *WatchResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -277,7 +277,7 @@ func (x *WatchResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Task, i = wire.ParseMessage(x.Task, b, i, p, (*Task).ParseRPCX)
 		default:
 			if p.Ends(tag) {
@@ -305,15 +305,15 @@ func (x *ImportRequest) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *ImportRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *ImportRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Title != "" {
-		i = wire.PutTag(b, wire.PutText(b, i, x.Title), 0xa)
+		b = b.Text(x.Title).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *ImportRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -323,7 +323,7 @@ func (x *ImportRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Title, i = p.Text(b, i)
 		default:
 			if p.Ends(tag) {
@@ -354,18 +354,18 @@ func (x *ImportResponse) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *ImportResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *ImportResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Skipped != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Skipped)), 0x10)
+		b = b.Varint(uint64(x.Skipped)).Tag(0x10)
 	}
 	if x.Created != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Created)), 0x8)
+		b = b.Varint(uint64(x.Created)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *ImportResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -375,7 +375,7 @@ func (x *ImportResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Created, i = wire.Uint32(b, i)
 		case 0x10:
 			x.Skipped, i = wire.Uint32(b, i)
@@ -408,18 +408,18 @@ func (x *SyncRequest) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *SyncRequest) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *SyncRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Done {
-		i = wire.PutTag(b, wire.PutBool(b, i, x.Done), 0x10)
+		b = b.Bool(x.Done).Tag(0x10)
 	}
 	if x.Id != 0 {
-		i = wire.PutTag(b, wire.PutVarint(b, i, uint64(x.Id)), 0x8)
+		b = b.Varint(uint64(x.Id)).Tag(0x08)
 	}
-	return i
+	return b
 }
 
 func (x *SyncRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -429,7 +429,7 @@ func (x *SyncRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0x8:
+		case 0x08:
 			x.Id, i = wire.Varint(b, i)
 		case 0x10:
 			x.Done, i = wire.Bool(b, i)
@@ -459,15 +459,15 @@ func (x *SyncResponse) SizeRPCX() (n int) {
 	return n + len(x.unknownFields)
 }
 
-func (x *SyncResponse) PutRPCX(b []byte, i int, o wire.Mode) int {
+func (x *SyncResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return i
+		return b
 	}
-	i = wire.PutUnknown(b, i, x.unknownFields)
+	b = b.Raw(x.unknownFields)
 	if x.Task != nil {
-		i = wire.PutTag(b, wire.PutLen(b, x.Task.PutRPCX(b, i, o), i), 0xa)
+		b = x.Task.PutRPCX(b).Len(b).Tag(0x0a)
 	}
-	return i
+	return b
 }
 
 func (x *SyncResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
@@ -477,7 +477,7 @@ func (x *SyncResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			tag, i = wire.Varint(b, start)
 		}
 		switch tag {
-		case 0xa:
+		case 0x0a:
 			x.Task, i = wire.ParseMessage(x.Task, b, i, p, (*Task).ParseRPCX)
 		default:
 			if p.Ends(tag) {

@@ -1,0 +1,186 @@
+package wire
+
+import (
+	"encoding/binary"
+	"math"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// Buffer is where a message is put, from its end to its beginning. Each method
+// puts something before what is there, and returns the buffer with that. A
+// Buffer is a value of three words, which are passed in registers.
+type Buffer struct {
+	// start is where the message will begin, and left is how many bytes there
+	// are before what has been put. It only ever becomes smaller, and is checked
+	// before each write: so none misses the memory that NewBuffer got.
+	start unsafe.Pointer
+	left  int
+	mode  Mode
+}
+
+// NewBuffer returns a buffer that fills b from its end.
+func NewBuffer(b []byte, mode Mode) Buffer {
+	return Buffer{unsafe.Pointer(unsafe.SliceData(b)), len(b), mode}
+}
+
+// Left returns how many bytes are left.
+func (b Buffer) Left() int { return b.left }
+
+// Mode returns how messages are put.
+func (b Buffer) Mode() Mode { return b.mode }
+
+// Take returns the n bytes before what has been put, for the caller to fill. It
+// is what there is of unsafe writing.
+func (b Buffer) Take(n int) ([]byte, Buffer) {
+	if uint(n) > uint(b.left) {
+		panic(noRoom)
+	}
+	b.left -= n
+	return unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), n), b
+}
+
+// byte puts a byte.
+func (b Buffer) byte(c byte) Buffer {
+	b.left--
+	if b.left < 0 {
+		panic(noRoom)
+	}
+	*(*byte)(unsafe.Add(b.start, b.left)) = c
+	return b
+}
+
+// Tag puts a field's tag of one byte: number<<3 | wire type.
+func (b Buffer) Tag(tag byte) Buffer { return b.byte(tag) }
+
+// LongTag puts a field's tag of any length.
+//
+//go:noinline
+func (b Buffer) LongTag(tag uint64) Buffer { return b.Varint(tag) }
+
+// Varint puts v as a varint.
+func (b Buffer) Varint(v uint64) Buffer {
+	b.left -= SizeVarint(v)
+	if b.left < 0 {
+		panic(noRoom)
+	}
+	p := unsafe.Add(b.start, b.left)
+	for v >= 0x80 {
+		*(*byte)(p) = byte(v) | 0x80
+		v >>= 7
+		p = unsafe.Add(p, 1)
+	}
+	*(*byte)(p) = byte(v)
+	return b
+}
+
+// Len puts the length of what was put since end.
+func (b Buffer) Len(end Buffer) Buffer { return b.Varint(uint64(end.left - b.left)) }
+
+// Sint puts v as a zigzag varint.
+func (b Buffer) Sint(v int64) Buffer { return b.Varint(zigzag(v)) }
+
+// Bool puts v as a varint.
+func (b Buffer) Bool(v bool) Buffer {
+	var c byte
+	if v {
+		c = 1
+	}
+	return b.byte(c)
+}
+
+// Fixed32 puts 4 bytes.
+func (b Buffer) Fixed32(v uint32) Buffer {
+	dst, b := b.Take(4)
+	binary.LittleEndian.PutUint32(dst, v)
+	return b
+}
+
+// Fixed64 puts 8 bytes.
+func (b Buffer) Fixed64(v uint64) Buffer {
+	dst, b := b.Take(8)
+	binary.LittleEndian.PutUint64(dst, v)
+	return b
+}
+
+// Float puts 4 bytes.
+func (b Buffer) Float(v float32) Buffer { return b.Fixed32(math.Float32bits(v)) }
+
+// Double puts 8 bytes.
+func (b Buffer) Double(v float64) Buffer { return b.Fixed64(math.Float64bits(v)) }
+
+// Raw puts fields that have their tags.
+func (b Buffer) Raw(fields []byte) Buffer {
+	if len(fields) > 0 {
+		var dst []byte
+		dst, b = b.Take(len(fields))
+		copy(dst, fields)
+	}
+	return b
+}
+
+// Bytes puts bytes, with their length.
+func (b Buffer) Bytes(s []byte) Buffer {
+	dst, b := b.Take(len(s))
+	copy(dst, s)
+	return b.Varint(uint64(len(s)))
+}
+
+// String puts a string, with its length.
+func (b Buffer) String(s string) Buffer {
+	dst, b := b.Take(len(s))
+	copy(dst, s)
+	return b.Varint(uint64(len(s)))
+}
+
+// Text puts a string that must be UTF-8, with its length. A short one is copied
+// and looked at in the same loads.
+func (b Buffer) Text(s string) Buffer {
+	n := len(s)
+	if n > 32 {
+		if !utf8.ValidString(s) {
+			panic(invalidText)
+		}
+		return b.String(s)
+	}
+	dst, b := b.Take(n + 1)
+	dst[0] = byte(n)
+	dst = dst[1:]
+	src := unsafe.Slice(unsafe.StringData(s), n)
+	var seen uint64
+	switch {
+	case n >= 8:
+		head, tail := load64(src), load64(src[n-8:])
+		seen = head | tail
+		if n > 16 {
+			second, third := load64(src[8:]), load64(src[n-16:])
+			seen |= second | third
+			binary.LittleEndian.PutUint64(dst[8:], second)
+			binary.LittleEndian.PutUint64(dst[n-16:], third)
+		}
+		binary.LittleEndian.PutUint64(dst, head)
+		binary.LittleEndian.PutUint64(dst[n-8:], tail)
+	case n >= 4:
+		head, tail := load32(src), load32(src[n-4:])
+		seen = uint64(head | tail)
+		binary.LittleEndian.PutUint32(dst, head)
+		binary.LittleEndian.PutUint32(dst[n-4:], tail)
+	default:
+		for k, c := range src {
+			seen |= uint64(c)
+			dst[k] = c
+		}
+	}
+	if seen&msbs != 0 && !utf8.ValidString(s) {
+		panic(invalidText)
+	}
+	return b
+}
+
+// Missing ends the marshalling unless messages may be partial: the required
+// field with the given full name is not set.
+func (b Buffer) Missing(field string) {
+	if b.mode&Partial == 0 {
+		panic(putError("required field " + field + " is not set"))
+	}
+}
