@@ -66,7 +66,8 @@ type shape struct {
 // marshaller returns the variant that calls f, which writes m into dst, an
 // empty buffer that has room for it.
 func marshaller[T any, M message[T]](name string, m M, size int, f func(dst []byte, m M) ([]byte, error)) variant {
-	dst := make([]byte, 0, size)
+	// A connection has a large buffer, of which no one knows what a message will take.
+	dst := make([]byte, 0, size+32<<10)
 	return variant{
 		op: opMarshal, name: name,
 		run: func(n int) error {

@@ -8,12 +8,15 @@ import (
 )
 
 // Buffer is where a message is put, from its end to its beginning. Each method
-// puts something before what is there, and returns the buffer with that. A
-// Buffer is a value of three words, which are passed in registers.
+// puts something before what is there, and returns the buffer with that. If
+// there is no room, nothing is written any more, and only counted. What goes
+// wrong is noted, and looked at when all is put. A Buffer is a
+// value of three words, which are passed in registers.
 type Buffer struct {
-	// start is where the message will begin, and left is how many bytes there
-	// are before what has been put. It only ever becomes smaller, and is checked
-	// before each write: so none misses the memory that NewBuffer got.
+	// start is the first byte of the memory that NewBuffer got. left is how many
+	// bytes there are from there to what has been put; below 0, as many are
+	// missing. It only ever becomes smaller and is looked at before each write,
+	// so that none misses that memory.
 	start unsafe.Pointer
 	left  int
 	mode  Mode
@@ -24,29 +27,28 @@ func NewBuffer(b []byte, mode Mode) Buffer {
 	return Buffer{unsafe.Pointer(unsafe.SliceData(b)), len(b), mode}
 }
 
-// Left returns how many bytes are left.
+// Left returns how many bytes are left, below 0 how many are missing.
 func (b Buffer) Left() int { return b.left }
 
 // Mode returns how messages are put.
 func (b Buffer) Mode() Mode { return b.mode }
 
-// Take returns the n bytes before what has been put, for the caller to fill. It
-// is what there is of unsafe writing.
-func (b Buffer) Take(n int) ([]byte, Buffer) {
-	if uint(n) > uint(b.left) {
-		panic(noRoom)
+// Take puts n bytes that the caller fills, unless there is no room: then dst is
+// empty.
+func (b Buffer) Take(n int) (dst []byte, after Buffer) {
+	b.left -= max(n, 0)
+	if b.left < 0 {
+		return nil, b
 	}
-	b.left -= n
 	return unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), n), b
 }
 
 // byte puts a byte.
 func (b Buffer) byte(c byte) Buffer {
 	b.left--
-	if b.left < 0 {
-		panic(noRoom)
+	if b.left >= 0 {
+		*(*byte)(unsafe.Add(b.start, b.left)) = c
 	}
-	*(*byte)(unsafe.Add(b.start, b.left)) = c
 	return b
 }
 
@@ -62,7 +64,7 @@ func (b Buffer) LongTag(tag uint64) Buffer { return b.Varint(tag) }
 func (b Buffer) Varint(v uint64) Buffer {
 	b.left -= SizeVarint(v)
 	if b.left < 0 {
-		panic(noRoom)
+		return b
 	}
 	p := unsafe.Add(b.start, b.left)
 	for v >= 0x80 {
@@ -91,15 +93,19 @@ func (b Buffer) Bool(v bool) Buffer {
 
 // Fixed32 puts 4 bytes.
 func (b Buffer) Fixed32(v uint32) Buffer {
-	dst, b := b.Take(4)
-	binary.LittleEndian.PutUint32(dst, v)
+	b.left -= 4
+	if b.left >= 0 {
+		binary.LittleEndian.PutUint32(unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), 4), v)
+	}
 	return b
 }
 
 // Fixed64 puts 8 bytes.
 func (b Buffer) Fixed64(v uint64) Buffer {
-	dst, b := b.Take(8)
-	binary.LittleEndian.PutUint64(dst, v)
+	b.left -= 8
+	if b.left >= 0 {
+		binary.LittleEndian.PutUint64(unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), 8), v)
+	}
 	return b
 }
 
@@ -139,11 +145,14 @@ func (b Buffer) Text(s string) Buffer {
 	n := len(s)
 	if n > 32 {
 		if !utf8.ValidString(s) {
-			panic(invalidText)
+			b.mode |= badText
 		}
 		return b.String(s)
 	}
 	dst, b := b.Take(n + 1)
+	if len(dst) == 0 {
+		return b
+	}
 	dst[0] = byte(n)
 	dst = dst[1:]
 	src := unsafe.Slice(unsafe.StringData(s), n)
@@ -172,15 +181,19 @@ func (b Buffer) Text(s string) Buffer {
 		}
 	}
 	if seen&msbs != 0 && !utf8.ValidString(s) {
-		panic(invalidText)
+		b.mode |= badText
 	}
 	return b
 }
 
-// Missing ends the marshalling unless messages may be partial: the required
-// field with the given full name is not set.
-func (b Buffer) Missing(field string) {
-	if b.mode&Partial == 0 {
-		panic(putError("required field " + field + " is not set"))
-	}
+// Missing notes that a required field is not set.
+func (b Buffer) Missing() Buffer {
+	b.mode |= lacks
+	return b
+}
+
+// Fail notes that a message of another package cannot be put.
+func (b Buffer) Fail() Buffer {
+	b.mode |= failed
+	return b
 }

@@ -8,12 +8,10 @@
 //
 // # Sizing and putting
 //
-// A message is put from its end to its beginning into a [Buffer] that has exactly
-// the size of the message: so the length of a nested message is known when it is
-// written, and nothing but the message's own size is computed twice. Putting
-// panics if there is no room, which means that the message was changed
-// meanwhile, and if a text is not UTF-8; [MarshalOptions.Append] makes an error
-// of it.
+// A message is put from its end to its beginning into a [Buffer]: so the length
+// of a nested message is known when it is written, and no size is computed
+// twice, or at all where there is room enough. Without room, putting only counts
+// what is missing. It may panic if the message is changed meanwhile.
 //
 // # Parsing
 //

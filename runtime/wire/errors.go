@@ -30,25 +30,23 @@ func parseError(m Message, size, i int) error {
 	return fmt.Errorf("wire: %T cannot be parsed from %d bytes: %s", m, size, reasons[max(0, min(-i, len(reasons)-1))])
 }
 
-// putError is what a Put function panics with on purpose.
-type putError string
-
-const (
-	invalidText putError = "a string field contains invalid UTF-8"
-	noRoom      putError = "it is longer than its size: was it changed meanwhile?"
-)
-
-// Fail has the marshalling end with an error that says why.
-func Fail(why error) { panic(putError(why.Error())) }
-
-// failed returns the error for what a Put function panicked with, or for the
-// bytes that it left.
-func failed(m Message, left int, r any) error {
-	switch why := r.(type) {
-	case nil:
-		return fmt.Errorf("wire: %T cannot be marshalled: it is %d bytes shorter than its size: was it changed meanwhile?", m, left)
-	case putError:
-		return fmt.Errorf("wire: %T cannot be marshalled: %s", m, string(why))
+// putError returns what was noted to go wrong while m was put, if it matters.
+func putError(m Message, noted Mode) error {
+	why := ""
+	switch {
+	case noted&lacks != 0 && noted&Partial == 0:
+		why = "a required field is not set"
+		if c, ok := m.(Checker); ok {
+			if err := c.CheckRPCX(); err != nil {
+				why = err.Error()
+			}
+		}
+	case noted&badText != 0:
+		why = "a string field contains invalid UTF-8"
+	case noted&failed != 0:
+		why = "a message in it cannot be marshalled"
+	default:
+		return nil
 	}
-	return fmt.Errorf("wire: %T cannot be marshalled: panic: %v (was it changed meanwhile?)", m, r)
+	return fmt.Errorf("wire: %T cannot be marshalled: %s", m, why)
 }

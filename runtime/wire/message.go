@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 )
 
@@ -34,6 +35,11 @@ const (
 	Deterministic Mode = 1 << iota
 	// Partial accepts that required fields are missing.
 	Partial
+
+	// What goes wrong while a message is put.
+	lacks
+	badText
+	failed
 )
 
 // MarshalOptions is how a message becomes bytes. The zero value is what the
@@ -48,14 +54,19 @@ type MarshalOptions struct {
 
 // Append appends m's bytes to b. It fails, and returns b as it was, if a text is
 // not UTF-8, if a required field is missing, and if m is seen to change
-// meanwhile, which it must not.
+// meanwhile, which it must not: it may panic then. Bytes of b's capacity that are not used may be
+// overwritten.
 func (o MarshalOptions) Append(b []byte, m Message) ([]byte, error) {
-	return o.AppendSize(b, m, m.SizeRPCX())
+	return appendMessage(b, m, o.mode())
 }
 
 // AppendSize is Append for a message whose size is known: size is what
-// m.SizeRPCX returned just before.
-func (o MarshalOptions) AppendSize(b []byte, m Message, size int) (out []byte, err error) {
+// m.SizeRPCX returned just before. No other byte of b's capacity is overwritten.
+func (o MarshalOptions) AppendSize(b []byte, m Message, size int) ([]byte, error) {
+	return appendSize(b, m, size, o.mode())
+}
+
+func (o MarshalOptions) mode() Mode {
 	var mode Mode
 	if o.Deterministic {
 		mode |= Deterministic
@@ -63,28 +74,50 @@ func (o MarshalOptions) AppendSize(b []byte, m Message, size int) (out []byte, e
 	if o.AllowPartial {
 		mode |= Partial
 	}
-	return put(b, m, size, mode)
+	return mode
 }
 
-// put appends the size bytes of m to b.
-func put(b []byte, m Message, size int, o Mode) (out []byte, err error) {
+// Append appends m's bytes to b; see [MarshalOptions.Append].
+func Append(b []byte, m Message) ([]byte, error) { return appendMessage(b, m, 0) }
+
+// appendMessage puts m at the end of b's capacity and moves it to where it
+// belongs, which takes less than to compute its size first. Without room it is
+// at least counted.
+func appendMessage(b []byte, m Message, o Mode) ([]byte, error) {
+	room := cap(b) - len(b)
+	if room == 0 {
+		return appendSize(b, m, m.SizeRPCX(), o)
+	}
+	free := b[len(b):cap(b)]
+	put := m.PutRPCX(NewBuffer(free, o))
+	if put.left < 0 {
+		return appendSize(b, m, room-put.left, o)
+	}
+	if put.mode != o {
+		if err := putError(m, put.mode); err != nil {
+			return b, err
+		}
+	}
+	return b[:len(b)+copy(free, free[put.left:])], nil
+}
+
+// appendSize puts the size bytes of m behind b.
+func appendSize(b []byte, m Message, size int, o Mode) ([]byte, error) {
 	n := len(b)
 	if cap(b)-n < size {
 		b = slices.Grow(b, size)
 	}
-	left := -1
-	// Recover is not free, so it is called only if something failed.
-	defer func() {
-		if left != 0 {
-			out, err = b[:n], failed(m, left, recover())
+	put := m.PutRPCX(NewBuffer(b[n:n+size], o))
+	if put.left != 0 {
+		return b[:n], fmt.Errorf("wire: %T cannot be marshalled: its size changed: was it changed meanwhile?", m)
+	}
+	if put.mode != o {
+		if err := putError(m, put.mode); err != nil {
+			return b[:n], err
 		}
-	}()
-	left = m.PutRPCX(NewBuffer(b[n:n+size], o)).left
+	}
 	return b[:n+size], nil
 }
-
-// Append appends m's bytes to b; see [MarshalOptions.Append].
-func Append(b []byte, m Message) ([]byte, error) { return put(b, m, m.SizeRPCX(), 0) }
 
 // UnmarshalOptions is how bytes become a message. The zero value is what the
 // glue's own methods do.

@@ -50,6 +50,7 @@ func PutPackedSint[T ~int32 | ~int64](b Buffer, list []T) Buffer {
 
 // PutPackedBool puts list with its length.
 func PutPackedBool(b Buffer, list []bool) Buffer {
+	// A bool is a byte that is 0 or 1.
 	return b.Bytes(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(list))), len(list)))
 }
 

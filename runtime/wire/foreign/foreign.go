@@ -4,8 +4,6 @@
 package foreign
 
 import (
-	"errors"
-
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -46,16 +44,19 @@ func SizeWhole(m proto.Message) int { return proto.Size(m) }
 func PutWhole(m proto.Message, b wire.Buffer) wire.Buffer {
 	n := proto.Size(m)
 	dst, b := b.Take(n)
+	if len(dst) < n {
+		return b
+	}
+	if proto.CheckInitialized(m) != nil {
+		b = b.Missing()
+	}
 	out, err := proto.MarshalOptions{
-		AllowPartial:  b.Mode()&wire.Partial != 0,
+		AllowPartial:  true,
 		Deterministic: b.Mode()&wire.Deterministic != 0,
 		UseCachedSize: true,
 	}.MarshalAppend(dst[:0:n], m)
-	switch {
-	case err != nil:
-		wire.Fail(err)
-	case len(out) != n:
-		wire.Fail(errors.New("its size changed: was it changed meanwhile?"))
+	if err != nil || len(out) != n {
+		return b.Fail()
 	}
 	return b
 }

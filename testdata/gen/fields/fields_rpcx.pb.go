@@ -630,17 +630,17 @@ func (x *Required) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x.Delimited != nil {
 		b = x.Delimited.PutRPCX(b.Tag(0x1c)).Tag(0x1b)
 	} else {
-		b.Missing("golden.fields.Required.delimited")
+		b = b.Missing()
 	}
 	if x.Text != nil {
 		b = x.Text.PutRPCX(b).Len(b).Tag(0x12)
 	} else {
-		b.Missing("golden.fields.Required.text")
+		b = b.Missing()
 	}
 	if x.Id != nil {
 		b = b.Varint(uint64(*x.Id)).Tag(0x08)
 	} else {
-		b.Missing("golden.fields.Required.id")
+		b = b.Missing()
 	}
 	return b
 }

@@ -48,7 +48,7 @@ func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x.Id != nil {
 		b = b.Varint(uint64(*x.Id)).Tag(0x08)
 	} else {
-		b.Missing("golden.proto2.Request.id")
+		b = b.Missing()
 	}
 	return b
 }

@@ -160,7 +160,7 @@ func (w *glueWriter) field(field *protogen.Field) *GlueField {
 		g = w.scalarField(field)
 	}
 	if field.Desc.Cardinality() == protoreflect.Required {
-		g.Missing = fmt.Sprintf("b.Missing(%q)", field.Desc.FullName())
+		g.Missing = "b = b.Missing()"
 	}
 	return g
 }
