@@ -115,6 +115,10 @@ bench-rpc: ## compare with grpc-go: calls per second, CPU, latency, allocations
 bench-codec: ## compare with vtprotobuf and protobuf-go: marshal and unmarshal of eight shapes
 	@scripts/bench-codec $(ARGS)
 
+.PHONY: bench-gen
+bench-gen: ## the generated codecs beside vtprotobuf's: text, time to generate and compile, binary
+	@cd bench/codec && go run ./gencost $(ARGS)
+
 .PHONY: bench-smoke
 bench-smoke: ## (test) the same in short, failing only if a run breaks
 	@scripts/bench -rounds 1 -seconds 0.3 -warmup 0.1 $(ARGS)
