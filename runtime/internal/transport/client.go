@@ -68,6 +68,7 @@ func (c *Client) run() {
 	c.ending.Store(true)
 	c.seal(err, true) // calls that wait in the buffer never ran, and are told so
 	c.failAll(&ConnError{Addr: c.addr(), Err: err})
+	c.budget.close()
 	c.hangUp(err)
 }
 

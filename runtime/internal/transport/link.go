@@ -33,6 +33,9 @@ type Config struct {
 	// WriteStall is how long the peer may take nothing before the connection
 	// ends; zero means for ever.
 	WriteStall time.Duration
+	// Budget bounds what is being received; nil is one of DefaultBudget bytes for
+	// the whole process.
+	Budget *Budget
 	// Log receives why connections end.
 	Log *slog.Logger
 }
@@ -71,6 +74,10 @@ type link struct {
 	// not been granted again.
 	window atomic.Int64
 	owed   atomic.Int64
+	// budget is what this connection holds of the receive budget, charged what
+	// of that is for unread messages of streams.
+	budget  account
+	charged atomic.Int64
 
 	// received counts reads, for those who want to know whether the peer lives.
 	received atomic.Uint64
@@ -89,6 +96,9 @@ type link struct {
 
 func (l *link) init(nc net.Conn, cfg *Config) {
 	l.nc, l.cfg = nc, cfg
+	if l.budget.budget = cfg.Budget; cfg.Budget == nil {
+		l.budget.budget = processBudget
+	}
 	l.settled, l.dead = make(chan struct{}), make(chan struct{})
 	l.r.init(nc, cfg.Settings.MaxFrame)
 	l.w.init(nc, cfg.WriteStall, &l.tasks, l.end)
@@ -215,16 +225,16 @@ func (l *link) release(n int64) {
 		return
 	}
 	owed := l.owed.Add(n)
-	if owed < int64(l.cfg.Settings.ConnCredit)/4 {
-		return
+	// If the swap fails, somebody else adds: the last one grants.
+	if owed >= int64(l.cfg.Settings.ConnCredit)/4 && l.owed.CompareAndSwap(owed, 0) {
+		l.window.Add(owed)
+		if l.w.lock() == nil {
+			l.w.buf = frame.AppendCredit(l.w.buf, 0, uint32(owed))
+			l.w.unlockAsync()
+		}
 	}
-	if !l.owed.CompareAndSwap(owed, 0) {
-		return // somebody else adds: the last one grants
-	}
-	l.window.Add(owed)
-	if l.w.lock() == nil {
-		l.w.buf = frame.AppendCredit(l.w.buf, 0, uint32(owed))
-		l.w.unlockAsync()
+	if l.charged.Load() > 0 {
+		l.uncountUnread()
 	}
 }
 

@@ -59,6 +59,7 @@ func (s *Server) Serve() error {
 	defer func() {
 		s.seal(why, false)
 		s.abandon()
+		s.budget.close()
 		s.hangUp(why)
 	}()
 	if err := s.handshake(); err != nil {
