@@ -16,7 +16,7 @@ ARGS ?=# flags for make bench-rpc, bench-smoke, bench-codec and bench-gen
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## generate the quickstart with buf and call all four kinds of methods
@@ -26,7 +26,7 @@ demo: ## generate the quickstart with buf and call all four kinds of methods
 # The go test stage stands last, so that its lines close the output.
 .PHONY: test
 test: ## run every check marked (test) and print the seconds of each
-	@scripts/stages checkgenerate fmt-check vet lint buf-lint cross demo corpus-short bench-smoke fuzz-short faults-short unit
+	@scripts/stages checkgenerate fmt-check vet lint buf-lint cross demo corpus-short conformance-proto bench-smoke fuzz-short faults-short unit
 
 .PHONY: generate
 generate: ## generate all committed code from its protos
@@ -76,6 +76,10 @@ fuzz-short: ## (test) run each fuzz target for FUZZTIME
 .PHONY: spec
 spec: ## the protocol conformance suite, both roles
 	@go run ./internal/spec $(ARGS)
+
+.PHONY: conformance-proto
+conformance-proto: ## (test) protobuf's official conformance suite
+	@go run ./internal/conformance $(ARGS)
 
 .PHONY: faults-short
 faults-short: ## (test) 50,000 calls with random cancels, 1,000 schedules of make sim
