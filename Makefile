@@ -12,7 +12,7 @@ ALL ?=# 1: make corpus takes all of them
 SCHEDULES ?= 10000# that make sim runs
 SEED ?= 1# of the first of them
 COUNT ?= 20# how often make soak runs each test
-ARGS ?=# flags for make bench-rpc, bench-smoke, bench-codec and bench-gen
+ARGS ?=# flags for make bench-rpc, bench-smoke, bench-idle, bench-codec and bench-gen
 
 .PHONY: help
 help: ## list the targets
@@ -122,6 +122,10 @@ bench-codec: ## compare with vtprotobuf and protobuf-go: marshal and unmarshal o
 .PHONY: bench-gen
 bench-gen: ## the generated codecs beside vtprotobuf's: text, time to generate and compile, binary
 	@cd bench/codec && go run ./gencost $(ARGS)
+
+.PHONY: bench-idle
+bench-idle: ## measure a server's memory per idle connection, plain and TLS
+	@scripts/bench idle $(ARGS)
 
 .PHONY: bench-smoke
 bench-smoke: ## (test) the same in short, failing only if a run breaks

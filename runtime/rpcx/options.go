@@ -55,6 +55,10 @@ const (
 	defaultDialTimeout      = 10 * time.Second
 	defaultKeepalive        = 30 * time.Second
 	defaultKeepaliveTimeout = 20 * time.Second
+
+	// restAfter is how long nothing must come before a connection gives back
+	// memory. It costs a few microseconds when something comes again.
+	restAfter = time.Second
 )
 
 func newCommon() common {
@@ -83,6 +87,7 @@ func (c *common) transport() *transport.Config {
 		Codec:            codec.Proto,
 		HandshakeTimeout: c.handshake,
 		WriteStall:       c.stall,
+		RestAfter:        restAfter,
 		Compressors:      c.compressors,
 		Compressor:       c.compressor,
 		CompressFrom:     c.compressFrom,

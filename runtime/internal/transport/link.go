@@ -36,6 +36,9 @@ type Config struct {
 	// Budget bounds what is being received; nil is one of DefaultBudget bytes for
 	// the whole process.
 	Budget *Budget
+	// RestAfter is how long nothing must come before a connection gives back
+	// what it can do without until something comes; zero means never.
+	RestAfter time.Duration
 	// Log receives why connections end.
 	Log *slog.Logger
 }
@@ -100,8 +103,9 @@ func (l *link) init(nc net.Conn, cfg *Config) {
 		l.budget.budget = processBudget
 	}
 	l.settled, l.dead = make(chan struct{}), make(chan struct{})
-	l.r.init(nc, cfg.Settings.MaxFrame)
-	l.w.init(nc, cfg.WriteStall, &l.tasks, l.end)
+	raw := rawConn(nc)
+	l.r.init(nc, raw, cfg.Settings.MaxFrame)
+	l.w.init(nc, raw, cfg.WriteStall, &l.tasks, l.end)
 	least := frame.MinimumSettings()
 	l.remote.Store(&least)
 	l.credit = int64(least.ConnCredit)
@@ -162,6 +166,10 @@ type role interface {
 	streamCredit(h *frame.Header) error
 	// batchEnd is called when all frames received so far have been handled.
 	batchEnd()
+	// rest is called when nothing has come for a while, to give back memory.
+	rest()
+	// over is called last, once, when the reading has ended because of err.
+	over(err error)
 }
 
 // serve reads frames until the connection ends and returns why.
@@ -330,8 +338,8 @@ func (l *link) closeWrite() bool {
 	return ok && cw.CloseWrite() == nil
 }
 
-// over returns why the link is over, or nil if it is not.
-func (l *link) over() error {
+// reason returns why the link is over, or nil if it is not.
+func (l *link) reason() error {
 	select {
 	case <-l.dead:
 		return l.err

@@ -260,9 +260,12 @@ func (c *serverCall) returned() {
 
 // finished says that nothing more is sent for the call.
 func (c *serverCall) finished() {
-	if c.s.unfinished.Add(-1) == 0 {
+	if c.s.unfinished.Add(-1) > 0 {
+		return
+	}
+	if allDone := c.s.allDone.Load(); allDone != nil {
 		select {
-		case c.s.allDone <- struct{}{}:
+		case *allDone <- struct{}{}:
 		default:
 		}
 	}
