@@ -11,6 +11,7 @@ SERVICES ?= 300# that make corpus generates
 ALL ?=# 1: make corpus takes all of them
 SCHEDULES ?= 10000# that make sim runs
 SEED ?= 1# of the first of them
+INPUTS ?= 10000000# that make fuzz-glue compares
 COUNT ?= 20# how often make soak runs each test
 ARGS ?=# flags for make bench-rpc, bench-smoke, bench-idle, bench-codec and bench-gen
 
@@ -42,7 +43,7 @@ golden: ## write the plugin's golden packages anew and compile them
 	go vet ./testdata/gen/...
 
 .PHONY: corpus
-corpus: ## generate and compile SERVICES services that others wrote, ALL=1 for all
+corpus: ## generate, compile and try SERVICES services that others wrote, ALL=1 for all
 	@go run ./internal/tools/corpus $(if $(ALL),-all,-services $(SERVICES))
 
 .PHONY: corpus-short
@@ -77,6 +78,10 @@ fuzz-short: ## (test) run each fuzz target for FUZZTIME
 spec: ## the protocol conformance suite, both roles
 	@go run ./internal/spec $(ARGS)
 
+.PHONY: fuzz-glue
+fuzz-glue: ## compare INPUTS random inputs with protobuf-go, then fuzz for FUZZTIME
+	@go run ./internal/tools/corpus -only protobuf -inputs $(INPUTS) -fuzztime $(FUZZTIME)
+
 .PHONY: conformance-proto
 conformance-proto: ## (test) protobuf's official conformance suite
 	@go run ./internal/conformance $(ARGS)
@@ -106,6 +111,7 @@ soak: ## run the unit tests COUNT times and the corpus whole; takes hours
 	@$(MAKE) faults
 	@$(MAKE) sim
 	@$(MAKE) corpus ALL=1
+	@$(MAKE) fuzz-glue FUZZTIME=10m
 
 .PHONY: bench-gen-stubs
 bench-gen-stubs: ## time the plugin beside protoc-gen-go-grpc

@@ -105,10 +105,14 @@ func (c Checker) CheckMessage(m proto.Message) (err error) {
 }
 
 // marshal marshals m and returns the bytes if they are of a message that
-// equals want.
+// equals want, and nothing if protobuf-go cannot marshal m either: it may have
+// left required fields of an extension unchecked.
 func (c Checker) marshal(m, want proto.Message) ([]byte, error) {
 	out, err := c.append(m)
 	if err != nil {
+		if _, wantErr := proto.Marshal(m); wantErr != nil {
+			return nil, nil
+		}
 		return nil, err
 	}
 	back := want.ProtoReflect().New().Interface()

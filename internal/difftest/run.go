@@ -8,20 +8,24 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// RoundTrip compares so many random messages of each type.
-func RoundTrip(types []protoreflect.MessageType, each int, seed uint64) error {
+// RoundTrip compares so many random messages of each type. It goes on with the
+// next type after an error, and returns all errors.
+func RoundTrip(types []protoreflect.MessageType, each int, seed uint64) []error {
+	var errs []error
 	g := NewGenerator(types, seed)
 	for _, mt := range types {
 		for range each {
 			if err := CheckMessage(g.Message(mt)); err != nil {
-				return fmt.Errorf("seed %d: %w", seed, err)
+				errs = append(errs, fmt.Errorf("seed %d: %w", seed, err))
+				break
 			}
 		}
 	}
-	return nil
+	return errs
 }
 
-// Inputs compares n random inputs, or fewer if ctx ends before.
+// Inputs compares n random inputs, or fewer if ctx ends before that. It ends
+// with the first error.
 func Inputs(ctx context.Context, types []protoreflect.MessageType, n int, seed uint64) error {
 	g := NewGenerator(types, seed)
 	for range n {
