@@ -6,7 +6,9 @@
 MAKEFLAGS += --no-print-directory
 
 # Knobs, given on the command line: make fuzz-short FUZZTIME=1m
-FUZZTIME ?= 10s# for each fuzz target
+FUZZTIME ?= 10s# that make fuzz-short gives each fuzz target
+EXECS ?= 10000000# of each fuzz target in make fuzz
+TARGETS ?= .# of make fuzz: a regular expression
 SERVICES ?= 300# that make corpus generates
 ALL ?=# 1: make corpus takes all of them
 SCHEDULES ?= 10000# that make sim runs
@@ -73,6 +75,10 @@ unit: ## (test) go test -race -shuffle=on in every module
 .PHONY: fuzz-short
 fuzz-short: ## (test) run each fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target that matches TARGETS for EXECS executions; takes hours
+	@scripts/fuzz $(EXECS)x '$(TARGETS)'
 
 .PHONY: spec
 spec: ## the protocol conformance suite, both roles
