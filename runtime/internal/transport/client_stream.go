@@ -276,10 +276,13 @@ func (s *ClientStream) closed(h *frame.Header, sec *frame.Sections, r *result) e
 	}
 	s.trailers = r.trailers
 	s.metaMu.Unlock()
-	if r.err != nil {
-		s.finish(r.err)
-	} else {
+	switch {
+	case r.err == nil:
 		s.finish(io.EOF)
+	case single: // an answer that came beside the error is none
+		s.abort(r.err)
+	default:
+		s.finish(r.err)
 	}
 	s.leave()
 	s.openHead()
