@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"runtime"
@@ -97,6 +98,41 @@ func TestZstdLies(t *testing.T) {
 		if got, err := NewCompressors().ByName("zstd").Decompress(src, 1<<20); err == nil {
 			t.Errorf("%s: %q and no error", name, got)
 		}
+	}
+}
+
+// TestZstdGoesTooFar: a frame of compressed blocks that have more than it states
+// costs a block more than that, not another copy of all.
+func TestZstdGoesTooFar(t *testing.T) {
+	const limit = 4 << 20
+	src := make([]byte, limit+limit/4)
+	_, _ = rand.NewChaCha8([32]byte{2}).Read(src) // it never fails
+	for i := range src {
+		src[i] &= 7
+	}
+	c := NewCompressors().ByName("zstd")
+	packed, err := c.AppendCompressed(nil, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Decompress(packed, len(src)); err != nil {
+		t.Fatal(err)
+	}
+	const at = 5 // of the size, in four bytes
+	if got := binary.LittleEndian.Uint32(packed[at:]); got != uint32(len(src)) {
+		t.Fatalf("the frame states %d bytes", got)
+	}
+	binary.LittleEndian.PutUint32(packed[at:], limit)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	out, err := c.Decompress(packed, limit)
+	runtime.ReadMemStats(&after)
+	if err == nil || out != nil {
+		t.Errorf("%d bytes and error %v", len(out), err)
+	}
+	// The allowance is for the decoder's tables, as in TestBomb.
+	if got := after.TotalAlloc - before.TotalAlloc; got > limit+maxBlock+1<<20 {
+		t.Errorf("%d bytes allocated", got)
 	}
 }
 
