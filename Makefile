@@ -101,6 +101,10 @@ faults-short: ## (test) 50,000 calls with random cancels, 1,000 schedules of mak
 faults: ## every fault test whole: each cut, split and flipped bit, 300,000 cancels; takes an hour
 	@scripts/faults
 
+.PHONY: bench-attack
+bench-attack: ## what calls notice of somebody who opens and cancels 100,000 streams
+	@go run ./runtime/internal/faults/cmd/attack $(ARGS)
+
 .PHONY: sim
 sim: ## simulate SCHEDULES random networks and users, from seed SEED on
 	@go run ./runtime/internal/faults/cmd/sim -schedules $(SCHEDULES) -seed $(SEED)

@@ -104,7 +104,7 @@ func TestZstdLies(t *testing.T) {
 // TestZstdGoesTooFar: a frame of compressed blocks that have more than it states
 // costs a block more than that, not another copy of all.
 func TestZstdGoesTooFar(t *testing.T) {
-	const limit = 4 << 20
+	const limit = 2 << 20
 	src := make([]byte, limit+limit/4)
 	_, _ = rand.NewChaCha8([32]byte{2}).Read(src) // it never fails
 	for i := range src {
