@@ -154,7 +154,7 @@ func FuzzReader(f *testing.F) {
 		want := cutFrames(recorded, limit, sums)
 		conn := &pieces{rest: recorded, sizes: sizes}
 		var d reader
-		d.init(conn, limit)
+		d.init(conn, nil, limit)
 		d.sums = sums
 		if got := readFrames(&d); got.String() != want.String() {
 			t.Errorf("pieces of %d: got %v\nwant %v", sizes, &got, &want)
