@@ -6,17 +6,20 @@
 MAKEFLAGS += --no-print-directory
 
 # Knobs, given on the command line: make fuzz-short FUZZTIME=1m
-FUZZTIME ?= 10s# for each fuzz target
+FUZZTIME ?= 10s# that make fuzz-short gives each fuzz target
+EXECS ?= 10000000# of each fuzz target in make fuzz
+TARGETS ?= .# of make fuzz: a regular expression
 SERVICES ?= 300# that make corpus generates
 ALL ?=# 1: make corpus takes all of them
 SCHEDULES ?= 10000# that make sim runs
 SEED ?= 1# of the first of them
+INPUTS ?= 10000000# that make fuzz-glue compares
 COUNT ?= 20# how often make soak runs each test
-ARGS ?=# flags for make bench-rpc, bench-smoke, bench-codec and bench-gen
+ARGS ?=# flags for make bench-rpc, bench-smoke, bench-idle, bench-codec and bench-gen
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## generate the quickstart with buf and call all four kinds of methods
@@ -26,7 +29,7 @@ demo: ## generate the quickstart with buf and call all four kinds of methods
 # The go test stage stands last, so that its lines close the output.
 .PHONY: test
 test: ## run every check marked (test) and print the seconds of each
-	@scripts/stages checkgenerate fmt-check vet lint buf-lint cross demo corpus-short bench-smoke fuzz-short faults-short unit
+	@scripts/stages checkgenerate fmt-check vet lint buf-lint cross demo corpus-short conformance-proto bench-smoke fuzz-short faults-short unit
 
 .PHONY: generate
 generate: ## generate all committed code from its protos
@@ -42,7 +45,7 @@ golden: ## write the plugin's golden packages anew and compile them
 	go vet ./testdata/gen/...
 
 .PHONY: corpus
-corpus: ## generate and compile SERVICES services that others wrote, ALL=1 for all
+corpus: ## generate, compile and try SERVICES services that others wrote, ALL=1 for all
 	@go run ./internal/tools/corpus $(if $(ALL),-all,-services $(SERVICES))
 
 .PHONY: corpus-short
@@ -73,9 +76,21 @@ unit: ## (test) go test -race -shuffle=on in every module
 fuzz-short: ## (test) run each fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
 
+.PHONY: fuzz
+fuzz: ## run each fuzz target that matches TARGETS for EXECS executions; takes hours
+	@scripts/fuzz $(EXECS)x '$(TARGETS)'
+
 .PHONY: spec
 spec: ## the protocol conformance suite, both roles
 	@go run ./internal/spec $(ARGS)
+
+.PHONY: fuzz-glue
+fuzz-glue: ## compare INPUTS random inputs with protobuf-go, then fuzz for FUZZTIME
+	@go run ./internal/tools/corpus -only protobuf -inputs $(INPUTS) -fuzztime $(FUZZTIME)
+
+.PHONY: conformance-proto
+conformance-proto: ## (test) protobuf's official conformance suite
+	@go run ./internal/conformance $(ARGS)
 
 .PHONY: faults-short
 faults-short: ## (test) 50,000 calls with random cancels, 1,000 schedules of make sim
@@ -83,8 +98,12 @@ faults-short: ## (test) 50,000 calls with random cancels, 1,000 schedules of mak
 	@$(MAKE) sim SCHEDULES=1000
 
 .PHONY: faults
-faults: ## every fault test whole: each cut, split and flipped bit, 300,000 cancels
-	@FAULTS=whole go test -count=1 -timeout 30m ./runtime/internal/faults
+faults: ## every fault test whole: each cut, split and flipped bit, 300,000 cancels; takes an hour
+	@scripts/faults
+
+.PHONY: bench-attack
+bench-attack: ## what calls notice of somebody who opens and cancels 100,000 streams
+	@go run ./runtime/internal/faults/cmd/attack $(ARGS)
 
 .PHONY: sim
 sim: ## simulate SCHEDULES random networks and users, from seed SEED on
@@ -102,6 +121,7 @@ soak: ## run the unit tests COUNT times and the corpus whole; takes hours
 	@$(MAKE) faults
 	@$(MAKE) sim
 	@$(MAKE) corpus ALL=1
+	@$(MAKE) fuzz-glue FUZZTIME=10m
 
 .PHONY: bench-gen-stubs
 bench-gen-stubs: ## time the plugin beside protoc-gen-go-grpc
@@ -114,6 +134,14 @@ bench-rpc: ## compare with grpc-go: calls per second, CPU, latency, allocations
 .PHONY: bench-codec
 bench-codec: ## compare with vtprotobuf and protobuf-go: marshal and unmarshal of eight shapes
 	@scripts/bench-codec $(ARGS)
+
+.PHONY: bench-gen
+bench-gen: ## the generated codecs beside vtprotobuf's: text, time to generate and compile, binary
+	@cd bench/codec && go run ./gencost $(ARGS)
+
+.PHONY: bench-idle
+bench-idle: ## measure a server's memory per idle connection, plain and TLS
+	@scripts/bench idle $(ARGS)
 
 .PHONY: bench-smoke
 bench-smoke: ## (test) the same in short, failing only if a run breaks

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/rpcx-go/rpcx/bench/child"
+	"github.com/rpcx-go/rpcx/bench/idle"
 	_ "github.com/rpcx-go/rpcx/bench/peers"
 	"github.com/rpcx-go/rpcx/bench/report"
 	"github.com/rpcx-go/rpcx/bench/workload"
@@ -31,10 +32,18 @@ func main() {
 		exitOn(child.Run(os.Args[2], os.Stdin, os.Stdout))
 		return
 	}
-	plan, err := parseFlags()
-	exitOn(err)
+	if len(os.Args) == 3 && os.Args[1] == idle.ChildArgument {
+		exitOn(idle.Child(os.Args[2], os.Stdin, os.Stdout))
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if len(os.Args) >= 2 && os.Args[1] == idle.Argument {
+		exitOn(idle.Main(ctx, os.Args[2:], os.Stdout))
+		return
+	}
+	plan, err := parseFlags()
+	exitOn(err)
 	runs, err := plan.run(ctx, os.Stdout)
 	exitOn(err)
 	rows := report.Summarize(runs, plan.cells, plan.peers, plan.baseline)

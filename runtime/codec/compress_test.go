@@ -2,9 +2,11 @@ package codec
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"runtime"
+	"runtime/metrics"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -99,35 +101,92 @@ func TestZstdLies(t *testing.T) {
 	}
 }
 
+// TestZstdGoesTooFar: a frame of compressed blocks that have more than it states
+// costs a block more than that, not another copy of all.
+func TestZstdGoesTooFar(t *testing.T) {
+	const limit = 2 << 20
+	src := make([]byte, limit+limit/4)
+	_, _ = rand.NewChaCha8([32]byte{2}).Read(src) // it never fails
+	for i := range src {
+		src[i] &= 7
+	}
+	c := NewCompressors().ByName("zstd")
+	packed, err := c.AppendCompressed(nil, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Decompress(packed, len(src)); err != nil {
+		t.Fatal(err)
+	}
+	const at = 5 // of the size, in four bytes
+	if got := binary.LittleEndian.Uint32(packed[at:]); got != uint32(len(src)) {
+		t.Fatalf("the frame states %d bytes", got)
+	}
+	binary.LittleEndian.PutUint32(packed[at:], limit)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	out, err := c.Decompress(packed, limit)
+	runtime.ReadMemStats(&after)
+	if err == nil || out != nil {
+		t.Errorf("%d bytes and error %v", len(out), err)
+	}
+	// The allowance is for the decoder's tables, as in TestBomb.
+	if got := after.TotalAlloc - before.TotalAlloc; got > limit+maxBlock+1<<20 {
+		t.Errorf("%d bytes allocated", got)
+	}
+}
+
+// allocated returns how many bytes this process has allocated so far. Small
+// objects are counted late, but counted.
+func allocated() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// FuzzDecompress: whatever the bytes say, what comes out is within the limit,
+// no more than a decoder and the limit is allocated for it, and what did come
+// out can be packed and unpacked again.
 func FuzzDecompress(f *testing.F) {
-	for _, c := range NewCompressors().All() {
+	// Small, so that inputs come often; the bomb tests have limits of real size.
+	const limit, decoder = 4 << 10, 1 << 20
+	all := NewCompressors()
+	for i, c := range all.All() {
 		for _, src := range samples() {
-			packed, err := c.AppendCompressed(nil, src[:min(len(src), 2000)])
+			packed, err := c.AppendCompressed(nil, src[:min(len(src), 300)])
 			if err != nil {
 				f.Fatal(err)
 			}
-			f.Add(uint8(c.ID()), packed)
+			f.Add(uint8(i), packed)
+			f.Add(uint8(i), packed[:len(packed)/2])
 		}
+		bomb, err := c.AppendCompressed(nil, make([]byte, limit+1))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(i), bomb)
 	}
-	all := NewCompressors()
-	f.Fuzz(func(t *testing.T, id uint8, src []byte) {
-		c := all.ByID(CompressionID(id))
-		if c == nil {
-			return
-		}
-		const limit = 64 << 10
+	f.Fuzz(func(t *testing.T, which uint8, src []byte) {
+		c := all.All()[int(which)%len(all.All())]
+		before := allocated()
 		out, err := c.Decompress(src, limit)
+		if after := allocated(); after-before > limit+decoder {
+			t.Errorf("%s: %d bytes allocated for %d with a limit of %d", c.Name(), after-before, len(src), limit)
+		}
 		if len(out) > limit {
 			t.Errorf("%s: %d bytes with a limit of %d", c.Name(), len(out), limit)
 		}
 		if err != nil {
+			if out != nil {
+				t.Errorf("%s: %d bytes beside the error %v", c.Name(), len(out), err)
+			}
 			return
 		}
 		packed, err := c.AppendCompressed(nil, out)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, err := c.Decompress(packed, limit); err != nil || !bytes.Equal(back, out) {
+		if back, err := c.Decompress(packed, len(out)); err != nil || !bytes.Equal(back, out) {
 			t.Errorf("%s: does not come back: %v", c.Name(), err)
 		}
 	})

@@ -3,6 +3,7 @@ package codec
 import (
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -56,13 +57,58 @@ func (z *zstdCompressor) Decompress(src []byte, limit int) ([]byte, error) {
 	case h.FrameContentSize > uint64(limit):
 		return nil, fmt.Errorf("zstd: %w of %d bytes: it has %d", ErrTooLarge, limit, h.FrameContentSize)
 	}
-	// The decoder writes no further than the buffer's capacity.
-	out, err := z.dec.DecodeAll(src, make([]byte, 0, h.FrameContentSize))
+	size := int(h.FrameContentSize)
+	least, most, err := blocksContent(src[h.HeaderSize:], size)
+	if err != nil {
+		return nil, err
+	}
+	if least > size || most < size {
+		return nil, fmt.Errorf("zstd: blocks of %d to %d bytes where the frame states %d", least, most, size)
+	}
+	// The decoder sees that a block goes too far when it has appended it: with
+	// room for that block the buffer need not grow, which would copy all of it.
+	out, err := z.dec.DecodeAll(src, make([]byte, 0, min(most, size+maxBlock)))
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)
 	}
-	if uint64(len(out)) != h.FrameContentSize {
-		return nil, fmt.Errorf("zstd: %d bytes where the frame states %d", len(out), h.FrameContentSize)
+	if len(out) != size {
+		return nil, fmt.Errorf("zstd: %d bytes where the frame states %d", len(out), size)
 	}
-	return out, nil
+	return out[:size:size], nil
+}
+
+// maxBlock is the largest content of a block.
+const maxBlock = 128 << 10
+
+// blocksContent walks the headers of a frame's blocks, and returns how many
+// bytes they have at least and at most once they are decoded. Size is what the
+// frame states, which no block of it may exceed.
+func blocksContent(src []byte, size int) (least, most int, err error) {
+	const raw, repeated, compressed, headerSize = 0, 1, 2, 3
+	for last := false; !last; {
+		if len(src) < headerSize {
+			return 0, 0, fmt.Errorf("zstd: %w", io.ErrUnexpectedEOF)
+		}
+		head := int(src[0]) | int(src[1])<<8 | int(src[2])<<16
+		src = src[headerSize:]
+		last = head&1 == 1
+		n := head >> 3 // bytes of the block, or of its content
+		stored := n
+		switch head >> 1 & 3 {
+		case raw:
+			least, most = least+n, most+n
+		case repeated:
+			stored = 1
+			least, most = least+n, most+n
+		case compressed:
+			most += min(maxBlock, size)
+		default:
+			return 0, 0, errors.New("zstd: a block of a reserved type")
+		}
+		if stored > len(src) {
+			return 0, 0, fmt.Errorf("zstd: %w", io.ErrUnexpectedEOF)
+		}
+		src = src[stored:]
+	}
+	return least, most, nil
 }

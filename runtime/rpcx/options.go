@@ -38,6 +38,7 @@ type common struct {
 	compressors  *codec.Compressors
 	compressor   codec.Compressor
 	compressFrom int
+	budget       int64        // 0: that of the process
 	secure       secureOption // nil: connections are plain
 	err          error        // the first option that makes no sense
 }
@@ -54,6 +55,10 @@ const (
 	defaultDialTimeout      = 10 * time.Second
 	defaultKeepalive        = 30 * time.Second
 	defaultKeepaliveTimeout = 20 * time.Second
+
+	// restAfter is how long nothing must come before a connection gives back
+	// memory. It costs a few microseconds when something comes again.
+	restAfter = time.Second
 )
 
 func newCommon() common {
@@ -72,11 +77,17 @@ func newCommon() common {
 }
 
 func (c *common) transport() *transport.Config {
+	var budget *transport.Budget // that of the process
+	if c.budget > 0 {
+		budget = transport.NewBudget(c.budget)
+	}
 	return &transport.Config{
+		Budget:           budget,
 		Settings:         c.settings,
 		Codec:            codec.Proto,
 		HandshakeTimeout: c.handshake,
 		WriteStall:       c.stall,
+		RestAfter:        restAfter,
 		Compressors:      c.compressors,
 		Compressor:       c.compressor,
 		CompressFrom:     c.compressFrom,
@@ -127,6 +138,19 @@ func WithStreamWindow(bytes int) Option {
 // brought into it.
 func WithConnWindow(bytes int) Option {
 	return option(func(c *common) { c.settings.ConnCredit = clamp(bytes, 64<<10, 64<<20) })
+}
+
+// WithReceiveBudget gives a Server or a Conn a budget of its own, in bytes, for
+// what is being received: messages that have arrived in part, messages of more
+// than one frame that have not been decoded, and what streams have received and
+// nobody has taken, of all connections together. The range is 1 MiB to 1 TiB;
+// values outside are brought into it. Without this option all Servers and Conns
+// of a process share one budget of 256 MiB. When it is used up, the youngest
+// message that has arrived in part fails its call with RESOURCE_EXHAUSTED.
+// Single messages that arrive in one frame are not counted, nor are the first
+// 64 KiB that the streams of a connection leave unread.
+func WithReceiveBudget(bytes int64) Option {
+	return option(func(c *common) { c.budget = min(max(bytes, 1<<20), 1<<40) })
 }
 
 // WithMaxMetadataSize sets the largest headers or trailers in bytes that are

@@ -142,15 +142,13 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	defer s.serving.Done()
 	defer s.remove(l)
+	served := s.served
 	for pause := time.Duration(0); ; {
 		nc, err := l.Accept()
 		if err == nil {
 			pause = 0
 			s.serving.Add(1)
-			go func() {
-				defer s.serving.Done()
-				_ = s.serveConn(nc) // it has been logged
-			}()
+			go s.serveConn(nc, served)
 			continue
 		}
 		if s.isClosed() {
@@ -182,9 +180,16 @@ func (s *Server) ServeConn(nc net.Conn) error {
 	}
 	s.serving.Add(1)
 	s.mu.Unlock()
-	defer s.serving.Done()
-	return s.serveConn(nc)
+	ended := make(chan error, 1)
+	s.serveConn(nc, func(err error) {
+		ended <- err
+		s.serving.Done()
+	})
+	return <-ended
 }
+
+// served is told that a connection has ended, and why, which has been logged.
+func (s *Server) served(error) { s.serving.Done() }
 
 func (s *Server) add(l net.Listener) bool {
 	s.mu.Lock()

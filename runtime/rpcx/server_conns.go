@@ -7,39 +7,68 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/transport"
 )
 
-func (s *Server) serveConn(nc net.Conn) error {
+// visit is a connection that a server serves. There is one as long as the
+// connection lasts, so it holds little.
+type visit struct {
+	s     *Server
+	c     *transport.Server
+	peer  net.Addr
+	info  *call.ConnInfo // for the observers; nil if there are none
+	ended func(error)
+
+	retirement *time.Timer    // nil if it is never too old
+	retired    sync.WaitGroup // waits until the retirement is over that has begun
+}
+
+// serveConn has nc served, which is closed in the end. It returns when nc has
+// passed the door; ended is called when nc has ended and says why: nil if one of
+// the two sides closed it.
+func (s *Server) serveConn(nc net.Conn, ended func(error)) {
 	accepted := time.Now()
 	nc, peer, err := s.arrive(nc)
 	if err != nil {
 		s.cfg.log.Debug("connection refused", "peer", peer.Addr, "error", err)
-		return err
+		ended(err)
+		return
 	}
 	c := transport.NewServer(s.cfg.base, nc, s.transport, s.dispatch, peer)
-	c.Accepted(accepted)
 	if err := s.enter(c, nc, peer.Addr); err != nil {
-		return err
+		ended(err)
+		return
 	}
-	defer s.leave(c, peer.Addr)
-	info := call.ConnInfo{Side: call.Server, Local: nc.LocalAddr(), Remote: peer.Addr, Protocol: "rpcx", Opened: time.Now()}
-	for _, o := range s.cfg.observers {
-		o.ConnOpened(info)
+	v := &visit{s: s, c: c, peer: peer.Addr, ended: ended}
+	if len(s.cfg.observers) > 0 {
+		v.info = &call.ConnInfo{Side: call.Server, Local: nc.LocalAddr(), Remote: peer.Addr, Protocol: "rpcx", Opened: time.Now()}
+		for _, o := range s.cfg.observers {
+			o.ConnOpened(*v.info)
+		}
 	}
-	retire := s.retireLater(c)
-	err = c.Serve()
-	retire()
+	v.retireLater()
+	c.Start(accepted, v.end)
+}
+
+// end is called when the connection has ended with err.
+func (v *visit) end(err error) {
+	if v.retirement != nil && !v.retirement.Stop() {
+		v.retired.Wait()
+	}
 	if err != nil {
-		s.cfg.log.Debug("connection ended", "peer", peer.Addr, "error", err)
+		v.s.cfg.log.Debug("connection ended", "peer", v.peer, "error", err)
 	}
-	for _, o := range s.cfg.observers {
-		o.ConnClosed(info, err)
+	if v.info != nil {
+		for _, o := range v.s.cfg.observers {
+			o.ConnClosed(*v.info, err)
+		}
 	}
-	return err
+	v.s.leave(v.c, v.peer)
+	v.ended(err)
 }
 
 // enter adds a connection unless there is no room for it.
@@ -90,23 +119,19 @@ func ipOf(peer net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// retireLater has c drained when it is old. The returned function takes that
-// back, or waits until it is done.
-func (s *Server) retireLater(c *transport.Server) (stop func()) {
-	if s.cfg.maxAge <= 0 {
-		return func() {}
+// retireLater has the connection drained when it is old.
+func (v *visit) retireLater() {
+	if v.s.cfg.maxAge <= 0 {
+		return
 	}
-	done := make(chan struct{})
-	age := time.Duration(float64(s.cfg.maxAge) * (0.9 + 0.2*rand.Float64()))
-	timer := time.AfterFunc(age, func() {
-		defer close(done)
-		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ageGrace)
-		defer cancel()
-		c.Drain(ctx)
-	})
-	return func() {
-		if !timer.Stop() {
-			<-done
-		}
-	}
+	age := time.Duration(float64(v.s.cfg.maxAge) * (0.9 + 0.2*rand.Float64()))
+	v.retired.Add(1)
+	v.retirement = time.AfterFunc(age, v.retire)
+}
+
+func (v *visit) retire() {
+	defer v.retired.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), v.s.cfg.ageGrace)
+	defer cancel()
+	v.c.Drain(ctx)
 }

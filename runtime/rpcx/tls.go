@@ -246,6 +246,9 @@ type secureConn struct {
 	raw net.Conn
 }
 
+// NetConn returns what TLS runs on.
+func (c *secureConn) NetConn() net.Conn { return c.raw }
+
 // CloseWrite sends close_notify and then ends the direction below, too.
 func (c *secureConn) CloseWrite() error {
 	if err := c.Conn.CloseWrite(); err != nil {

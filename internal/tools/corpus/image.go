@@ -13,8 +13,9 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// modulePath is that of the generated code.
-const modulePath = "corpus.example"
+// modulePath is that of the generated code. It lies below the repository's, so
+// that programs there may import internal packages.
+const modulePath = "github.com/rpcx-go/rpcx/corpus"
 
 // image has buf compile the protos of s that are generated, and returns them
 // with everything that they import, imports first.

@@ -1,18 +1,22 @@
-// Corpus generates stubs and fakes from protos that others wrote, and has the
-// go command compile and vet them: the test protos of protobuf-go, the API of
-// etcd, and services of npm's google-proto-files.
+// Corpus generates stubs, fakes and serialization from protos that others wrote,
+// and has the go command compile and vet them: the test protos of protobuf-go,
+// the API of etcd, and services of npm's google-proto-files. Then it fills each
+// of their messages with random contents and compares how they are serialized
+// with what protobuf-go does.
 //
 //	go run ./internal/tools/corpus            # 300 services of google-proto-files
 //	go run ./internal/tools/corpus -services 40
 //	go run ./internal/tools/corpus -all       # all of them; takes long
+//	go run ./internal/tools/corpus -only protobuf -inputs 10000000
 //
 // It works in .work/corpus, where it also installs what it needs; what it
 // generates it removes again, except with -keep. It ends with
 //
-//	corpus: files=N services=N methods=N failed=0
+//	corpus: files=N services=N methods=N compared=N failed=0
 //
-// which counts the protos with services, and the files and packages that could
-// not be generated, formatted, compiled or vetted.
+// which counts the protos with services, the messages and inputs that were
+// compared, and what could not be generated, formatted, compiled or vetted, or
+// was found to differ.
 package main
 
 import (
@@ -29,6 +33,10 @@ type config struct {
 	keep     bool   // leave run there
 	services int    // of google-proto-files, 0 for all
 	seed     uint64
+	only     string // the source to take, or all
+	each     int    // messages of each type that are compared
+	inputs   int    // for the messages of protobuf-go and testdata/zoo
+	fuzzTime string // for the fuzz target with these
 }
 
 func main() {
@@ -39,6 +47,10 @@ func main() {
 	flag.BoolVar(&c.keep, "keep", false, "leave what was generated in the work folder")
 	flag.BoolVar(&all, "all", false, "take all services of google-proto-files")
 	flag.Uint64Var(&c.seed, "seed", 7, "chooses the services of google-proto-files")
+	flag.StringVar(&c.only, "only", "", "take only one `source`: protobuf, etcd or google")
+	flag.IntVar(&c.each, "each", 10, "compare so many random `messages` of each type")
+	flag.IntVar(&c.inputs, "inputs", 0, "compare so many random `inputs` for the messages of protobuf-go and testdata/zoo")
+	flag.StringVar(&c.fuzzTime, "fuzztime", "", "run the fuzz target with the same messages for so `long`, as in go test -fuzztime")
 	flag.Parse()
 	if all {
 		c.services = 0
@@ -87,7 +99,13 @@ func run(c config) (failed int, err error) {
 			return 0, fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
-	out.compile()
-	fmt.Printf("corpus: files=%d services=%d methods=%d failed=%d\n", out.files, out.services, out.methods, out.failed)
+	// What does not compile cannot be compared.
+	if out.compile(); out.failed == 0 {
+		if err := out.compare(); err != nil {
+			return 0, err
+		}
+	}
+	fmt.Printf("corpus: files=%d services=%d methods=%d compared=%d failed=%d\n",
+		out.files, out.services, out.methods, out.compared, out.failed)
 	return out.failed, nil
 }

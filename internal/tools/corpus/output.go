@@ -21,12 +21,14 @@ type output struct {
 	config
 	dir, bin                 string
 	files, services, methods int
+	compared                 int                 // messages and inputs
+	packages                 map[string][]string // with messages, by source
 	failed                   int
 }
 
 // newOutput makes the module and builds the plugins.
 func newOutput(c config) (*output, error) {
-	o := &output{config: c, dir: filepath.Join(c.run, "out"), bin: filepath.Join(c.run, "bin")}
+	o := &output{config: c, dir: filepath.Join(c.run, "out"), bin: filepath.Join(c.run, "bin"), packages: make(map[string][]string)}
 	for _, dir := range []string{o.dir, o.bin} {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return nil, err
@@ -71,6 +73,8 @@ func (o *output) generate(s *source) error {
 		parameters = append(parameters, "M"+file.GetName()+"="+pkg)
 		if generate && needed[file.GetName()] {
 			messages = append(messages, file.GetName())
+			importPath, _, _ := strings.Cut(pkg, ";")
+			o.packages[s.name] = append(o.packages[s.name], importPath)
 		}
 	}
 	base := strings.Join(parameters, ",")
@@ -79,7 +83,7 @@ func (o *output) generate(s *source) error {
 		files             []string
 	}{
 		{"protoc-gen-go", base, messages},
-		{"protoc-gen-rpcx", base + ",fakes=true", stubs},
+		{"protoc-gen-rpcx", base + ",fakes=true", messages},
 		{"protoc-gen-rpcx", base + ",package_suffix=", stubs},
 	} {
 		if err := o.plugin(run.plugin, &pluginpb.CodeGeneratorRequest{
@@ -157,10 +161,15 @@ func (o *output) plugin(name string, req *pluginpb.CodeGeneratorRequest) error {
 		// What protoc-gen-go names experiment_arm.pb.go would be compiled for
 		// that processor only.
 		path = strings.Replace(path, "_arm.pb.go", "_arm_.pb.go", 1)
-		if _, err := os.Stat(path); err == nil {
+		serialization := strings.HasSuffix(path, "_rpcx.pb.go")
+		switch content, err := os.ReadFile(path); {
+		case err != nil:
+		case serialization && string(content) == file.GetContent():
+			continue // it comes with each kind of stubs
+		default:
 			o.fail("%s is generated twice", file.GetName())
 		}
-		if strings.HasSuffix(path, ".rpcx.go") {
+		if serialization || strings.HasSuffix(path, ".rpcx.go") {
 			o.checkFormat(file)
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -187,13 +196,8 @@ func (o *output) checkFormat(file *pluginpb.CodeGeneratorResponse_File) {
 func (o *output) compile() {
 	for _, verb := range []string{"build", "vet"} {
 		// Without -trimpath, nothing that another run compiled would be used.
-		cmd := exec.Command("go", verb, "-trimpath", "-tags", "protolegacy", "./...")
+		cmd := o.goCommand(verb, "-trimpath", "-tags", "protolegacy", "./...")
 		cmd.Dir = o.dir
-		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod "+os.Getenv("GOFLAGS"))
-		if o.config.services == 0 {
-			// The compiled packages are many and of no use elsewhere.
-			cmd.Env = append(cmd.Env, "GOCACHE="+filepath.Join(o.work, "gocache"))
-		}
 		out, err := cmd.CombinedOutput()
 		if err == nil {
 			continue
@@ -203,6 +207,17 @@ func (o *output) compile() {
 		o.failed += max(1, len(packages))
 		fmt.Printf("go %s: %v\n%s\n", verb, err, out[:min(len(out), maxMessages)])
 	}
+}
+
+// goCommand returns a go command for the module.
+func (o *output) goCommand(args ...string) *exec.Cmd {
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod "+os.Getenv("GOFLAGS"))
+	if o.config.services == 0 {
+		// The compiled packages are many and of no use elsewhere.
+		cmd.Env = append(cmd.Env, "GOCACHE="+filepath.Join(o.work, "gocache"))
+	}
+	return cmd
 }
 
 // maxMessages is how many bytes of the go command's messages are printed.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,9 @@ const (
 	gateway      = "github.com/grpc-ecosystem/grpc-gateway/v2@v2.32.0"
 	protobufGo   = "google.golang.org/protobuf"
 )
+
+// protobufSource is the name of the source with protobuf-go's own protos.
+const protobufSource = "protobuf"
 
 // source is a tree of protos.
 type source struct {
@@ -47,7 +51,11 @@ func fetch(c config) ([]*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []*source{protobuf, etcd, google}, nil
+	all := []*source{protobuf, etcd, google}
+	if c.only != "" {
+		all = slices.DeleteFunc(all, func(s *source) bool { return s.name != c.only })
+	}
+	return all, nil
 }
 
 // fetchGoogle installs google-proto-files and chooses from it.
@@ -112,7 +120,7 @@ func copyProtobuf(c config) (*source, error) {
 	if err := copyProtos(filepath.Join(module, "src"), features, nil); err != nil {
 		return nil, err
 	}
-	return &source{name: "protobuf", dirs: []string{own, features}, own: own, synthetic: true}, nil
+	return &source{name: protobufSource, dirs: []string{own, features}, own: own, synthetic: true}, nil
 }
 
 // copyEtcd takes the protos of etcd's API. Those in etcdserverpb import each

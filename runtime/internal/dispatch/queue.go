@@ -95,6 +95,15 @@ func (q *Queue) take(first bool) *Call {
 	return c
 }
 
+// Trim gives back the queue's memory if no call waits.
+func (q *Queue) Trim() {
+	q.mu.Lock()
+	if len(q.calls) == 0 {
+		q.calls, q.head = nil, 0
+	}
+	q.mu.Unlock()
+}
+
 // Waiting returns how many calls have not been taken yet.
 func (q *Queue) Waiting() int {
 	q.mu.Lock()

@@ -88,6 +88,12 @@ func (f *Frame) SetArg(arg uint32) {
 	f.seal()
 }
 
+// SetCompression changes how the message is said to be compressed.
+func (f *Frame) SetCompression(id byte) {
+	f.Head[6] = f.Head[6]&0x0f | id<<4
+	f.seal()
+}
+
 // SetBody changes the payload.
 func (f *Frame) SetBody(payload []byte) {
 	f.Body = payload

@@ -4,12 +4,14 @@ import (
 	stdbytes "bytes"
 	"context"
 	"encoding/binary"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/faults"
@@ -74,6 +76,55 @@ func TestNesting(t *testing.T) {
 		w.Close()
 		report(t, w, "nesting")
 	})
+}
+
+// TestNestingOfKnownFields does the same with lists in lists, of which the
+// receiver knows every level. The sender says it in fields that it does not know.
+func TestNestingOfKnownFields(t *testing.T) {
+	const levels = 1_000_000
+	bomb := lists(levels)
+	spec := rpcx.MethodSpec{Service: "faults.v1.Nesting", Name: "List"}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(rpcxtest.NewNetwork(), rpcx.WithMaxMessageSize(2*len(bomb)))
+		w.Server().Register(rpcx.UnaryHandler(rpcx.NewMethod[structpb.Value, text](spec), func(_ context.Context, req *structpb.Value) (*text, error) {
+			res := wrapperspb.String("here is a bomb")
+			if req.GetStringValue() == "" {
+				t.Error("a request of a million levels arrived")
+			}
+			res.ProtoReflect().SetUnknown(bomb)
+			return res, nil
+		}))
+		req := new(text)
+		req.ProtoReflect().SetUnknown(bomb)
+		if _, err := rpcx.CallUnary(t.Context(), w.Conn, rpcx.NewMethod[text, structpb.Value](spec), req); status.CodeOf(err) != status.InvalidArgument {
+			t.Errorf("a request of %d levels: %.200v", levels, err)
+		}
+		good := structpb.NewStringValue("answer with a bomb")
+		if _, err := rpcx.CallUnary(t.Context(), w.Conn, rpcx.NewMethod[structpb.Value, structpb.Value](spec), good); status.CodeOf(err) != status.Internal {
+			t.Errorf("an answer of %d levels: %.200v", levels, err)
+		}
+		_ = w.Agent.Do(t.Context(), faults.Order{ID: 1, Timeout: time.Second, Patient: true})
+		w.Close()
+		report(t, w, "nesting of known fields")
+	})
+}
+
+// lists returns a google.protobuf.Value that is a list with a value that is one,
+// and so on, in so many messages.
+func lists(levels int) []byte {
+	var b []byte // back to front
+	for level := range levels {
+		size := binary.AppendUvarint(nil, uint64(len(b)))
+		slices.Reverse(size)
+		b = append(b, size...)
+		tag := byte(6<<3 | 2) // Value.list_value
+		if (levels-level)%2 == 0 {
+			tag = 1<<3 | 2 // ListValue.values
+		}
+		b = append(b, tag)
+	}
+	slices.Reverse(b)
+	return b
 }
 
 type text = wrapperspb.StringValue

@@ -18,8 +18,10 @@ func (*attempt) init() {}
 
 func (*attempt) write(syscall.RawConn, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
-type receiver struct{}
+type receiver struct{ raw syscall.RawConn }
 
-func (*receiver) init(syscall.RawConn) {}
+func (*receiver) init(syscall.RawConn, bool) {}
+
+func (*receiver) await() error { return errors.ErrUnsupported }
 
 func (*receiver) read(buf []byte) ([]byte, int, error) { return buf, 0, errors.ErrUnsupported }

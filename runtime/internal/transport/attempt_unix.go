@@ -69,8 +69,12 @@ type receiver struct {
 	try func(fd uintptr) bool
 }
 
-func (r *receiver) init(raw syscall.RawConn) {
+// init prepares to wait for raw, which may be nil, and, if reads is set, to read.
+func (r *receiver) init(raw syscall.RawConn, reads bool) {
 	r.raw = raw
+	if !reads {
+		return
+	}
 	r.try = func(fd uintptr) bool {
 		if r.buf == nil {
 			r.buf = takeReadBuffer()
@@ -87,6 +91,27 @@ func (r *receiver) init(raw syscall.RawConn) {
 			return false
 		}
 		return true
+	}
+}
+
+// await waits until something can be read, or the connection is over. It needs
+// little stack.
+func (r *receiver) await() error {
+	if err := r.raw.Read(r.readable); err != nil {
+		return err
+	}
+	return r.err
+}
+
+// readable reports whether a read would not have to wait. An error of the
+// socket, which it tells only once, is left in r.err.
+func (r *receiver) readable(fd uintptr) bool {
+	var b [1]byte
+	for {
+		_, _, r.err = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		if r.err != syscall.EINTR {
+			return r.err != syscall.EAGAIN
+		}
 	}
 }
 

@@ -49,17 +49,14 @@ func NewClient(nc net.Conn, cfg *Config, peer call.Peer) *Client {
 	c.init(nc, cfg)
 	c.greet()
 	c.tasks.Add(1)
-	go c.run()
+	go c.attend(c, c.handshake)
 	return c
 }
 
-func (c *Client) run() {
+// over implements role.
+func (c *Client) over(err error) {
 	defer c.tasks.Done()
-	err := c.handshake()
-	if err == nil {
-		err = c.serve(c)
-	}
-	switch over := c.over(); {
+	switch over := c.reason(); {
 	case over != nil: // something else came first, and had the reading end
 		err = over
 	case err == io.EOF:
@@ -68,7 +65,16 @@ func (c *Client) run() {
 	c.ending.Store(true)
 	c.seal(err, true) // calls that wait in the buffer never ran, and are told so
 	c.failAll(&ConnError{Addr: c.addr(), Err: err})
+	c.budget.close()
 	c.hangUp(err)
+}
+
+// rest implements role.
+func (c *Client) rest() {
+	c.calls.trim()
+	c.freeMu.Lock()
+	c.free = nil
+	c.freeMu.Unlock()
 }
 
 func (c *Client) handshake() error {

@@ -163,7 +163,7 @@ func (c *Client) openedLocked(p *pending, id frame.StreamID) {
 	c.nextID = id + 2
 	p.id, p.epoch = id, c.w.batches
 	if p.stream != nil {
-		p.stream.init(&c.link, id)
+		p.stream.init(&c.link, c, id)
 		p.stream.badMessage = status.Internal
 	}
 	c.calls.put(id, p)

@@ -73,10 +73,11 @@ func (c *Client) batchEnd() {}
 // being used for another one.
 func (c *Client) data(h *frame.Header, sec *frame.Sections) error {
 	var s *ClientStream
+	var asm *assembly
 	var err error
 	found := c.calls.with(h.ID, func(p *pending) {
 		if s = p.stream; s == nil {
-			err = c.unaryPart(p, h, sec)
+			asm, err = c.unaryPart(p, h, sec)
 		}
 	})
 	switch {
@@ -84,6 +85,8 @@ func (c *Client) data(h *frame.Header, sec *frame.Sections) error {
 		return c.stray(h)
 	case s != nil:
 		return s.data(h, sec)
+	case asm != nil:
+		_, err = asm.add(h, sec)
 	}
 	if over := breachOf(err); over != nil {
 		if p := c.calls.take(h.ID); p != nil {
@@ -111,29 +114,48 @@ func (c *Client) headers(p *pending, h *frame.Header, sec *frame.Sections) error
 	return nil
 }
 
-// unaryPart takes in a DATA frame of a unary call.
-func (c *Client) unaryPart(p *pending, h *frame.Header, sec *frame.Sections) error {
+// unaryPart takes in a DATA frame of a unary call. It returns where the part of
+// the answer that the frame carries, if any, is to be added.
+func (c *Client) unaryPart(p *pending, h *frame.Header, sec *frame.Sections) (*assembly, error) {
 	if h.Flags.Has(frame.FlagCredited) {
-		return protocolErrorf("stream %d: CREDITED on a single message", h.ID)
+		return nil, protocolErrorf("stream %d: CREDITED on a single message", h.ID)
 	}
 	if err := c.headers(p, h, sec); err != nil {
-		return err
+		return nil, err
 	}
 	if !h.Flags.Has(frame.FlagMessage) {
-		return c.idle()
+		return nil, c.idle()
 	}
 	if !h.Flags.Has(frame.FlagMore) {
-		return protocolErrorf("stream %d: the single answer ends in DATA, not in CLOSE", h.ID)
+		return nil, protocolErrorf("stream %d: the single answer ends in DATA, not in CLOSE", h.ID)
 	}
 	c.flood.progressed()
-	if err := c.checkFormat(h, p.asm.active(), status.Internal); err != nil {
-		return err
+	if err := c.checkFormat(h, p.asm != nil, status.Internal); err != nil {
+		return nil, err
 	}
-	if err := c.tooLarge(h, sec); err != nil && !p.asm.active() {
-		return err
+	if p.asm == nil {
+		if err := c.tooLarge(h, sec); err != nil {
+			return nil, err
+		}
+		p.asm = c.assemble(c, h.ID)
 	}
-	_, err := p.asm.add(h, sec)
-	return err
+	return p.asm, nil
+}
+
+// exhausted ends the call whose answer was given up for want of memory.
+func (c *Client) exhausted(id frame.StreamID, err *status.Error) {
+	p := c.calls.take(id)
+	if p == nil {
+		return
+	}
+	c.cancelFrame(id, err.Code())
+	if p.stream != nil {
+		c.ended()
+		p.stream.over(err)
+		return
+	}
+	p.result.err = err
+	c.signal(p)
 }
 
 // callBreach is a breach that costs only its call, such as a message or
@@ -211,13 +233,14 @@ func (c *Client) closed(p *pending, h *frame.Header, sec *frame.Sections) error 
 // answer copies the message of a unary call, or its last part, out of the read buffer.
 func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error {
 	r := &p.result
-	if err := c.checkFormat(h, p.asm.active(), status.Internal); err != nil {
+	if err := c.checkFormat(h, p.asm != nil, status.Internal); err != nil {
 		r.err = breachOf(err)
 		return connectionBreach(err)
 	}
-	if p.asm.active() {
+	if p.asm != nil {
 		if _, err := p.asm.add(h, sec); err != nil {
-			return err
+			r.err = breachOf(err)
+			return connectionBreach(err)
 		}
 		r.msg, r.compression = p.asm.take()
 		return nil

@@ -231,7 +231,12 @@ func (s *ClientStream) data(h *frame.Header, sec *frame.Sections) error {
 	} else if err != nil {
 		return err
 	}
-	return s.push(h, sec)
+	err = s.push(h, sec)
+	if over := breachOf(err); over != nil {
+		s.reject(over)
+		return nil
+	}
+	return err
 }
 
 // reject ends the call from this side because of err.
@@ -255,13 +260,14 @@ func (s *ClientStream) closed(h *frame.Header, sec *frame.Sections, r *result) e
 		return protocolErrorf("CLOSE within a message of stream %d", h.ID)
 	case has:
 		err := s.admit(h, sec, status.Internal)
+		if err == nil {
+			err = s.push(h, sec)
+		}
 		if connectionBreach(err) != nil {
 			return err
 		}
 		if err != nil {
 			r.err = breachOf(err)
-		} else if err := s.push(h, sec); err != nil {
-			return err
 		}
 	}
 	s.metaMu.Lock()
@@ -270,10 +276,13 @@ func (s *ClientStream) closed(h *frame.Header, sec *frame.Sections, r *result) e
 	}
 	s.trailers = r.trailers
 	s.metaMu.Unlock()
-	if r.err != nil {
-		s.finish(r.err)
-	} else {
+	switch {
+	case r.err == nil:
 		s.finish(io.EOF)
+	case single: // an answer that came beside the error is none
+		s.abort(r.err)
+	default:
+		s.finish(r.err)
 	}
 	s.leave()
 	s.openHead()

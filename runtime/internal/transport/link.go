@@ -33,6 +33,12 @@ type Config struct {
 	// WriteStall is how long the peer may take nothing before the connection
 	// ends; zero means for ever.
 	WriteStall time.Duration
+	// Budget bounds what is being received; nil is one of DefaultBudget bytes for
+	// the whole process.
+	Budget *Budget
+	// RestAfter is how long nothing must come before a connection gives back
+	// what it can do without until something comes; zero means never.
+	RestAfter time.Duration
 	// Log receives why connections end.
 	Log *slog.Logger
 }
@@ -71,6 +77,10 @@ type link struct {
 	// not been granted again.
 	window atomic.Int64
 	owed   atomic.Int64
+	// budget is what this connection holds of the receive budget, charged what
+	// of that is for unread messages of streams.
+	budget  account
+	charged atomic.Int64
 
 	// received counts reads, for those who want to know whether the peer lives.
 	received atomic.Uint64
@@ -89,9 +99,13 @@ type link struct {
 
 func (l *link) init(nc net.Conn, cfg *Config) {
 	l.nc, l.cfg = nc, cfg
+	if l.budget.budget = cfg.Budget; cfg.Budget == nil {
+		l.budget.budget = processBudget
+	}
 	l.settled, l.dead = make(chan struct{}), make(chan struct{})
-	l.r.init(nc, cfg.Settings.MaxFrame)
-	l.w.init(nc, cfg.WriteStall, &l.tasks, l.end)
+	raw := rawConn(nc)
+	l.r.init(nc, raw, cfg.Settings.MaxFrame)
+	l.w.init(nc, raw, cfg.WriteStall, &l.tasks, l.end)
 	least := frame.MinimumSettings()
 	l.remote.Store(&least)
 	l.credit = int64(least.ConnCredit)
@@ -152,6 +166,10 @@ type role interface {
 	streamCredit(h *frame.Header) error
 	// batchEnd is called when all frames received so far have been handled.
 	batchEnd()
+	// rest is called when nothing has come for a while, to give back memory.
+	rest()
+	// over is called last, once, when the reading has ended because of err.
+	over(err error)
 }
 
 // serve reads frames until the connection ends and returns why.
@@ -215,16 +233,16 @@ func (l *link) release(n int64) {
 		return
 	}
 	owed := l.owed.Add(n)
-	if owed < int64(l.cfg.Settings.ConnCredit)/4 {
-		return
+	// If the swap fails, somebody else adds: the last one grants.
+	if owed >= int64(l.cfg.Settings.ConnCredit)/4 && l.owed.CompareAndSwap(owed, 0) {
+		l.window.Add(owed)
+		if l.w.lock() == nil {
+			l.w.buf = frame.AppendCredit(l.w.buf, 0, uint32(owed))
+			l.w.unlockAsync()
+		}
 	}
-	if !l.owed.CompareAndSwap(owed, 0) {
-		return // somebody else adds: the last one grants
-	}
-	l.window.Add(owed)
-	if l.w.lock() == nil {
-		l.w.buf = frame.AppendCredit(l.w.buf, 0, uint32(owed))
-		l.w.unlockAsync()
+	if l.charged.Load() > 0 {
+		l.uncountUnread()
 	}
 }
 
@@ -320,8 +338,8 @@ func (l *link) closeWrite() bool {
 	return ok && cw.CloseWrite() == nil
 }
 
-// over returns why the link is over, or nil if it is not.
-func (l *link) over() error {
+// reason returns why the link is over, or nil if it is not.
+func (l *link) reason() error {
 	select {
 	case <-l.dead:
 		return l.err

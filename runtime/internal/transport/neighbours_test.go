@@ -15,22 +15,35 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-// overTCP is connected over a real socket, where senders write for themselves.
-func overTCP(t *testing.T, v *service, edit ...func(*Config)) (*Client, *Server) {
+// sockets returns both ends of a TCP connection.
+func sockets(t *testing.T) (dialed, accepted net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	dialed, err := net.Dial("tcp", l.Addr().String())
+	dialed, err = net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepted, err := l.Accept()
+	accepted, err = l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return dialed, accepted
+}
+
+// overTCP is connected over a real socket, where senders write for themselves.
+func overTCP(t *testing.T, v *service, edit ...func(*Config)) (*Client, *Server) {
+	t.Helper()
+	dialed, accepted := sockets(t)
+	return over(t, dialed, accepted, v, edit...)
+}
+
+// over is connected over the two ends of a connection. The test's end closes both.
+func over(t *testing.T, dialed, accepted net.Conn, v *service, edit ...func(*Config)) (*Client, *Server) {
+	t.Helper()
 	d := v.dispatcher(dispatch.Config{})
 	s := NewServer(context.Background(), accepted, config(edit...), d, call.Peer{Addr: accepted.RemoteAddr()})
 	var served sync.WaitGroup

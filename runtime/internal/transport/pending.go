@@ -17,7 +17,7 @@ type pending struct {
 	done   chan struct{}
 	timer  *time.Timer
 	result result
-	asm    assembly
+	asm    *assembly // the answer, if it comes in parts
 
 	head   bool          // headers have arrived, or can no more
 	stream *ClientStream // not nil for calls that stream
@@ -57,7 +57,8 @@ func (c *Client) recycle(p *pending) {
 		buf = nil
 	}
 	p.result = result{msg: buf[:0]}
-	p.asm, p.stream, p.head = assembly{}, nil, false
+	p.asm.cancel()
+	p.asm, p.stream, p.head = nil, nil, false
 	c.freeMu.Lock()
 	p.next = c.free
 	c.free = p

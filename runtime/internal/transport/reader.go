@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
@@ -43,16 +44,21 @@ type reader struct {
 	now        time.Time // when the last read returned
 	sums       bool      // frames may carry checksums
 
-	lazy     bool // receiver works
+	lazy     bool // receiver reads
 	receiver receiver
+
+	restAfter time.Duration // how long to wait for input before errRest; 0: for ever
+	limited   bool          // reads have a deadline because of that
 }
 
-func (d *reader) init(nc net.Conn, maxPayload uint32) {
+// init prepares to read from nc. raw is nc's socket if it is nothing else.
+func (d *reader) init(nc net.Conn, raw syscall.RawConn, maxPayload uint32) {
 	d.nc, d.maxPayload = nc, maxPayload
-	if raw := rawConn(nc); raw != nil {
-		d.lazy = true
-		d.receiver.init(raw)
+	d.lazy = raw != nil
+	if !d.lazy {
+		raw = restsOn(nc)
 	}
+	d.receiver.init(raw, d.lazy)
 }
 
 // fill receives until at least n bytes are buffered.
@@ -60,7 +66,15 @@ func (d *reader) fill(n int) error {
 	for d.w-d.r < n {
 		d.makeRoom(n)
 		err := d.read()
+		if err != nil {
+			if err = d.waitedLong(err); err == nil {
+				continue
+			}
+		}
 		d.now = time.Now()
+		if d.restAfter > 0 && !d.limited && err == nil {
+			err = d.limit(d.restAfter) // there was none before the first read after a rest
+		}
 		if err != nil && d.w-d.r < n {
 			if err == io.EOF && d.w > d.r {
 				err = io.ErrUnexpectedEOF

@@ -22,7 +22,7 @@ type Server struct {
 	d          *dispatch.Dispatcher
 	queue      *dispatch.Queue
 	remotePeer call.Peer
-	acceptedAt time.Time
+	ended      func(error)
 
 	calls   table[serverCall]
 	running atomic.Int64 // handlers that have not returned
@@ -35,46 +35,56 @@ type Server struct {
 	methods []*dispatch.Method // by id on this connection, 1 first; nil if not served
 	inline  bool               // replies of inline handlers wait to be flushed
 
-	allDone chan struct{} // receives when the last handler returns while draining
+	// allDone, once a drain has made it, receives when the last handler returns.
+	allDone atomic.Pointer[chan struct{}]
 }
 
 // NewServer prepares to speak the native protocol on nc, which it owns from
 // then on. base is the root of the handlers' contexts.
 func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispatcher, peer call.Peer) *Server {
-	s := &Server{base: base, d: d, queue: d.NewQueue(), remotePeer: peer, goneTo: frame.Undecided, acceptedAt: time.Now(), allDone: make(chan struct{}, 1)}
+	s := &Server{base: base, d: d, queue: d.NewQueue(), remotePeer: peer, goneTo: frame.Undecided}
 	s.peerRole = "client"
 	s.init(nc, cfg)
 	return s
 }
 
-// Accepted sets when the connection was accepted, from where on the handshake is
-// timed. The default is when NewServer was called.
-func (s *Server) Accepted(at time.Time) { s.acceptedAt = at }
-
 // Serve speaks until the connection ends, and returns why: nil if the peer
 // closed it. Its handlers' contexts are cancelled then; they may still run.
 func (s *Server) Serve() error {
-	defer s.tasks.Wait()
-	why := errGoexit
-	defer func() {
-		s.seal(why, false)
-		s.abandon()
-		s.hangUp(why)
-	}()
-	if err := s.handshake(); err != nil {
-		why = err
-	} else {
-		why = s.serve(s)
-	}
-	if errors.Is(why, errSilent) || why == io.EOF || s.over() == ErrClosed {
-		return nil
-	}
-	return &ConnError{Addr: s.addr(), Err: why}
+	ended := make(chan error, 1)
+	s.Start(time.Now(), func(err error) { ended <- err })
+	return <-ended
 }
 
-// errGoexit ends a connection whose reading goroutine was ended by a handler
-// that runs on it.
-var errGoexit = errors.New("a handler ended the goroutine that reads the connection")
+// Start is Serve for many: it returns at once, so that a connection at rest
+// holds no goroutine but one that waits for input, with a small stack. ended is
+// called, once, with what Serve would return. accepted is when the connection
+// was accepted, from where on the handshake is timed.
+func (s *Server) Start(accepted time.Time, ended func(error)) {
+	s.ended = ended
+	go s.attend(s, func() error { return s.handshake(accepted) })
+}
+
+// over implements role.
+func (s *Server) over(why error) {
+	closed := s.reason() == ErrClosed
+	s.seal(why, false)
+	s.abandon()
+	s.budget.close()
+	s.hangUp(why)
+	s.tasks.Wait()
+	if errors.Is(why, errSilent) || why == io.EOF || closed {
+		s.ended(nil)
+		return
+	}
+	s.ended(&ConnError{Addr: s.addr(), Err: why})
+}
+
+// rest implements role.
+func (s *Server) rest() {
+	s.calls.trim()
+	s.queue.Trim()
+}
 
 // abandon cancels the calls that are left when the connection is over.
 func (s *Server) abandon() {
@@ -86,9 +96,9 @@ func (s *Server) abandon() {
 // errSilent ends connections that do not begin like ours without a word.
 var errSilent = errors.New("not the native protocol")
 
-func (s *Server) handshake() error {
+func (s *Server) handshake(accepted time.Time) error {
 	if t := s.cfg.HandshakeTimeout; t > 0 {
-		s.nc.SetReadDeadline(s.acceptedAt.Add(t))
+		s.nc.SetReadDeadline(accepted.Add(t))
 	}
 	if err := s.r.preface(); err != nil {
 		var version *frame.Error

@@ -21,9 +21,9 @@ type serverCall struct {
 	method *dispatch.Method
 	stream *stream // nil for unary calls
 
-	// Of the reading goroutine.
-	closed bool // the caller has half-closed
-	asm    assembly
+	closed bool // the caller has half-closed; of the reading goroutine
+	// asm is the single request if it comes in parts.
+	asm *assembly
 
 	msg         []byte // the single request, in its own buffer unless the handler runs inline
 	compression uint8
@@ -50,9 +50,12 @@ func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 	}
 	if m.Unary == nil {
 		c.stream = new(stream)
-		c.stream.init(&s.link, h.ID)
+		c.stream.init(&s.link, s, h.ID)
 		c.stream.takeHeader = c.TakeHeader
 		c.stream.badMessage = status.InvalidArgument
+	}
+	if h.Flags.Has(frame.FlagMore) {
+		c.asm = s.assemble(s, h.ID)
 	}
 	s.running.Add(1)
 	s.unfinished.Add(1)
@@ -66,7 +69,7 @@ func (c *serverCall) start(h *frame.Header, sec *frame.Sections) error {
 	switch {
 	case h.Flags.Has(frame.FlagMore):
 		_, err := c.asm.add(h, sec)
-		return err
+		return c.partial(err)
 	case c.stream == nil:
 		c.compression = h.Compression
 		c.request(sec.Message)
@@ -103,25 +106,63 @@ func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
 	if err := c.s.checkFormat(h, true, status.Unimplemented); err != nil {
 		return err
 	}
+	if more := h.Flags.Has(frame.FlagMore); more == c.closed {
+		return protocolErrorf("stream %d: HALF_CLOSE is %v on a part of a single request of which more is %v", c.id, c.closed, more)
+	}
 	complete, err := c.asm.add(h, sec)
-	if err != nil {
-		return err
-	}
-	if complete != c.closed {
-		return protocolErrorf("stream %d: HALF_CLOSE is %v on a part of a single request of which complete is %v", c.id, c.closed, complete)
-	}
-	if !complete {
-		return nil
+	if err != nil || !complete {
+		return c.partial(err)
 	}
 	msg, compression := c.asm.take()
 	if c.stream == nil {
 		c.received, c.msg, c.compression, c.own = len(msg), msg, compression, true
 	} else {
-		c.stream.deliver(msg, compression)
+		c.stream.deliver(item{data: msg, compression: compression, asm: c.asm})
 		c.stream.finish(io.EOF)
 	}
 	c.dispatch()
 	return nil
+}
+
+// partial ends the call if its request, which is not complete, was given up with
+// err, and otherwise returns err.
+func (c *serverCall) partial(err error) error {
+	over := breachOf(err)
+	if over == nil {
+		return err
+	}
+	if c.s.calls.take(c.id) == nil {
+		return nil
+	}
+	return c.exhausted(over, c.s.w.lockControl)
+}
+
+// exhausted ends the call, which has been taken out of the table, because a
+// message of it was given up for want of memory.
+func (c *serverCall) exhausted(err *status.Error, lock func() error) error {
+	e := err
+	if c.asm != nil {
+		e = err.WithNotRun() // it was the request
+	}
+	if err := lock(); err != nil {
+		c.gone(context.Canceled)
+		return err
+	}
+	c.s.w.buf = appendClose(c.s.w.buf, c.id, c.TakeHeader(), nil, e)
+	c.s.w.unlockAsync()
+	c.Cancel(context.Canceled)
+	if c.stream != nil {
+		c.stream.abort(e)
+	}
+	c.undispatched()
+	return nil
+}
+
+// exhausted ends the call of a message that was given up for want of memory.
+func (s *Server) exhausted(id frame.StreamID, err *status.Error) {
+	if c := s.calls.take(id); c != nil {
+		_ = c.exhausted(err, s.w.lock) // it fails if the connection is over
+	}
 }
 
 func (c *serverCall) dispatch() {
@@ -145,9 +186,16 @@ func (c *serverCall) message(h *frame.Header, sec *frame.Sections) error {
 			return err
 		}
 		if err != nil {
-			return c.stop(h, breachOf(err))
+			if err := c.stop(breachOf(err)); err != nil {
+				return err
+			}
+			return c.s.late(h)
 		}
-		if err := c.stream.push(h, sec); err != nil {
+		err = c.stream.push(h, sec)
+		if over := breachOf(err); over != nil {
+			return c.stop(over)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -161,7 +209,7 @@ func (c *serverCall) message(h *frame.Header, sec *frame.Sections) error {
 }
 
 // stop ends a call whose handler runs, because of a message of its stream.
-func (c *serverCall) stop(h *frame.Header, err *status.Error) error {
+func (c *serverCall) stop(err *status.Error) error {
 	if c.s.calls.take(c.id) != nil {
 		if e := c.s.w.lockControl(); e != nil {
 			return e
@@ -171,7 +219,7 @@ func (c *serverCall) stop(h *frame.Header, err *status.Error) error {
 		c.stream.abort(err)
 		c.Cancel(context.Canceled)
 	}
-	return c.s.late(h)
+	return nil
 }
 
 // canceled handles the caller's CANCEL.
@@ -190,8 +238,13 @@ func (c *serverCall) gone(err error) {
 	if c.stream != nil {
 		c.stream.abort(status.FromError(err))
 	}
-	if c.asm.active() {
-		c.asm = assembly{}
+	c.undispatched()
+}
+
+// undispatched ends a call whose request has not become complete, so that its
+// handler never runs.
+func (c *serverCall) undispatched() {
+	if c.asm.cancel() {
 		c.returned()
 		c.finished()
 	}
@@ -208,9 +261,12 @@ func (c *serverCall) returned() {
 
 // finished says that nothing more is sent for the call.
 func (c *serverCall) finished() {
-	if c.s.unfinished.Add(-1) == 0 {
+	if c.s.unfinished.Add(-1) > 0 {
+		return
+	}
+	if allDone := c.s.allDone.Load(); allDone != nil {
 		select {
-		case c.s.allDone <- struct{}{}:
+		case *allDone <- struct{}{}:
 		default:
 		}
 	}
@@ -226,6 +282,7 @@ func (c *serverCall) DecodeRequest(msg any) error {
 		giveBuffer(c.msg)
 	}
 	c.msg = nil
+	c.asm.release()
 	if err != nil {
 		return undecodable(err, status.InvalidArgument, "request")
 	}

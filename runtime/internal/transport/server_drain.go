@@ -32,9 +32,13 @@ func (s *Server) Drain(ctx context.Context) {
 	// The answer comes after everything that the peer sent before it read that.
 	_ = s.Ping(grace) // a peer that does not answer has had its time
 	s.goAway(s.acceptNoMore())
+	allDone := make(chan struct{}, 1)
+	if !s.allDone.CompareAndSwap(nil, &allDone) {
+		allDone = *s.allDone.Load() // that of another drain, which goes on, too
+	}
 	for s.unfinished.Load() > 0 {
 		select {
-		case <-s.allDone:
+		case <-allDone:
 			continue
 		case <-ctx.Done():
 			s.evict()

@@ -15,6 +15,7 @@ func (c *serverCall) Finish(res any, err *status.Error, header, trailer metadata
 	defer c.finished()
 	defer c.returned()
 	received = c.received
+	c.asm.release() // if it was not decoded
 	if c.stream != nil {
 		c.stream.free()
 		sent, received = c.stream.moved()

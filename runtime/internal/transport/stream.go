@@ -3,6 +3,7 @@ package transport
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -21,8 +22,9 @@ import (
 // connection's share goes back at once, as other streams may wait for it; the
 // stream's own when it is worth a frame.
 type stream struct {
-	l  *link
-	id frame.StreamID
+	l     *link
+	id    frame.StreamID
+	owner exhausted // the side of the connection that it is on
 	// takeHeader returns the headers that go with the first message, or nil.
 	takeHeader func() metadata.MD
 	// badMessage is the code for messages that cannot be decoded.
@@ -38,15 +40,16 @@ type stream struct {
 	dropped atomic.Bool  // as aborted
 
 	mu      sync.Mutex
-	items   []item // complete messages that the receiver has not taken
-	arena   []byte // where the small ones of items lie
-	asm     assembly
-	asmHeld int64 // credit that fragments of asm hold
-	window  int64 // what the peer may still send on this stream
-	arrived int   // message bytes
-	waiting bool  // the receiver waits for ready
-	end     error // set once nothing more arrives: io.EOF or why
-	aborted bool  // what is unread is discarded
+	items   []item      // complete messages that the receiver has not taken
+	arena   []byte      // where the small ones of items lie
+	asm     *assembly   // the message that arrives in parts, if one does
+	asmHeld int64       // credit that fragments of asm hold
+	large   []*assembly // complete, and not taken
+	window  int64       // what the peer may still send on this stream
+	arrived int         // message bytes
+	waiting bool        // the receiver waits for ready
+	end     error       // set once nothing more arrives: io.EOF or why
+	aborted bool        // what is unread is discarded
 
 	ready chan struct{} // capacity 1
 
@@ -65,15 +68,16 @@ type stream struct {
 // item is a complete message.
 type item struct {
 	data        []byte
-	held        int64 // credit that it holds until it is returned
+	held        int64     // credit that it holds until it is returned
+	asm         *assembly // counts its memory until then; nil if it came in one frame
 	compression uint8
 }
 
 // arenaItem is the largest message that is copied into the arena.
 const arenaItem = 4 << 10
 
-func (s *stream) init(l *link, id frame.StreamID) {
-	s.l, s.id = l, id
+func (s *stream) init(l *link, owner exhausted, id frame.StreamID) {
+	s.l, s.owner, s.id = l, owner, id
 	s.gone, s.ready = make(chan struct{}), make(chan struct{}, 1)
 	s.window = int64(l.cfg.Settings.StreamCredit)
 	s.credit = int64(l.peer().StreamCredit)
@@ -89,7 +93,8 @@ func (s *stream) admit(h *frame.Header, sec *frame.Sections, code status.Code) e
 	return s.l.tooLarge(h, sec)
 }
 
-// push takes in the message part of a frame. Errors end the connection. It is
+// push takes in the message part of a frame. Errors end the connection, but for
+// a *callBreach, which says that there is no memory for the message. It is
 // called on the reading goroutine.
 func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 	s.mu.Lock()
@@ -109,24 +114,49 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 	s.l.flood.progressed()
 	s.held.Add(held)
 	s.arrived += len(sec.Message)
-	var grant int64
-	if h.Flags.Has(frame.FlagMore) || s.asm.active() {
-		complete, err := s.asm.add(h, sec)
-		if err != nil {
-			s.mu.Unlock()
+	if h.Flags.Has(frame.FlagMore) || s.asm != nil {
+		a := s.partLocked(held, h.Flags.Has(frame.FlagMore))
+		s.mu.Unlock()
+		if err := s.addPart(a, h, sec); err != nil {
 			return err
 		}
-		s.asmHeld += held
-		s.partial.Store(!complete) // before unread is looked at: see recv
-		if complete {
-			data, compression := s.asm.take()
-			s.queueLocked(item{data, s.asmHeld, compression})
-			s.asmHeld = 0
-		} else if s.unread.Load() == 0 {
-			grant = s.settlePartLocked()
-		}
 	} else {
-		s.queueLocked(item{s.keepLocked(sec.Message), held, h.Compression})
+		s.queueLocked(item{data: s.keepLocked(sec.Message), held: held, compression: h.Compression})
+		wake := s.wakeLocked()
+		s.mu.Unlock()
+		s.wake(wake)
+	}
+	return s.l.countUnread(held)
+}
+
+// partLocked returns the message that a frame begins or continues, whose part
+// of it holds so much credit and is not the last if there are more.
+func (s *stream) partLocked(held int64, more bool) *assembly {
+	if s.asm == nil {
+		s.asm = s.l.assemble(s.owner, s.id)
+	}
+	s.asmHeld += held
+	s.partial.Store(more) // before unread is looked at: see recv
+	return s.asm
+}
+
+// addPart adds a part to a, and queues that if it is complete.
+func (s *stream) addPart(a *assembly, h *frame.Header, sec *frame.Sections) error {
+	complete, err := a.add(h, sec)
+	if err != nil {
+		return err
+	}
+	var grant int64
+	s.mu.Lock()
+	switch {
+	case s.asm != a: // the stream has ended meanwhile
+	case complete:
+		data, compression := a.take()
+		s.large = append(s.large, a)
+		s.queueLocked(item{data, s.asmHeld, a, compression})
+		s.asm, s.asmHeld = nil, 0
+	case s.unread.Load() == 0:
+		grant = s.settlePartLocked()
 	}
 	wake := s.wakeLocked()
 	s.mu.Unlock()
@@ -149,6 +179,9 @@ func (s *stream) drawLocked(n int64) error {
 func (s *stream) keepLocked(msg []byte) []byte {
 	if len(msg) > arenaItem {
 		return append(make([]byte, 0, len(msg)), msg...)
+	}
+	if cap(s.arena) == 0 {
+		s.arena = takeArena()
 	}
 	start := len(s.arena)
 	s.arena = append(s.arena, msg...)
@@ -179,14 +212,15 @@ func (s *stream) wake(receiver bool) {
 func (s *stream) assembling() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.asm.active()
+	return s.asm != nil
 }
 
 // deliver takes in a complete message that drew no credit.
-func (s *stream) deliver(msg []byte, compression uint8) {
+func (s *stream) deliver(it item) {
 	s.mu.Lock()
-	s.queueLocked(item{msg, 0, compression})
-	s.arrived += len(msg)
+	s.large = append(s.large, it.asm)
+	s.queueLocked(it)
+	s.arrived += len(it.data)
 	wake := s.wakeLocked()
 	s.mu.Unlock()
 	s.wake(wake)
@@ -254,15 +288,48 @@ func (s *stream) recv(msg any) error {
 	it.data = nil
 	s.unhold(held)
 	s.eaten += held
+	if it.asm != nil {
+		s.taken(it.asm)
+		it.asm = nil
+	}
 	// A part that arrived while this message was unread holds credit that the
 	// peer may need to send the rest.
 	if last := s.unread.Add(-1) == 0; last && s.partial.Load() || s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
 		s.settle()
 	}
-	if err := s.l.decode(it.compression, data, len(data) > arenaItem, msg); err != nil {
+	err := s.l.decode(it.compression, data, len(data) > arenaItem, msg)
+	if s.pos == len(s.cur) {
+		s.emptied()
+	}
+	if err != nil {
 		return undecodable(err, s.badMessage, "message")
 	}
 	return nil
+}
+
+// keepItems is how many items the list of a stream with nothing unread has room for.
+const keepItems = 1 << 10
+
+// emptied gives away what the messages that have been received lay in, so that a
+// stream with nothing unread holds little.
+func (s *stream) emptied() {
+	if cap(s.curArena) > arenaItem {
+		giveArena(s.curArena)
+		s.curArena = nil
+	}
+	if cap(s.cur) > keepItems {
+		s.cur, s.pos = nil, 0
+	}
+}
+
+// taken says that recv returns the message that came as a.
+func (s *stream) taken(a *assembly) {
+	s.mu.Lock()
+	if i := slices.Index(s.large, a); i >= 0 {
+		s.large = slices.Delete(s.large, i, i+1)
+	}
+	s.mu.Unlock()
+	a.release()
 }
 
 // refill takes over the messages that have arrived; it waits for the first.
@@ -329,6 +396,7 @@ func (s *stream) stop(err error, discard bool) {
 		s.end = err
 	}
 	var held int64
+	var unread []*assembly
 	if discard && !s.aborted {
 		s.aborted = true
 		s.dropped.Store(true)
@@ -337,12 +405,17 @@ func (s *stream) stop(err error, discard bool) {
 		s.window = 0
 		held = s.held.Swap(0)
 		s.items, s.arena = nil, nil
+		unread, s.large = s.large, nil
 	}
-	part := s.asmHeld
-	s.asm, s.asmHeld = assembly{}, 0
+	asm, part := s.asm, s.asmHeld
+	s.asm, s.asmHeld = nil, 0
 	wake := s.wakeLocked()
 	s.mu.Unlock()
 	s.wake(wake)
+	asm.cancel()
+	for _, a := range unread {
+		a.release()
+	}
 	s.l.release(held)
 	s.unhold(part)
 }

@@ -8,7 +8,7 @@ import (
 
 // Sizes of a table, in slots.
 const (
-	firstSlots = 16
+	firstSlots = 4
 	mostSlots  = 8 << 10
 )
 
@@ -140,6 +140,15 @@ func (t *table[T]) takeIf(cond func(frame.StreamID) bool) []*T {
 		taken[i] = t.takeLocked(id)
 	}
 	return taken
+}
+
+// trim gives back the table's memory if nothing is stored.
+func (t *table[T]) trim() {
+	t.mu.Lock()
+	if t.n == 0 {
+		t.slots, t.over = nil, nil
+	}
+	t.mu.Unlock()
 }
 
 // len returns how many are stored.

@@ -60,9 +60,8 @@ type writer struct {
 	attempt attempt // owned by whoever is flushing
 }
 
-func (w *writer) init(nc net.Conn, stall time.Duration, tasks *sync.WaitGroup, fail func(error)) {
-	w.nc, w.stall, w.tasks, w.fail = nc, stall, tasks, fail
-	w.raw = rawConn(nc)
+func (w *writer) init(nc net.Conn, raw syscall.RawConn, stall time.Duration, tasks *sync.WaitGroup, fail func(error)) {
+	w.nc, w.raw, w.stall, w.tasks, w.fail = nc, raw, stall, tasks, fail
 	w.attempt.init()
 }
 

@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"time"
 
@@ -123,6 +125,9 @@ func (w *writer) lead(yield bool) {
 		}
 		n, err := w.attempt.write(w.raw, out)
 		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			w.handOver(out) // the deadline is that of an earlier write: a goroutine sets a new one
+			return
 		case err != nil:
 			w.fail(err)
 			return
