@@ -1,6 +1,9 @@
 package wire
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Parser is what parsing a message passes down to the messages in it.
 type Parser struct {
@@ -47,14 +50,16 @@ func (p Parser) End(i int) int {
 	return i
 }
 
-// Unknown appends the field that begins at b[start] to fields. Its tag, which
-// ends before b[i], is known already; i may be negative.
-func (p Parser) Unknown(fields, b []byte, start, i int, tag uint64) ([]byte, int) {
-	i = skip(b, i, tag, p.depth)
-	if i < 0 {
-		return fields, i
+// Unknown appends the field with the given tag to fields. The tag ends before
+// b[i], and is written anew, so that it takes no more bytes than it needs. i may
+// be negative.
+func (p Parser) Unknown(fields, b []byte, i int, tag uint64) ([]byte, int) {
+	end := skip(b, i, tag, p.depth)
+	if end < 0 {
+		return fields, end
 	}
-	return append(fields, b[start:i]...), i
+	fields = binary.AppendUvarint(fields, tag)
+	return append(fields, b[i:end]...), end
 }
 
 // The wire types.

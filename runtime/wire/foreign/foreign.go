@@ -88,8 +88,8 @@ func ParseExtensions(m proto.Message, fields []byte, p wire.Parser, i int) int {
 }
 
 // ParseUnknown is [wire.Parser.Unknown] for the unknown fields of m.
-func ParseUnknown(m proto.Message, b []byte, start, i int, p wire.Parser, tag uint64) int {
-	unknown, i := p.Unknown(nil, b, start, i, tag)
+func ParseUnknown(m proto.Message, b []byte, i int, p wire.Parser, tag uint64) int {
+	unknown, i := p.Unknown(nil, b, i, tag)
 	if r := m.ProtoReflect(); i >= 0 {
 		r.SetUnknown(append(r.GetUnknown(), unknown...))
 	}

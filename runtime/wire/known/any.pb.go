@@ -43,9 +43,9 @@ func PutAny(x *anypb.Any, b wire.Buffer) wire.Buffer {
 
 func ParseAny(x *anypb.Any, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -56,7 +56,7 @@ func ParseAny(x *anypb.Any, b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)

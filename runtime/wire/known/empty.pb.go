@@ -31,16 +31,16 @@ func PutEmpty(x *emptypb.Empty, b wire.Buffer) wire.Buffer {
 
 func ParseEmpty(x *emptypb.Empty, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)

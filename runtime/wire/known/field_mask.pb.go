@@ -37,9 +37,9 @@ func PutFieldMask(x *fieldmaskpb.FieldMask, b wire.Buffer) wire.Buffer {
 
 func ParseFieldMask(x *fieldmaskpb.FieldMask, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -48,7 +48,7 @@ func ParseFieldMask(x *fieldmaskpb.FieldMask, b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)

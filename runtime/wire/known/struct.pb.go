@@ -33,9 +33,9 @@ func PutStruct(x *structpb.Struct, b wire.Buffer) wire.Buffer {
 
 func ParseStruct(x *structpb.Struct, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -44,7 +44,7 @@ func ParseStruct(x *structpb.Struct, b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)
@@ -120,9 +120,9 @@ func PutValue(x *structpb.Value, b wire.Buffer) wire.Buffer {
 
 func ParseValue(x *structpb.Value, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -159,7 +159,7 @@ func ParseValue(x *structpb.Value, b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)
@@ -189,9 +189,9 @@ func PutListValue(x *structpb.ListValue, b wire.Buffer) wire.Buffer {
 
 func ParseListValue(x *structpb.ListValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -200,7 +200,7 @@ func ParseListValue(x *structpb.ListValue, b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)

@@ -37,9 +37,9 @@ func PutDoubleValue(x *wrapperspb.DoubleValue, b wire.Buffer) wire.Buffer {
 
 func ParseDoubleValue(x *wrapperspb.DoubleValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x09:
@@ -48,7 +48,7 @@ func ParseDoubleValue(x *wrapperspb.DoubleValue, b []byte, p wire.Parser) (i int
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)
@@ -78,9 +78,9 @@ func PutFloatValue(x *wrapperspb.FloatValue, b wire.Buffer) wire.Buffer {
 
 func ParseFloatValue(x *wrapperspb.FloatValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0d:
@@ -89,7 +89,7 @@ func ParseFloatValue(x *wrapperspb.FloatValue, b []byte, p wire.Parser) (i int) 
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)
@@ -119,9 +119,9 @@ func PutInt64Value(x *wrapperspb.Int64Value, b wire.Buffer) wire.Buffer {
 
 func ParseInt64Value(x *wrapperspb.Int64Value, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -130,7 +130,7 @@ func ParseInt64Value(x *wrapperspb.Int64Value, b []byte, p wire.Parser) (i int) 
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)
@@ -160,9 +160,9 @@ func PutUInt64Value(x *wrapperspb.UInt64Value, b wire.Buffer) wire.Buffer {
 
 func ParseUInt64Value(x *wrapperspb.UInt64Value, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -171,7 +171,7 @@ func ParseUInt64Value(x *wrapperspb.UInt64Value, b []byte, p wire.Parser) (i int
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)
@@ -201,9 +201,9 @@ func PutInt32Value(x *wrapperspb.Int32Value, b wire.Buffer) wire.Buffer {
 
 func ParseInt32Value(x *wrapperspb.Int32Value, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -212,7 +212,7 @@ func ParseInt32Value(x *wrapperspb.Int32Value, b []byte, p wire.Parser) (i int) 
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)
@@ -242,9 +242,9 @@ func PutUInt32Value(x *wrapperspb.UInt32Value, b wire.Buffer) wire.Buffer {
 
 func ParseUInt32Value(x *wrapperspb.UInt32Value, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -253,7 +253,7 @@ func ParseUInt32Value(x *wrapperspb.UInt32Value, b []byte, p wire.Parser) (i int
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)
@@ -283,9 +283,9 @@ func PutBoolValue(x *wrapperspb.BoolValue, b wire.Buffer) wire.Buffer {
 
 func ParseBoolValue(x *wrapperspb.BoolValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -294,7 +294,7 @@ func ParseBoolValue(x *wrapperspb.BoolValue, b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)
@@ -324,9 +324,9 @@ func PutStringValue(x *wrapperspb.StringValue, b wire.Buffer) wire.Buffer {
 
 func ParseStringValue(x *wrapperspb.StringValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -335,7 +335,7 @@ func ParseStringValue(x *wrapperspb.StringValue, b []byte, p wire.Parser) (i int
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)
@@ -365,9 +365,9 @@ func PutBytesValue(x *wrapperspb.BytesValue, b wire.Buffer) wire.Buffer {
 
 func ParseBytesValue(x *wrapperspb.BytesValue, b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -376,7 +376,7 @@ func ParseBytesValue(x *wrapperspb.BytesValue, b []byte, p wire.Parser) (i int) 
 			if p.Ends(tag) {
 				return i
 			}
-			i = foreign.ParseUnknown(x, b, start, i, p, tag)
+			i = foreign.ParseUnknown(x, b, i, p, tag)
 		}
 	}
 	return p.End(i)

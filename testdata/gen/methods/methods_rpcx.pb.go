@@ -49,9 +49,9 @@ func (x *Alike) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Alike) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -64,7 +64,7 @@ func (x *Alike) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -119,9 +119,9 @@ func (x *Holder) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Holder) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -141,7 +141,7 @@ func (x *Holder) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -182,9 +182,9 @@ func (x *Func) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Func) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -195,7 +195,7 @@ func (x *Func) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -224,16 +224,16 @@ func (x *Range) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Range) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -268,9 +268,9 @@ func (x *Len) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Len) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -279,7 +279,7 @@ func (x *Len) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -314,9 +314,9 @@ func (x *Message) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -325,7 +325,7 @@ func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -354,16 +354,16 @@ func (x *Wire) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Wire) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)

@@ -56,9 +56,9 @@ func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	var unknown []byte
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -71,7 +71,7 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return foreign.ParseExtensions(x, unknown, p, i)
 			}
-			unknown, i = p.Unknown(unknown, b, start, i, tag)
+			unknown, i = p.Unknown(unknown, b, i, tag)
 		}
 	}
 	return foreign.ParseExtensions(x, unknown, p, p.End(i))
@@ -108,9 +108,9 @@ func (x *Request_Result) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Request_Result) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x22:
@@ -119,7 +119,7 @@ func (x *Request_Result) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)

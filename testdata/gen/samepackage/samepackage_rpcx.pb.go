@@ -50,9 +50,9 @@ func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	var unknown []byte
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -63,7 +63,7 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return foreign.ParseExtensions(x, unknown, p, i)
 			}
-			unknown, i = p.Unknown(unknown, b, start, i, tag)
+			unknown, i = p.Unknown(unknown, b, i, tag)
 		}
 	}
 	return foreign.ParseExtensions(x, unknown, p, p.End(i))
@@ -94,16 +94,16 @@ func (x *Change) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -132,16 +132,16 @@ func (x *ClashRPCXClient) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *ClashRPCXClient) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)

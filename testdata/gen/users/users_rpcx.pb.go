@@ -43,9 +43,9 @@ func (x *User) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *User) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -56,7 +56,7 @@ func (x *User) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -91,9 +91,9 @@ func (x *GetRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *GetRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -102,7 +102,7 @@ func (x *GetRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -131,16 +131,16 @@ func (x *DeleteResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *DeleteResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -169,16 +169,16 @@ func (x *WatchRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *WatchRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		default:
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -213,9 +213,9 @@ func (x *Change) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -224,7 +224,7 @@ func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -259,9 +259,9 @@ func (x *ImportResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *ImportResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -270,7 +270,7 @@ func (x *ImportResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)

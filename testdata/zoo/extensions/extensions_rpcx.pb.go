@@ -64,9 +64,9 @@ func (x *Extended) PutRPCX(b wire.Buffer) wire.Buffer {
 func (x *Extended) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	var unknown []byte
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -86,7 +86,7 @@ func (x *Extended) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return foreign.ParseExtensions(x, unknown, p, i)
 			}
-			unknown, i = p.Unknown(unknown, b, start, i, tag)
+			unknown, i = p.Unknown(unknown, b, i, tag)
 		}
 	}
 	return foreign.ParseExtensions(x, unknown, p, p.End(i))
@@ -124,16 +124,16 @@ func (x *Only) PutRPCX(b wire.Buffer) wire.Buffer {
 func (x *Only) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	var unknown []byte
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		default:
 			if p.Ends(tag) {
 				return foreign.ParseExtensions(x, unknown, p, i)
 			}
-			unknown, i = p.Unknown(unknown, b, start, i, tag)
+			unknown, i = p.Unknown(unknown, b, i, tag)
 		}
 	}
 	return foreign.ParseExtensions(x, unknown, p, p.End(i))
@@ -184,9 +184,9 @@ func (x *Item) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -199,7 +199,7 @@ func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -242,9 +242,9 @@ func (x *XGroup) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *XGroup) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -255,7 +255,7 @@ func (x *XGroup) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -292,9 +292,9 @@ func (x *ManyGroup) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *ManyGroup) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -303,7 +303,7 @@ func (x *ManyGroup) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)

@@ -158,9 +158,9 @@ func (x *Methods) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Methods) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -214,7 +214,7 @@ func (x *Methods) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -291,9 +291,9 @@ func (x *Fields) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Fields) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -316,7 +316,7 @@ func (x *Fields) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -689,9 +689,9 @@ func (x *Words) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Words) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -823,7 +823,7 @@ func (x *Words) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -858,9 +858,9 @@ func (x *String) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *String) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -869,7 +869,7 @@ func (x *String) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -904,9 +904,9 @@ func (x *Error) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Error) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -915,7 +915,7 @@ func (x *Error) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -952,9 +952,9 @@ func (x *Wire) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Wire) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -965,7 +965,7 @@ func (x *Wire) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -1000,9 +1000,9 @@ func (x *Proto) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Proto) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -1011,7 +1011,7 @@ func (x *Proto) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -1066,9 +1066,9 @@ func (x *Uint64) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Uint64) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x09:
@@ -1085,7 +1085,7 @@ func (x *Uint64) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -1120,9 +1120,9 @@ func (x *Append) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Append) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -1131,7 +1131,7 @@ func (x *Append) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -1172,9 +1172,9 @@ func (x *Len) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Len) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -1187,7 +1187,7 @@ func (x *Len) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -1242,9 +1242,9 @@ func (x *Outer) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Outer) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -1264,7 +1264,7 @@ func (x *Outer) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -1299,9 +1299,9 @@ func (x *Outer_Inner) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Outer_Inner) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -1310,7 +1310,7 @@ func (x *Outer_Inner) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)

@@ -63,8 +63,9 @@ type GlueField struct {
 	// Cond says when the field is there; empty for lists and maps, which may be
 	// empty.
 	Cond string
-	// Each is the list that is gone through, with the value v, if it is one.
-	Each string
+	// SizeEach is the list that is gone through to be sized, with the value v, and
+	// Each the one that is put, with the index k. Empty for what is no such list.
+	SizeEach, Each string
 	// Size is added to the size, Put is the buffer with it.
 	Size, Put string
 	// Missing is the statement for a required field that is not there.
@@ -125,7 +126,7 @@ func (m *Model) glueMessage(file *protogen.File, msg *protogen.Message, ident Id
 	}
 	if g.Extendable {
 		g.Foreign.ParseExtensions = w.foreign("ParseExtensions")
-		g.ParseUnknown = "unknown, i = p.Unknown(unknown, b, start, i, tag)"
+		g.ParseUnknown = "unknown, i = p.Unknown(unknown, b, i, tag)"
 	}
 	w.fields(g)
 	return g
@@ -137,7 +138,7 @@ func (w *glueWriter) declareMethods(g *GlueMessage) {
 	receiver := "func (x *" + g.Name + ") "
 	g.SizeFunc, g.PutFunc, g.ParseFunc = receiver+"SizeRPCX()", receiver+"PutRPCX(", receiver+"ParseRPCX("
 	g.Unknown = "x.unknownFields"
-	g.ParseUnknown = "x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)"
+	g.ParseUnknown = "x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)"
 	if w.m.glue.mayLack[w.msg] {
 		g.Check = w.foreign("CheckInitialized") + "(x)"
 	}
@@ -151,7 +152,7 @@ func (w *glueWriter) declareFunctions(g *GlueMessage) {
 	g.SizeFunc = fmt.Sprintf("// Size%s, Put%s and Parse%s are the glue of %s.\nfunc Size%s%s)", name, name, name, g.Name, name, param)
 	g.PutFunc, g.ParseFunc = "func Put"+name+param+", ", "func Parse"+name+param+", "
 	g.Unknown = "x.ProtoReflect().GetUnknown()"
-	g.ParseUnknown = "i = " + w.foreign("ParseUnknown") + "(x, b, start, i, p, tag)"
+	g.ParseUnknown = "i = " + w.foreign("ParseUnknown") + "(x, b, i, p, tag)"
 }
 
 // info returns the expression of what is known of the message's type.

@@ -34,9 +34,9 @@ func (x *Message) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -45,7 +45,7 @@ func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)

@@ -64,9 +64,9 @@ func (x *Nested) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x08:
@@ -101,7 +101,7 @@ func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -160,9 +160,9 @@ func (x *Address) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -189,7 +189,7 @@ func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -230,9 +230,9 @@ func (x *Position) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Position) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x09:
@@ -247,7 +247,7 @@ func (x *Position) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -300,9 +300,9 @@ func (x *Item) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -325,7 +325,7 @@ func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
@@ -378,9 +378,9 @@ func (x *Audit) PutRPCX(b wire.Buffer) wire.Buffer {
 
 func (x *Audit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	for uint(i) < uint(len(b)) {
-		start, tag := i, uint64(b[i])
+		tag := uint64(b[i])
 		if i++; tag >= 0x80 {
-			tag, i = wire.Varint(b, start)
+			tag, i = wire.Varint(b, i-1)
 		}
 		switch tag {
 		case 0x0a:
@@ -403,7 +403,7 @@ func (x *Audit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			if p.Ends(tag) {
 				return i
 			}
-			x.unknownFields, i = p.Unknown(x.unknownFields, b, start, i, tag)
+			x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)
 		}
 	}
 	return p.End(i)
