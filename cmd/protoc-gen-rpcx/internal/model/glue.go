@@ -67,6 +67,9 @@ type GlueField struct {
 	Each string
 	// Size is added to the size, Put is the buffer with it.
 	Size, Put string
+	// Total is added to the size for the whole of Each, if all values in it have
+	// the same size.
+	Total string
 	// Missing is the statement for a required field that is not there.
 	Missing string
 	// Cases parse the field.

@@ -290,6 +290,9 @@ func (w *glueWriter) listField(field *protogen.Field) *GlueField {
 	}
 	g.Each = list
 	g.Size = add(tagSize, w.in(f.size, "v"))
+	if _, err := strconv.Atoi(g.Size); err == nil {
+		g.Total = g.Size + " * len(" + list + ")"
+	}
 	g.Put = "b" + w.in(f.put, list+"[k]") + put(single)
 	return g
 }
