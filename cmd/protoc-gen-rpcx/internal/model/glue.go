@@ -63,11 +63,14 @@ type GlueField struct {
 	// Cond says when the field is there; empty for lists and maps, which may be
 	// empty.
 	Cond string
-	// SizeEach is the list that is gone through to be sized, with the value v, and
-	// Each the one that is put, with the index k. Empty for what is no such list.
-	SizeEach, Each string
+	// Each is the list that is gone through, if it is one: with the value v to be
+	// sized, with the index k to be put.
+	Each string
 	// Size is added to the size, Put is the buffer with it.
 	Size, Put string
+	// Total is added to the size for the whole of Each, if all values in it have
+	// the same size.
+	Total string
 	// Missing is the statement for a required field that is not there.
 	Missing string
 	// Cases parse the field.

@@ -288,10 +288,10 @@ func (w *glueWriter) listField(field *protogen.Field) *GlueField {
 			return g
 		}
 	}
-	g.Each, g.SizeEach = list, list
+	g.Each = list
 	g.Size = add(tagSize, w.in(f.size, "v"))
 	if _, err := strconv.Atoi(g.Size); err == nil {
-		g.SizeEach, g.Size = "", g.Size+" * len("+list+")"
+		g.Total = g.Size + " * len(" + list + ")"
 	}
 	g.Put = "b" + w.in(f.put, list+"[k]") + put(single)
 	return g

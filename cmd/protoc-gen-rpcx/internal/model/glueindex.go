@@ -2,9 +2,11 @@ package model
 
 import (
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/gofeaturespb"
 )
 
 // GlueScope says which messages get serialization glue.
@@ -52,7 +54,7 @@ func (m *Model) indexGlue(plugin *protogen.Plugin) {
 			continue
 		}
 		walkMessages(file.Messages, func(msg *protogen.Message) {
-			if (reached == nil || reached[msg]) && !hidesGlue(msg) {
+			if (reached == nil || reached[msg]) && !hidesGlue(msg) && !renamesAccessors(msg) {
 				m.glue.has[msg] = true
 			}
 		})
@@ -76,6 +78,21 @@ func walkMessages(messages []*protogen.Message, visit func(*protogen.Message)) {
 func hidesGlue(msg *protogen.Message) bool {
 	return slices.ContainsFunc(msg.Fields, func(f *protogen.Field) bool { return slices.Contains(glueNames, f.GoName) }) ||
 		slices.ContainsFunc(msg.Oneofs, func(o *protogen.Oneof) bool { return slices.Contains(glueNames, o.GoName) })
+}
+
+// renamesAccessors reports whether accessors of msg, a message of the hybrid API,
+// have other names with the build tag protoopaque: those that clash with fields
+// have an underscore only as long as there are fields.
+func renamesAccessors(msg *protogen.Message) bool {
+	if msg.APILevel != gofeaturespb.GoFeatures_API_HYBRID {
+		return false
+	}
+	return slices.ContainsFunc(msg.Fields, func(f *protogen.Field) bool {
+		get, _ := f.MethodName("Get")
+		return strings.HasPrefix(get, "Get_")
+	}) || slices.ContainsFunc(msg.Oneofs, func(o *protogen.Oneof) bool {
+		return strings.HasPrefix(o.MethodName("Which"), "Which_")
+	})
 }
 
 // hasText reports whether msg itself has strings or bytes.

@@ -48,7 +48,7 @@ func (w *glueWriter) messageField(field *protogen.Field) *GlueField {
 	sized, put := value, value // the message in the expressions that do so
 	switch {
 	case field.Desc.IsList():
-		g.Each, g.SizeEach, sized, put = value, value, "v", value+"[k]"
+		g.Each, sized, put = value, "v", value+"[k]"
 	case inOneof(field):
 		g.Cond = w.member(field)
 	case w.accessors:
