@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/internal/pool"
 )
 
 // Sizes of the read buffer.
@@ -23,11 +24,15 @@ const (
 
 var readBuffers = sync.Pool{New: func() any { return (*[fullBuffer]byte)(make([]byte, fullBuffer)) }}
 
-func takeReadBuffer() []byte { return readBuffers.Get().(*[fullBuffer]byte)[:] }
+func takeReadBuffer() []byte {
+	pool.Took()
+	return readBuffers.Get().(*[fullBuffer]byte)[:]
+}
 
 // giveReadBuffer gives b back if it is one of those that are shared.
 func giveReadBuffer(b []byte) {
 	if len(b) == fullBuffer {
+		pool.Gave()
 		readBuffers.Put((*[fullBuffer]byte)(b))
 	}
 }
@@ -121,7 +126,12 @@ func (d *reader) makeRoom(n int) {
 	}
 	switch {
 	case size != len(d.buf):
-		bigger := make([]byte, size)
+		var bigger []byte
+		if size == fullBuffer {
+			bigger = takeReadBuffer()
+		} else {
+			bigger = make([]byte, size)
+		}
 		d.w = copy(bigger, d.buf[d.r:d.w])
 		giveReadBuffer(d.buf)
 		d.buf, d.r = bigger, 0

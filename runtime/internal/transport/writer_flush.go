@@ -129,6 +129,7 @@ func (w *writer) lead(yield bool) {
 			w.handOver(out) // the deadline is that of an earlier write: a goroutine sets a new one
 			return
 		case err != nil:
+			giveBuffer(out)
 			w.fail(err)
 			return
 		case n < len(out):
@@ -143,9 +144,11 @@ func (w *writer) lead(yield bool) {
 func (w *writer) handOver(rest []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err == nil {
-		w.handOverLocked(rest)
+	if w.err != nil {
+		giveBuffer(rest)
+		return
 	}
+	w.handOverLocked(rest)
 }
 
 // handOverLocked starts the goroutine under the lock, where writing is not over
@@ -167,11 +170,12 @@ func (w *writer) background(rest []byte) {
 				return
 			}
 		}
-		if err := w.writeAll(rest); err != nil {
+		err := w.writeAll(rest)
+		giveBuffer(rest)
+		if err != nil {
 			w.fail(err)
 			return
 		}
-		giveBuffer(rest)
 		rest = nil
 	}
 }
