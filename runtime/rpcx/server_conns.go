@@ -79,7 +79,8 @@ func (s *Server) enter(c *transport.Server, nc net.Conn, peer net.Addr) error {
 	switch {
 	case s.closed:
 		s.mu.Unlock()
-		nc.Close()
+		defer context.AfterFunc(s.killed, func() { nc.Close() })()
+		transport.TurnAway(nc, s.transport.Settings)
 		return ErrServerClosed
 	case len(s.conns) >= s.cfg.maxConns:
 		reason = fmt.Sprintf("the server has %d connections, as many as it may (option WithMaxConnections)", len(s.conns))
