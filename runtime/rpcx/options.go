@@ -38,7 +38,9 @@ type common struct {
 	compressors  *codec.Compressors
 	compressor   codec.Compressor
 	compressFrom int
-	budget       int64        // 0: that of the process
+	budget       int64  // 0: that of the process
+	streamGrowth uint32 // how far a stream's window grows
+	connGrowth   uint32
 	secure       secureOption // nil: connections are plain
 	err          error        // the first option that makes no sense
 }
@@ -61,6 +63,12 @@ const (
 	restAfter = time.Second
 )
 
+// Hard caps of windows, which are also how far they grow by default.
+const (
+	maxStreamWindow = 16 << 20
+	maxConnWindow   = 64 << 20
+)
+
 func newCommon() common {
 	settings := frame.DefaultSettings()
 	compressors := codec.NewCompressors()
@@ -68,11 +76,13 @@ func newCommon() common {
 		settings.Compressions |= 1 << c.ID()
 	}
 	return common{
-		settings:    settings,
-		compressors: compressors,
-		log:         slog.New(errorsOnly{}),
-		handshake:   defaultHandshakeTimeout,
-		stall:       defaultWriteStall,
+		settings:     settings,
+		compressors:  compressors,
+		log:          slog.New(errorsOnly{}),
+		handshake:    defaultHandshakeTimeout,
+		stall:        defaultWriteStall,
+		streamGrowth: maxStreamWindow,
+		connGrowth:   maxConnWindow,
 	}
 }
 
@@ -91,6 +101,8 @@ func (c *common) transport() *transport.Config {
 		Compressors:      c.compressors,
 		Compressor:       c.compressor,
 		CompressFrom:     c.compressFrom,
+		MaxStreamCredit:  c.streamGrowth,
+		MaxConnCredit:    c.connGrowth,
 		Log:              c.log,
 	}
 }
@@ -126,18 +138,30 @@ func WithMaxMessageSize(bytes int) Option {
 }
 
 // WithStreamWindow sets how many bytes the peer may send on one stream before
-// the receiver has read them. The default is 256 KiB, the range 64 KiB to 16 MiB;
-// values outside are brought into it.
+// the receiver has read them, to begin with; see WithWindowGrowth. The default is
+// 256 KiB, the range 64 KiB to 16 MiB; values outside are brought into it.
 func WithStreamWindow(bytes int) Option {
-	return option(func(c *common) { c.settings.StreamCredit = clamp(bytes, 64<<10, 16<<20) })
+	return option(func(c *common) { c.settings.StreamCredit = clamp(bytes, 64<<10, maxStreamWindow) })
 }
 
 // WithConnWindow sets how many bytes the peer may send on all streams of a
-// connection before their receivers have read them. Unary messages do not
-// count. The default is 1 MiB, the range 64 KiB to 64 MiB; values outside are
-// brought into it.
+// connection before their receivers have read them, to begin with; see
+// WithWindowGrowth. Unary messages do not count. The default is 1 MiB, the range
+// 64 KiB to 64 MiB; values outside are brought into it.
 func WithConnWindow(bytes int) Option {
-	return option(func(c *common) { c.settings.ConnCredit = clamp(bytes, 64<<10, 64<<20) })
+	return option(func(c *common) { c.settings.ConnCredit = clamp(bytes, 64<<10, maxConnWindow) })
+}
+
+// WithWindowGrowth sets how large the windows of a stream and of a connection
+// become, in bytes, where the peer waits for them a round trip long, the messages
+// are read as fast as they come, and at most half of the receive budget is used.
+// The defaults are 16 MiB and 64 MiB, which are also the most; larger values are
+// brought down to them. Windows that begin with as much or more do not grow:
+// WithWindowGrowth(0, 0) has none grow.
+func WithWindowGrowth(stream, conn int) Option {
+	return option(func(c *common) {
+		c.streamGrowth, c.connGrowth = clamp(stream, 0, maxStreamWindow), clamp(conn, 0, maxConnWindow)
+	})
 }
 
 // WithReceiveBudget gives a Server or a Conn a budget of its own, in bytes, for

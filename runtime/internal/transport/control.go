@@ -49,6 +49,9 @@ type pings struct {
 func (l *link) ping(h *frame.Header, payload []byte) error {
 	opaque := frame.ParsePing(payload)
 	if h.Flags.Has(frame.FlagAck) {
+		if l.probed(opaque) {
+			return nil
+		}
 		l.pings.mu.Lock()
 		defer l.pings.mu.Unlock()
 		answered, ok := l.pings.waiting[opaque]

@@ -38,6 +38,7 @@ type stream struct {
 	unread  atomic.Int64 // complete messages that recv has not returned
 	partial atomic.Bool  // a message has arrived in part and holds credit
 	dropped atomic.Bool  // as aborted
+	limit   atomic.Int64 // the stream's window: what the peer may have outstanding; it grows
 
 	mu      sync.Mutex
 	items   []item      // complete messages that the receiver has not taken
@@ -47,9 +48,10 @@ type stream struct {
 	large   []*assembly // complete, and not taken
 	window  int64       // what the peer may still send on this stream
 	arrived int         // message bytes
-	waiting bool        // the receiver waits for ready
-	end     error       // set once nothing more arrives: io.EOF or why
-	aborted bool        // what is unread is discarded
+	growth  growth
+	waiting bool  // the receiver waits for ready
+	end     error // set once nothing more arrives: io.EOF or why
+	aborted bool  // what is unread is discarded
 
 	ready chan struct{} // capacity 1
 
@@ -80,6 +82,7 @@ func (s *stream) init(l *link, owner exhausted, id frame.StreamID) {
 	s.l, s.owner, s.id = l, owner, id
 	s.gone, s.ready = make(chan struct{}), make(chan struct{}, 1)
 	s.window = int64(l.cfg.Settings.StreamCredit)
+	s.limit.Store(s.window)
 	s.credit = int64(l.peer().StreamCredit)
 }
 
@@ -266,6 +269,7 @@ func (s *stream) settlePartLocked() int64 {
 func (s *stream) grant(n int64) {
 	if n > 0 && s.l.w.lock() == nil {
 		s.l.w.buf = frame.AppendCredit(s.l.w.buf, s.id, uint32(n))
+		s.l.probeLocked(s, n)
 		s.l.w.unlockAsync()
 	}
 }
