@@ -164,12 +164,20 @@ func WithWindowGrowth(stream, conn int) Option {
 	})
 }
 
+// WithMaxFrameSize sets the largest payload of a frame, in bytes, that is
+// received. Larger messages come in several frames. The default is 64 KiB, the
+// range 64 KiB to 1 MiB; values outside are brought into it. A larger frame closes
+// the connection.
+func WithMaxFrameSize(bytes int) Option {
+	return option(func(c *common) { c.settings.MaxFrame = clamp(bytes, 64<<10, 1<<20) })
+}
+
 // WithReceiveBudget gives a Server or a Conn a budget of its own, in bytes, for
 // what is being received: messages that have arrived in part, messages of more
 // than one frame that have not been decoded, and what streams have received and
 // nobody has taken, of all connections together. The range is 1 MiB to 1 TiB;
-// values outside are brought into it. Without this option all Servers and Conns
-// of a process share one budget of 256 MiB. When it is used up, the youngest
+// values outside are brought into it. By default all Servers and Conns of a
+// process share one budget of 256 MiB. When it is used up, the youngest
 // message that has arrived in part fails its call with RESOURCE_EXHAUSTED.
 // Single messages that arrive in one frame are not counted, nor are the first
 // 64 KiB that the streams of a connection leave unread.
@@ -185,21 +193,22 @@ func WithMaxMetadataSize(bytes int) Option {
 }
 
 // WithHandshakeTimeout bounds the time until a new connection's peer has said
-// which protocol it speaks. The default is 5 s; zero means for ever.
+// which protocol it speaks. The default is 5 s, any time is allowed; zero means
+// for ever.
 func WithHandshakeTimeout(d time.Duration) Option {
 	return option(func(c *common) { c.handshake = d })
 }
 
 // WithWriteStall sets how long a peer may take nothing of what is sent to it
 // before the connection is closed; it may take up to twice as long to notice.
-// The default is 10 s; zero means for ever.
+// The default is 10 s, any time is allowed; zero means for ever.
 func WithWriteStall(d time.Duration) Option {
 	return option(func(c *common) { c.stall = d })
 }
 
 // WithCompression has messages of at least from bytes compressed with "gzip",
 // "zstd" or "s2" before they are sent, if that makes them smaller and the peer
-// accepts it. The default is to compress nothing; what was received compressed
+// accepts it; from may be any number. The default is to compress nothing; what was received compressed
 // may be answered so or not.
 func WithCompression(name string, from int) Option {
 	return option(func(c *common) {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -87,14 +88,22 @@ func (c *Client) handshake() error {
 	if err := c.r.preface(); err != nil {
 		c.unanswered.Store(c.r.w == 0 && !errors.Is(err, os.ErrDeadlineExceeded))
 		c.strange = errors.Is(err, errNotRPCX)
-		return err
+		return c.tooSlow(err)
 	}
 	if err := c.settle(); err != nil {
 		c.strange = errors.Is(err, errRefused)
-		return err
+		return c.tooSlow(err)
 	}
 	c.wakeSlots()
 	return c.nc.SetReadDeadline(time.Time{})
+}
+
+// tooSlow names the limit if err says that it was exceeded.
+func (c *Client) tooSlow(err error) error {
+	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		return fmt.Errorf("no preface and SETTINGS within %v (option WithHandshakeTimeout): %w", c.cfg.HandshakeTimeout, err)
+	}
+	return err
 }
 
 // Peer returns the other end.

@@ -221,7 +221,7 @@ func (l *link) granted(r role, h *frame.Header) error {
 	defer l.w.mu.Unlock()
 	l.credit += n
 	if l.credit > frame.MaxCredit {
-		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("connection credit of %d is above %d", l.credit, int64(frame.MaxCredit))}
+		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("connection credit of %d is above the limit of %d (fixed)", l.credit, int64(frame.MaxCredit))}
 	}
 	l.waiting.wake(1)
 	return nil
@@ -230,7 +230,7 @@ func (l *link) granted(r role, h *frame.Header) error {
 // drawn accounts for a credited frame that arrived.
 func (l *link) drawn(n int64) error {
 	if left := l.window.Add(-n); left < 0 {
-		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("connection credit overdrawn by %d bytes", -left)}
+		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("connection credit overdrawn by %d bytes, the window is %d (option WithConnWindow)", -left, l.limit.Load())}
 	}
 	return nil
 }

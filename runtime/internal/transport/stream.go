@@ -173,7 +173,7 @@ func (s *stream) drawLocked(n int64) error {
 		return s.l.drawn(n)
 	}
 	if s.window -= n; s.window < 0 {
-		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("credit of stream %d overdrawn by %d bytes", s.id, -s.window)}
+		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("credit of stream %d overdrawn by %d bytes, the window is %d (option WithStreamWindow)", s.id, -s.window, s.limit.Load())}
 	}
 	return s.l.drawn(n)
 }
@@ -433,7 +433,7 @@ func (s *stream) granted(n int64) error {
 	defer s.l.w.mu.Unlock()
 	s.credit += n
 	if s.credit > frame.MaxCredit {
-		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("credit of stream %d is %d, above %d", s.id, s.credit, int64(frame.MaxCredit))}
+		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("credit of stream %d is %d, above the limit of %d (fixed)", s.id, s.credit, int64(frame.MaxCredit))}
 	}
 	s.blocked.wake(1)
 	return nil

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -192,8 +193,12 @@ func (w *writer) writeAll(b []byte) error {
 		n, err := w.nc.Write(b[:min(len(b), 64<<10)])
 		b = b[n:]
 		if err != nil {
-			if ne, ok := err.(net.Error); ok && ne.Timeout() && n > 0 {
+			timeout, ok := err.(net.Error)
+			switch stalled := ok && timeout.Timeout(); {
+			case stalled && n > 0:
 				continue
+			case stalled:
+				err = fmt.Errorf("the peer takes nothing for %v (option WithWriteStall): %w", w.stall, err)
 			}
 			return err
 		}
