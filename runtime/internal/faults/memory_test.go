@@ -20,9 +20,22 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-// TestDeclaredAndNotSent has 1,000 connections declare a message of 4 MiB and
-// send a byte of it: the server allocates by what it has, not by what it is told.
+// TestDeclaredAndNotSent has 1,000 connections declare a message of 4 MiB, or a
+// frame of 64 KiB of it, and send a byte: the server allocates by what it has,
+// not by what it is told.
 func TestDeclaredAndNotSent(t *testing.T) {
+	const method = "faults.v1.Faults/Once"
+	payload := append([]byte{byte(len(method))}, method...)
+	payload = append(binary.LittleEndian.AppendUint32(payload, 4<<20), 7)
+	f := faults.NewFrame(faults.Open, faults.Name|faults.Message|faults.More|faults.Total, 1, payload)
+	t.Run("message", func(t *testing.T) { declare(t, f.Append(nil)) })
+	sent := len(f.Append(nil))
+	f.SetBody(append(payload, make([]byte, 64<<10-len(payload))...))
+	t.Run("frame", func(t *testing.T) { declare(t, f.Append(nil)[:sent]) })
+}
+
+// declare has many connections send a beginning of a message.
+func declare(t *testing.T, beginning []byte) {
 	const conns, limit = 1_000, 100 << 20
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(rpcxtest.NewNetwork())
@@ -30,8 +43,7 @@ func TestDeclaredAndNotSent(t *testing.T) {
 		attackers := make([]*attacker, conns)
 		for i := range attackers {
 			attackers[i] = attack(t, w.Net)
-			total := binary.LittleEndian.AppendUint32(nil, 4<<20)
-			if err := attackers[i].send(open(1, faults.Message|faults.More|faults.Total, "faults.v1.Faults/Once", append(total, 7)...)); err != nil {
+			if err := attackers[i].send(beginning); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()

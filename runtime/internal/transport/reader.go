@@ -104,8 +104,9 @@ func (d *reader) read() error {
 	return err
 }
 
-// makeRoom sees to it that n bytes from r on fit the buffer, and that there is
-// room for a read.
+// makeRoom sees to it that there is room for a read, and in the end for n bytes
+// from r on. The buffer grows with what has been received of them: n is only what
+// the peer declares.
 func (d *reader) makeRoom(n int) {
 	size := len(d.buf)
 	switch {
@@ -121,7 +122,7 @@ func (d *reader) makeRoom(n int) {
 	case d.w-d.r == size && size < fullBuffer:
 		size *= 2 // the last read filled it
 	}
-	for size < n {
+	for size < min(n, 2*(d.w-d.r)) {
 		size *= 2
 	}
 	switch {
