@@ -164,5 +164,6 @@ func FuzzReader(f *testing.F) {
 		if most := max(conn.largest, len(d.buf)); most > max(smallBuffer, 4*len(recorded)) || most > fullBuffer {
 			t.Errorf("a buffer of %d bytes for %d in frames of at most %d", most, len(recorded), limit)
 		}
+		d.giveBack()
 	})
 }

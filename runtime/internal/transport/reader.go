@@ -40,7 +40,7 @@ func giveReadBuffer(b []byte) {
 // reader cuts what a connection receives into frames. One goroutine uses it.
 //
 // 0 ≤ r ≤ w ≤ len(buf); buf[r:w] has been received and not been returned. On a
-// plain socket buf is nil while nothing is there to be read.
+// plain socket buf holds nothing else while nothing is there to be read.
 type reader struct {
 	nc         net.Conn
 	buf        []byte
@@ -91,12 +91,12 @@ func (d *reader) fill(n int) error {
 }
 
 // read reads once into the free end of the buffer.
-func (d *reader) read() error {
-	if d.lazy && d.r == d.w {
-		// Nothing is kept: while it waits, the connection needs no buffer.
-		d.r, d.w = 0, 0
-		buf, n, err := d.receiver.read(d.buf)
-		d.buf, d.w = buf, n
+func (d *reader) read() (err error) {
+	if d.lazy {
+		if d.r == d.w { // nothing is kept: while it waits, the connection needs no buffer
+			d.r, d.w = 0, 0
+		}
+		d.buf, d.r, d.w, err = d.receiver.read(d.buf, d.r, d.w)
 		return err
 	}
 	n, err := d.nc.Read(d.buf[d.w:])
