@@ -132,7 +132,7 @@ bench-rpc: ## compare with grpc-go: calls per second, CPU, latency, allocations
 	@scripts/bench $(ARGS)
 
 .PHONY: bench-codec
-bench-codec: ## compare with vtprotobuf and protobuf-go: marshal and unmarshal of eight shapes
+bench-codec: ## compare with vtprotobuf and protobuf-go: marshal and unmarshal of nine shapes
 	@scripts/bench-codec $(ARGS)
 
 .PHONY: bench-gen

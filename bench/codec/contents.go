@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"strings"
 
@@ -84,13 +83,15 @@ func (f filler) nested() *shapes.Nested {
 	return m
 }
 
-func (f filler) strings() *shapes.Strings {
-	m := &shapes.Strings{Title: f.text(60, false), Summary: f.text(400, false), Body: f.text(3000, false)}
+// strings returns text. Unless ascii is set, about two thirds of it hold words
+// that are not ASCII.
+func (f filler) strings(ascii bool) *shapes.Strings {
+	m := &shapes.Strings{Title: f.text(60, ascii), Summary: f.text(400, ascii), Body: f.text(3000, ascii)}
 	for range 40 {
 		m.Tags = append(m.Tags, f.word(4, 16))
 	}
 	for range 24 {
-		m.Paragraphs = append(m.Paragraphs, f.text(100+f.IntN(300), f.IntN(2) == 0))
+		m.Paragraphs = append(m.Paragraphs, f.text(100+f.IntN(300), f.IntN(2) == 0 || ascii))
 	}
 	return m
 }
@@ -163,7 +164,7 @@ func (f filler) order() *shapes.Order {
 			Sku: f.word(8, 12), Title: f.text(20+f.IntN(30), false), Quantity: int32(1 + f.IntN(5)),
 			UnitPrice: int64(f.IntN(100_000)), Notes: []string{f.word(10, 30)},
 		})
-		m.Related = append(m.Related, f.magnitude(math.MaxInt8/2))
+		m.Related = append(m.Related, f.magnitude(63))
 	}
 	return m
 }

@@ -6,7 +6,9 @@ package archtest
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -125,5 +127,40 @@ func TestRootModuleIsLean(t *testing.T) {
 	}
 	if len(direct) == 0 || len(direct) > maxDirect {
 		t.Errorf("the root module requires %d modules for more than tests: %v; want 1 to %d", len(direct), direct, maxDirect)
+	}
+}
+
+// TestRuntimeTestsLookForLeaks: the tests of every package of the runtime fail
+// if they leave goroutines or buffers behind.
+func TestRuntimeTestsLookForLeaks(t *testing.T) {
+	const want = "goleak.VerifyTestMain(leaktest."
+	type tested struct {
+		Dir                       string
+		TestGoFiles, XTestGoFiles []string
+	}
+	dec := json.NewDecoder(strings.NewReader(string(goTool(t, "list", "-json=Dir,TestGoFiles,XTestGoFiles", "./runtime/..."))))
+	n := 0
+	for dec.More() {
+		var p tested
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		files := slices.Concat(p.TestGoFiles, p.XTestGoFiles)
+		if len(files) == 0 || filepath.Base(p.Dir) == "leaktest" {
+			continue
+		}
+		n++
+		if !slices.ContainsFunc(files, func(name string) bool {
+			text, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.Contains(string(text), want)
+		}) {
+			t.Errorf("no test file of %s calls %s", p.Dir, want)
+		}
+	}
+	if n < 15 {
+		t.Errorf("only %d packages with tests were found", n)
 	}
 }

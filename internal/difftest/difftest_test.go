@@ -55,7 +55,7 @@ func TestMistakes(t *testing.T) {
 		found := false
 		for range 2000 {
 			mt, data := g.Next()
-			if err := (Checker{c}).Check(mt, data); err != nil {
+			if err := (Checker{Codec: c}).Check(mt, data); err != nil {
 				found = true
 				break
 			}
@@ -71,14 +71,21 @@ func TestMistakes(t *testing.T) {
 
 // TestMarshalMistakes: CheckMessage finds what is wrong when messages are marshalled.
 func TestMarshalMistakes(t *testing.T) {
+	order := 0
 	for _, mistake := range []string{"size", "flip", "short"} {
 		c, err := Broken(mistake)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := (Checker{c}).CheckMessage(&proto2.Small{Number: proto.Int32(7)}); err == nil {
+		if err := (Checker{Codec: c}).CheckMessage(&proto2.Small{Number: proto.Int32(7)}); err == nil {
 			t.Errorf("%s is not found", mistake)
 		}
+	}
+	if err := (Checker{Codec: codec.Proto, Deterministic: func(dst []byte, m proto.Message) ([]byte, error) {
+		order++
+		return append(dst, 0x20, byte(order)), nil // an unknown field
+	}}).CheckMessage(&proto2.Small{}); err == nil {
+		t.Error("marshalling that is not deterministic is not found")
 	}
 	incomplete := &proto2.Required{}
 	if err := CheckMessage(incomplete); err != nil {

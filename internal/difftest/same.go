@@ -33,6 +33,16 @@ func same(want, got proto.Message) error {
 	return sameUnknown(want.ProtoReflect(), got.ProtoReflect())
 }
 
+// identical reports whether protobuf-go marshals two messages to the same bytes.
+func identical(a, b proto.Message) bool {
+	one, err := canonical.Marshal(a)
+	if err != nil {
+		return false
+	}
+	two, err := canonical.Marshal(b)
+	return err == nil && bytes.Equal(one, two)
+}
+
 // sameUnknown compares the unknown fields of two messages that are equal, and
 // of those in them.
 func sameUnknown(want, got protoreflect.Message) (err error) {

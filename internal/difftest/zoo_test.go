@@ -8,6 +8,7 @@ import (
 	_ "github.com/rpcx-go/rpcx/testdata/zoo/edition2024"
 	_ "github.com/rpcx-go/rpcx/testdata/zoo/edition2024open"
 	_ "github.com/rpcx-go/rpcx/testdata/zoo/extensions"
+	_ "github.com/rpcx-go/rpcx/testdata/zoo/extensionsopaque"
 	_ "github.com/rpcx-go/rpcx/testdata/zoo/mixed"
 	_ "github.com/rpcx-go/rpcx/testdata/zoo/names"
 	_ "github.com/rpcx-go/rpcx/testdata/zoo/nameshybrid"

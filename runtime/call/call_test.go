@@ -9,10 +9,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/leaktest"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Buffers(m)) }
 
 func newMethod(spec call.MethodSpec) *call.Method {
 	return call.NewMethod(spec, func() any { return new(int) }, func() any { return new(string) })

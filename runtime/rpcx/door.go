@@ -50,7 +50,7 @@ func (s *Server) arrive(nc net.Conn) (net.Conn, call.Peer, error) {
 	s.mu.Unlock()
 	if full {
 		nc.Close()
-		return nil, call.Peer{Addr: nc.RemoteAddr()}, fmt.Errorf("rpcx: the server has %d connections, as many as it may (option WithMaxConnections)", n)
+		return nil, call.Peer{Addr: nc.RemoteAddr()}, fmt.Errorf("rpcx: the server has %d connections, the limit is %d (option WithMaxConnections)", n, s.cfg.maxConns)
 	}
 	defer func() {
 		s.mu.Lock()

@@ -38,7 +38,9 @@ type common struct {
 	compressors  *codec.Compressors
 	compressor   codec.Compressor
 	compressFrom int
-	budget       int64        // 0: that of the process
+	budget       int64  // 0: that of the process
+	streamGrowth uint32 // how far a stream's window grows
+	connGrowth   uint32
 	secure       secureOption // nil: connections are plain
 	err          error        // the first option that makes no sense
 }
@@ -61,6 +63,12 @@ const (
 	restAfter = time.Second
 )
 
+// Hard caps of windows, which are also how far they grow by default.
+const (
+	maxStreamWindow = 16 << 20
+	maxConnWindow   = 64 << 20
+)
+
 func newCommon() common {
 	settings := frame.DefaultSettings()
 	compressors := codec.NewCompressors()
@@ -68,11 +76,13 @@ func newCommon() common {
 		settings.Compressions |= 1 << c.ID()
 	}
 	return common{
-		settings:    settings,
-		compressors: compressors,
-		log:         slog.New(errorsOnly{}),
-		handshake:   defaultHandshakeTimeout,
-		stall:       defaultWriteStall,
+		settings:     settings,
+		compressors:  compressors,
+		log:          slog.New(errorsOnly{}),
+		handshake:    defaultHandshakeTimeout,
+		stall:        defaultWriteStall,
+		streamGrowth: maxStreamWindow,
+		connGrowth:   maxConnWindow,
 	}
 }
 
@@ -91,6 +101,8 @@ func (c *common) transport() *transport.Config {
 		Compressors:      c.compressors,
 		Compressor:       c.compressor,
 		CompressFrom:     c.compressFrom,
+		MaxStreamCredit:  c.streamGrowth,
+		MaxConnCredit:    c.connGrowth,
 		Log:              c.log,
 	}
 }
@@ -126,26 +138,46 @@ func WithMaxMessageSize(bytes int) Option {
 }
 
 // WithStreamWindow sets how many bytes the peer may send on one stream before
-// the receiver has read them. The default is 256 KiB, the range 64 KiB to 16 MiB;
-// values outside are brought into it.
+// the receiver has read them, to begin with; see WithWindowGrowth. The default is
+// 256 KiB, the range 64 KiB to 16 MiB; values outside are brought into it.
 func WithStreamWindow(bytes int) Option {
-	return option(func(c *common) { c.settings.StreamCredit = clamp(bytes, 64<<10, 16<<20) })
+	return option(func(c *common) { c.settings.StreamCredit = clamp(bytes, 64<<10, maxStreamWindow) })
 }
 
 // WithConnWindow sets how many bytes the peer may send on all streams of a
-// connection before their receivers have read them. Unary messages do not
-// count. The default is 1 MiB, the range 64 KiB to 64 MiB; values outside are
-// brought into it.
+// connection before their receivers have read them, to begin with; see
+// WithWindowGrowth. Unary messages do not count. The default is 1 MiB, the range
+// 64 KiB to 64 MiB; values outside are brought into it.
 func WithConnWindow(bytes int) Option {
-	return option(func(c *common) { c.settings.ConnCredit = clamp(bytes, 64<<10, 64<<20) })
+	return option(func(c *common) { c.settings.ConnCredit = clamp(bytes, 64<<10, maxConnWindow) })
+}
+
+// WithWindowGrowth sets how large the windows of a stream and of a connection
+// become, in bytes, where the peer waits for them a round trip long, the messages
+// are read as fast as they come, and at most half of the receive budget is used.
+// The defaults are 16 MiB and 64 MiB, which are also the most; larger values are
+// brought down to them. Windows that begin with as much or more do not grow:
+// WithWindowGrowth(0, 0) has none grow.
+func WithWindowGrowth(stream, conn int) Option {
+	return option(func(c *common) {
+		c.streamGrowth, c.connGrowth = clamp(stream, 0, maxStreamWindow), clamp(conn, 0, maxConnWindow)
+	})
+}
+
+// WithMaxFrameSize sets the largest payload of a frame, in bytes, that is
+// received. Larger messages come in several frames. The default is 64 KiB, the
+// range 64 KiB to 1 MiB; values outside are brought into it. A larger frame closes
+// the connection.
+func WithMaxFrameSize(bytes int) Option {
+	return option(func(c *common) { c.settings.MaxFrame = clamp(bytes, 64<<10, 1<<20) })
 }
 
 // WithReceiveBudget gives a Server or a Conn a budget of its own, in bytes, for
 // what is being received: messages that have arrived in part, messages of more
 // than one frame that have not been decoded, and what streams have received and
 // nobody has taken, of all connections together. The range is 1 MiB to 1 TiB;
-// values outside are brought into it. Without this option all Servers and Conns
-// of a process share one budget of 256 MiB. When it is used up, the youngest
+// values outside are brought into it. By default all Servers and Conns of a
+// process share one budget of 256 MiB. When it is used up, the youngest
 // message that has arrived in part fails its call with RESOURCE_EXHAUSTED.
 // Single messages that arrive in one frame are not counted, nor are the first
 // 64 KiB that the streams of a connection leave unread.
@@ -161,21 +193,22 @@ func WithMaxMetadataSize(bytes int) Option {
 }
 
 // WithHandshakeTimeout bounds the time until a new connection's peer has said
-// which protocol it speaks. The default is 5 s; zero means for ever.
+// which protocol it speaks. The default is 5 s, any time is allowed; zero means
+// for ever.
 func WithHandshakeTimeout(d time.Duration) Option {
 	return option(func(c *common) { c.handshake = d })
 }
 
 // WithWriteStall sets how long a peer may take nothing of what is sent to it
 // before the connection is closed; it may take up to twice as long to notice.
-// The default is 10 s; zero means for ever.
+// The default is 10 s, any time is allowed; zero means for ever.
 func WithWriteStall(d time.Duration) Option {
 	return option(func(c *common) { c.stall = d })
 }
 
 // WithCompression has messages of at least from bytes compressed with "gzip",
 // "zstd" or "s2" before they are sent, if that makes them smaller and the peer
-// accepts it. The default is to compress nothing; what was received compressed
+// accepts it; from may be any number. The default is to compress nothing; what was received compressed
 // may be answered so or not.
 func WithCompression(name string, from int) Option {
 	return option(func(c *common) {

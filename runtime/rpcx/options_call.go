@@ -11,7 +11,9 @@ type callOption func(*call.Options)
 
 func (o callOption) applyCall(c *call.Options) { o(c) }
 
-// WithTimeout bounds a call to d, beside its context's own deadline. A call with
+// WithTimeout bounds a call to d, beside its context's own deadline. The default
+// is that deadline alone; the range of d is up to 4.97 days, a longer time is sent
+// to the server as that. A call with
 // no time left, d ≤ 0, fails with DEADLINE_EXCEEDED at once.
 func WithTimeout(d time.Duration) CallOption {
 	return callOption(func(o *call.Options) {

@@ -31,7 +31,8 @@ func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, 
 	return dialOption(func(c *dialConfig) { c.dial = dial })
 }
 
-// WithDialTimeout bounds each attempt to connect. The default is 10 s.
+// WithDialTimeout bounds each attempt to connect. The default is 10 s, any time is
+// allowed.
 func WithDialTimeout(d time.Duration) DialOption {
 	return dialOption(func(c *dialConfig) { c.dialTimeout = d })
 }
@@ -46,21 +47,22 @@ func WithBackoff(base, longest time.Duration) DialOption {
 
 // WithKeepalive sets how long a connection with calls in flight may be silent
 // before it is pinged, and how long the answer may take before the connection is
-// closed and its calls fail with UNAVAILABLE. The defaults are 30 s and 20 s; a
-// zero interval means never to ping.
+// closed and its calls fail with UNAVAILABLE. The defaults are 30 s and 20 s,
+// any times are allowed; a zero interval means never to ping.
 func WithKeepalive(interval, timeout time.Duration) DialOption {
 	return dialOption(func(c *dialConfig) { c.keepalive, c.keepaliveTimeout = interval, timeout })
 }
 
 // WithConnections has calls share n connections in turn, instead of one. Several
-// are worth their cost where many large messages pass at once. n is 1 to 64;
-// values outside are brought into that range.
+// are worth their cost where many large messages pass at once. The default is 1,
+// the range 1 to 64; values outside are brought into it.
 func WithConnections(n int) DialOption {
 	return dialOption(func(c *dialConfig) { c.connections, c.perCall = min(max(n, 1), 64), false })
 }
 
 // WithPooledConnections gives each call a connection of its own while it lasts,
-// and keeps at most idle of those that are not used for later calls.
+// and keeps at most idle of those that are not used for later calls; any number
+// is allowed. The default is one connection that calls share.
 func WithPooledConnections(idle int) DialOption {
 	return dialOption(func(c *dialConfig) { c.perCall, c.keepIdle = true, max(idle, 0) })
 }

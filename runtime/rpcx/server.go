@@ -30,6 +30,10 @@ type Server struct {
 	unfit     error          // why it cannot serve, if so
 	serving   sync.WaitGroup // connections, and calls of Serve
 
+	// killed is done when nobody is waited for any more.
+	killed context.Context
+	kill   context.CancelFunc
+
 	mu        sync.Mutex
 	closed    bool
 	listeners map[net.Listener]struct{}
@@ -51,7 +55,9 @@ func NewServer(opts ...ServerOption) *Server {
 		panic(cfg.err)
 	}
 	door, unfit := newDoor(&cfg)
+	killed, kill := context.WithCancel(context.Background())
 	return &Server{
+		killed: killed, kill: kill,
 		cfg:       cfg,
 		door:      door,
 		unfit:     unfit,
@@ -240,6 +246,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		drains.Go(func() { c.Drain(ctx) })
 	}
 	drains.Wait()
+	// What was accepted since is turned away, for which the peer has a second.
+	defer context.AfterFunc(ctx, s.kill)()
+	s.serving.Wait()
 	err := ctx.Err()
 	s.Close()
 	return err
@@ -248,6 +257,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close ends the server at once: calls are cancelled, connections closed. It
 // returns when all handlers have returned.
 func (s *Server) Close() error {
+	s.kill()
 	for _, c := range s.stop() {
 		c.Close()
 	}

@@ -79,12 +79,13 @@ func (s *Server) enter(c *transport.Server, nc net.Conn, peer net.Addr) error {
 	switch {
 	case s.closed:
 		s.mu.Unlock()
-		nc.Close()
+		defer context.AfterFunc(s.killed, func() { nc.Close() })()
+		transport.TurnAway(nc, s.transport.Settings)
 		return ErrServerClosed
 	case len(s.conns) >= s.cfg.maxConns:
-		reason = fmt.Sprintf("the server has %d connections, as many as it may (option WithMaxConnections)", len(s.conns))
+		reason = fmt.Sprintf("the server has %d connections, the limit is %d (option WithMaxConnections)", len(s.conns), s.cfg.maxConns)
 	case s.cfg.maxPeerConns > 0 && s.perPeer[ip] >= s.cfg.maxPeerConns:
-		reason = fmt.Sprintf("%v has %d connections, as many as it may (option WithMaxConnectionsPerPeer)", ip, s.perPeer[ip])
+		reason = fmt.Sprintf("%v has %d connections, the limit is %d (option WithMaxConnectionsPerPeer)", ip, s.perPeer[ip], s.cfg.maxPeerConns)
 	default:
 		s.conns[c] = struct{}{}
 		if s.cfg.maxPeerConns > 0 {

@@ -35,7 +35,7 @@ func TestMaxConnections(t *testing.T) {
 			}
 			defer second.Close()
 			err = call(second)
-			if e := status.FromError(err); e.Code() != status.Unavailable || !e.NotRun() || !strings.Contains(e.Message(), name) {
+			if e := status.FromError(err); e.Code() != status.Unavailable || !e.NotRun() || !strings.Contains(e.Message(), "the limit is 1 (option "+name+")") {
 				t.Errorf("the second connection: %v", err)
 			}
 			first.Close()

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/rpcx-go/rpcx/runtime/internal/leaktest"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
 	"github.com/rpcx-go/rpcx/runtime/rpcxtest"
@@ -22,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // panics of handlers
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(leaktest.Buffers(m))
 }
 
 type text = wrapperspb.StringValue

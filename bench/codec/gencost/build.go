@@ -86,8 +86,9 @@ func main() {
 	protoregistry.GlobalTypes.RangeMessages(func(t protoreflect.MessageType) bool {
 		m := t.New().Interface()
 		fmt.Println(codec.Proto.Unmarshal([]byte(os.Args[1]), m))
-		fmt.Println(codec.Proto.Size(m))
-		fmt.Println(codec.Proto.AppendMarshal(nil, m))
+		size, err := codec.Size(codec.Proto, m)
+		fmt.Println(err)
+		fmt.Println(codec.Append(codec.Proto, nil, m, size))
 		fmt.Println(proto.Marshal(m))
 %s		return true
 	})

@@ -123,7 +123,8 @@ func (t *Testee) parse(req request, m proto.Message) error {
 
 // compare compares the codec with protobuf-go on the case.
 func (t *Testee) compare(req request, m proto.Message, parseErr error) error {
-	c := difftest.Checker{Codec: t.Codec}
+	c := difftest.Default
+	c.Codec = t.Codec
 	if req.payload == "protobuf_payload" {
 		return c.Check(m.ProtoReflect().Type(), req.data)
 	}

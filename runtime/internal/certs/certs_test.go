@@ -16,9 +16,10 @@ import (
 
 	"github.com/rpcx-go/rpcx/runtime/internal/certs"
 	"github.com/rpcx-go/rpcx/runtime/internal/certs/certstest"
+	"github.com/rpcx-go/rpcx/runtime/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Buffers(m)) }
 
 func TestOpenErrors(t *testing.T) {
 	dir := t.TempDir()

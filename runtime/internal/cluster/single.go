@@ -147,27 +147,54 @@ func (s *Single) expired(err error) *status.Error {
 
 func (s *Single) failed(err error) *status.Error { return unavailable(err) }
 
-// connect makes one connection and tends it until it is over.
+// connect makes one connection and tends it until it is over. A second one takes
+// its place at once if the first ends unanswered, as happens when a server stops
+// listening whose successor listens already.
 func (s *Single) connect(a *attempt) {
 	defer s.tasks.Done()
+	if s.connectOnce(a, true) {
+		s.connectOnce(a, false)
+	}
+}
+
+// connectOnce reports whether to try again, which only the first one may do.
+func (s *Single) connectOnce(a *attempt, first bool) (again bool) {
 	c, err := s.cfg.open(s.ctx)
 	if err != nil {
 		s.conclude(a, err)
-		return
+		return false
 	}
 	s.mu.Lock()
 	s.client.Store(c.Client)
 	s.mu.Unlock()
-	// Calls that may be sent before the server's settings need not wait for them.
-	close(a.dialed)
+	if first {
+		// Calls that may be sent before the server's settings need not wait for them.
+		close(a.dialed)
+	}
 	select {
 	case <-c.Settled():
-		s.settled(a)
 	case <-c.Dead():
-		s.conclude(a, c.Err())
 	case <-s.ctx.Done():
 	}
+	switch {
+	case isDone(c.Settled()): // it may be over since
+		s.settled(a)
+	case isDone(c.Dead()):
+		if again = first && c.Unanswered(); !again {
+			s.conclude(a, c.Err())
+		}
+	}
 	c.tend(s.ctx.Done())
+	return again
+}
+
+func isDone(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // settled ends the attempt: the server speaks our protocol.

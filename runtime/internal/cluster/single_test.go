@@ -456,3 +456,37 @@ func TestBackoff(t *testing.T) {
 		longest = min(longest*1.6, float64(b.Max))
 	}
 }
+
+// TestUnanswered: a connection that ends without a word from the server is tried
+// once more, at once; calls that never ran do not notice.
+func TestUnanswered(t *testing.T) {
+	for _, silent := range []int32{0, 1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite(t)
+			s.up()
+			dial := s.cfg.Dial
+			s.cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				nc, err := dial(ctx, network, addr)
+				if err == nil && s.dials.Load() <= silent {
+					nc.Close()
+				}
+				return nc, err
+			}
+			start := time.Now()
+			c, err := s.pick(false)
+			if err == nil { // it was dialed, and may be lost before it is settled
+				select {
+				case <-c.Settled():
+				case <-c.Dead():
+					c, err = s.pick(false)
+				}
+			}
+			if silent < 2 && (err != nil || !c.Usable()) || silent == 2 && err.Code() != status.Unavailable {
+				t.Errorf("%d silent connections: %v", silent, err)
+			}
+			if want := min(silent+1, 2); s.dials.Load() != want || time.Since(start) > 0 {
+				t.Errorf("%d silent connections: %d dials, want %d, after %v", silent, s.dials.Load(), want, time.Since(start))
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"github.com/rpcx-go/rpcx/runtime/status"
@@ -17,9 +18,10 @@ func NewLimit(n int) *Limit { return &Limit{max: int64(n)} }
 
 // Admit refuses with RESOURCE_EXHAUSTED while the limit is reached.
 func (l *Limit) Admit(*Call) *status.Error {
-	if l.running.Add(1) > l.max {
+	if n := l.running.Add(1); n > l.max {
 		l.running.Add(-1)
-		return status.New(status.ResourceExhausted, "the server runs as many handlers as it may")
+		return status.New(status.ResourceExhausted, fmt.Sprintf(
+			"the server would run %d handlers, above the limit of %d (option WithMaxHandlers)", n, l.max))
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/faults"
+	"github.com/rpcx-go/rpcx/runtime/internal/leaktest"
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
 	"github.com/rpcx-go/rpcx/runtime/rpcxtest"
 )
@@ -24,7 +25,7 @@ var (
 	whole = level == "whole"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Buffers(m)) }
 
 // timeout is the deadline of recorded calls.
 const timeout = 2 * time.Second

@@ -4,6 +4,7 @@ import (
 	stdbytes "bytes"
 	"context"
 	"encoding/binary"
+	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,33 +21,53 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-// TestDeclaredAndNotSent has 1,000 connections declare a message of 4 MiB and
-// send a byte of it: the server allocates by what it has, not by what it is told.
+// TestDeclaredAndNotSent has 1,000 connections declare a message of 4 MiB, or a
+// frame of 64 KiB of it, and send a byte: the server allocates by what it has,
+// not by what it is told.
 func TestDeclaredAndNotSent(t *testing.T) {
+	const method = "faults.v1.Faults/Once"
+	payload := append([]byte{byte(len(method))}, method...)
+	payload = append(binary.LittleEndian.AppendUint32(payload, 4<<20), 7)
+	f := faults.NewFrame(faults.Open, faults.Name|faults.Message|faults.More|faults.Total, 1, payload)
+	message := f.Append(nil)
+	f.SetBody(append(payload, make([]byte, 64<<10-len(payload))...))
+	for name, beginning := range map[string][]byte{"message": message, "frame": f.Append(nil)[:len(message)]} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { declare(t, newWorld(rpcxtest.NewNetwork()), beginning, synctest.Wait) })
+		})
+		t.Run(name+" over TCP", func(t *testing.T) { declare(t, realWorld(), beginning, func() {}) })
+	}
+}
+
+// declare has many connections send a beginning of a message.
+func declare(t *testing.T, w *faults.World, beginning []byte, wait func()) {
 	const conns, limit = 1_000, 100 << 20
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(rpcxtest.NewNetwork())
-		before := heap()
-		attackers := make([]*attacker, conns)
-		for i := range attackers {
-			attackers[i] = attack(t, w.Net)
-			total := binary.LittleEndian.AppendUint32(nil, 4<<20)
-			if err := attackers[i].send(open(1, faults.Message|faults.More|faults.Total, "faults.v1.Faults/Once", append(total, 7)...)); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
+	before := heap()
+	attackers := make([]*attacker, conns)
+	for i := range attackers {
+		attackers[i] = attack(t, w.Net)
+		if err := attackers[i].send(beginning); err != nil {
+			t.Fatal(err)
 		}
-		added := heap() - before
-		t.Logf("%d connections add %d KiB", conns, added>>10)
-		if added > limit {
-			t.Errorf("%d connections that declare 4 MiB add %d MiB, the limit is %d", conns, added>>20, limit>>20)
+		wait()
+	}
+	hello := make([]byte, faults.PrefaceSize)
+	for _, a := range attackers {
+		if _, err := io.ReadFull(a, hello); err != nil { // the server has begun to read
+			t.Fatal(err)
 		}
-		for _, a := range attackers {
-			a.Close()
-		}
-		w.Close()
-		report(t, w, "declared and not sent")
-	})
+	}
+	wait()
+	added := heap() - before
+	t.Logf("%d connections add %d KiB", conns, added>>10)
+	if added > limit {
+		t.Errorf("%d connections that declare 4 MiB add %d MiB, the limit is %d", conns, added>>20, limit>>20)
+	}
+	for _, a := range attackers {
+		a.Close()
+	}
+	w.Close()
+	report(t, w, "declared and not sent")
 }
 
 // TestNesting has messages nested in a million groups that nobody knows, both

@@ -94,7 +94,7 @@ func registerBad(srv rpcx.Registrar) {
 		rpcx.UnaryHandler(badAnswer, answer),
 		rpcx.UnaryHandler(badInline, answer),
 		rpcx.BidiStreamHandler(badStream, func(_ context.Context, s rpcx.BidiStreamingServer[bad, bad]) error {
-			return s.Send(newBad("grows"))
+			return s.Send(newBad(badWays[rand.IntN(len(badWays))]))
 		}),
 		rpcx.UnaryHandler(badHandler, func(_ context.Context, req *text) (*text, error) {
 			if req.GetValue() == "leave" {

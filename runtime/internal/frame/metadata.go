@@ -34,7 +34,7 @@ func AppendMetadata(b []byte, md metadata.MD) []byte {
 func CheckMetadata(block []byte, maxBytes int) error {
 	if len(block) > maxBytes {
 		return &CallError{status.ResourceExhausted,
-			fmt.Sprintf("metadata of %d bytes, the limit is %d", len(block), maxBytes)}
+			fmt.Sprintf("metadata of %d bytes, the limit is %d (option WithMaxMetadataSize)", len(block), maxBytes)}
 	}
 	var breach error
 	entries := 0
@@ -54,7 +54,7 @@ func CheckMetadata(block []byte, maxBytes int) error {
 	}
 	if entries > metadata.MaxEntries {
 		return &CallError{status.ResourceExhausted,
-			fmt.Sprintf("%d metadata entries, the limit is %d", entries, metadata.MaxEntries)}
+			fmt.Sprintf("%d metadata entries, the limit is %d (fixed)", entries, metadata.MaxEntries)}
 	}
 	return breach
 }

@@ -65,7 +65,7 @@ const maxStatus = 16
 // an *[Error]. Nothing is allocated on success.
 func (h *Header) Validate(maxPayload uint32) error {
 	if h.Length > maxPayload {
-		return errorf(FrameSizeError, "%v: payload of %d bytes, the limit is MAX_FRAME = %d", h.Type, h.Length, maxPayload)
+		return errorf(FrameSizeError, "%v: payload of %d bytes, the limit is MAX_FRAME = %d (option WithMaxFrameSize)", h.Type, h.Length, maxPayload)
 	}
 	if !h.Type.Known() {
 		if h.Type.Ignorable() {

@@ -12,9 +12,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Buffers(m)) }
 
 func tcp(s string) net.Addr  { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
 func unix(s string) net.Addr { return &net.UnixAddr{Name: s, Net: "unix"} }

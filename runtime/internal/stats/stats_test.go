@@ -10,10 +10,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/leaktest"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Buffers(m)) }
 
 // TestBuckets: each duration lies below the bound of its bucket, not below that
 // of the one before, and the bucket is at most an eighth of it wide.

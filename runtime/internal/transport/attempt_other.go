@@ -24,4 +24,6 @@ func (*receiver) init(syscall.RawConn, bool) {}
 
 func (*receiver) await() error { return errors.ErrUnsupported }
 
-func (*receiver) read(buf []byte) ([]byte, int, error) { return buf, 0, errors.ErrUnsupported }
+func (*receiver) read(buf []byte, from, to int) ([]byte, int, int, error) {
+	return buf, from, to, errors.ErrUnsupported
+}

@@ -60,13 +60,15 @@ func (a *attempt) write(raw syscall.RawConn, b []byte) (int, error) {
 }
 
 // receiver reads from a socket and holds a buffer only once there is something
-// to read: an idle connection has none.
+// to read: an idle connection has none, and one that waits for the rest of a
+// frame what has arrived of it.
 type receiver struct {
-	raw syscall.RawConn
-	buf []byte // what was read into; owned by the caller until release
-	n   int
-	err error
-	try func(fd uintptr) bool
+	raw      syscall.RawConn
+	buf      []byte // buf[from:to] has been received before; owned by the caller until read
+	from, to int
+	n        int
+	err      error
+	try      func(fd uintptr) bool
 }
 
 // init prepares to wait for raw, which may be nil, and, if reads is set, to read.
@@ -76,22 +78,30 @@ func (r *receiver) init(raw syscall.RawConn, reads bool) {
 		return
 	}
 	r.try = func(fd uintptr) bool {
-		if r.buf == nil {
-			r.buf = takeReadBuffer()
+		if r.to == len(r.buf) {
+			r.move(takeReadBuffer())
 		}
 		for {
-			r.n, r.err = syscall.Read(int(fd), r.buf)
+			r.n, r.err = syscall.Read(int(fd), r.buf[r.to:])
 			if r.err != syscall.EINTR {
 				break
 			}
 		}
-		if r.err == syscall.EAGAIN {
-			giveReadBuffer(r.buf)
-			r.buf = nil
-			return false
+		if r.err != syscall.EAGAIN {
+			return true
 		}
-		return true
+		if part := r.to - r.from; part < fullBuffer/2 && len(r.buf) >= fullBuffer {
+			r.move(make([]byte, part))
+		}
+		return false
 	}
+}
+
+// move takes another buffer, which has room for what has been received.
+func (r *receiver) move(buf []byte) {
+	r.from, r.to = 0, copy(buf, r.buf[r.from:r.to])
+	giveReadBuffer(r.buf)
+	r.buf = buf
 }
 
 // await waits until something can be read, or the connection is over. It needs
@@ -115,20 +125,21 @@ func (r *receiver) readable(fd uintptr) bool {
 	}
 }
 
-// read waits until something can be read. It returns the buffer that it read
-// into, buf itself if that is not nil.
-func (r *receiver) read(buf []byte) ([]byte, int, error) {
-	r.buf = buf
+// read waits until something can be read, and reads it behind buf[from:to]. It
+// returns the buffer that it read into, which may be another one, and what is
+// in it.
+func (r *receiver) read(buf []byte, from, to int) ([]byte, int, int, error) {
+	r.buf, r.from, r.to = buf, from, to
 	err := r.raw.Read(r.try)
-	buf = r.buf
+	buf, from, to = r.buf, r.from, r.to
 	r.buf = nil
 	switch {
 	case err != nil:
-		return buf, 0, err
+		return buf, from, to, err
 	case r.err != nil:
-		return buf, 0, r.err
+		return buf, from, to, r.err
 	case r.n == 0:
-		return buf, 0, io.EOF
+		return buf, from, to, io.EOF
 	}
-	return buf, r.n, nil
+	return buf, from, to + r.n, nil
 }

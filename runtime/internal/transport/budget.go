@@ -43,6 +43,9 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
+// tight reports whether more than half of the budget is used.
+func (b *Budget) tight() bool { return b.Used() > b.limit/2 }
+
 // account is what one connection holds of a budget. The budget's lock guards it.
 type account struct {
 	budget *Budget

@@ -1,6 +1,10 @@
 package transport
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/pool"
+)
 
 // keepBuffer is the largest buffer that is kept for another use.
 const keepBuffer = 1 << 20
@@ -38,6 +42,7 @@ func giveArena(b []byte) {
 
 // takeBuffer returns an empty buffer.
 func takeBuffer() []byte {
+	pool.Took()
 	p := buffers.Get().(*[]byte)
 	b := *p
 	*p = nil
@@ -47,7 +52,11 @@ func takeBuffer() []byte {
 
 // giveBuffer takes back a buffer that nobody uses any more.
 func giveBuffer(b []byte) {
-	if cap(b) == 0 || cap(b) > keepBuffer {
+	if cap(b) == 0 {
+		return
+	}
+	pool.Gave()
+	if cap(b) > keepBuffer {
 		return
 	}
 	p := emptied.Get().(*[]byte)

@@ -2,8 +2,10 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +37,8 @@ type Client struct {
 	// nothing sent to it was ever run.
 	strange bool
 	goneTo  frame.StreamID // the id of the last GOAWAY
+	// unanswered is set if the connection ended without a byte from the peer.
+	unanswered atomic.Bool
 
 	freeMu sync.Mutex
 	free   *pending
@@ -82,15 +86,24 @@ func (c *Client) handshake() error {
 		c.nc.SetReadDeadline(time.Now().Add(t))
 	}
 	if err := c.r.preface(); err != nil {
+		c.unanswered.Store(c.r.w == 0 && !errors.Is(err, os.ErrDeadlineExceeded))
 		c.strange = errors.Is(err, errNotRPCX)
-		return err
+		return c.tooSlow(err)
 	}
 	if err := c.settle(); err != nil {
 		c.strange = errors.Is(err, errRefused)
-		return err
+		return c.tooSlow(err)
 	}
 	c.wakeSlots()
 	return c.nc.SetReadDeadline(time.Time{})
+}
+
+// tooSlow names the limit if err says that it was exceeded.
+func (c *Client) tooSlow(err error) error {
+	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		return fmt.Errorf("no preface and SETTINGS within %v (option WithHandshakeTimeout): %w", c.cfg.HandshakeTimeout, err)
+	}
+	return err
 }
 
 // Peer returns the other end.
@@ -114,6 +127,11 @@ func (c *Client) Settled() <-chan struct{} { return c.settled }
 
 // Dead is closed when the connection is over.
 func (c *Client) Dead() <-chan struct{} { return c.dead }
+
+// Unanswered reports whether the connection ended without a byte from the peer,
+// as one does that waits to be accepted by a server which stops listening. It
+// may be called once Dead is closed.
+func (c *Client) Unanswered() bool { return c.unanswered.Load() }
 
 // Err returns why the connection is over. It may be called once Dead is closed.
 func (c *Client) Err() error { return &ConnError{Addr: c.addr(), Err: c.err} }

@@ -34,7 +34,7 @@ func (f *flood) count(now time.Time, sent uint64) error {
 	}
 	f.n++
 	if f.n >= floodFrames {
-		return &frame.Error{Code: frame.FloodError, Reason: fmt.Sprintf("%d frames without progress within %v", floodFrames, floodTime)}
+		return &frame.Error{Code: frame.FloodError, Reason: fmt.Sprintf("%d frames without progress within %v, the limit is %d (fixed)", f.n, now.Sub(f.since), floodFrames)}
 	}
 	return nil
 }
@@ -49,6 +49,9 @@ type pings struct {
 func (l *link) ping(h *frame.Header, payload []byte) error {
 	opaque := frame.ParsePing(payload)
 	if h.Flags.Has(frame.FlagAck) {
+		if l.probed(opaque) {
+			return nil
+		}
 		l.pings.mu.Lock()
 		defer l.pings.mu.Unlock()
 		answered, ok := l.pings.waiting[opaque]
@@ -79,7 +82,7 @@ func (l *link) CheckAlive(timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if l.Ping(ctx) == context.DeadlineExceeded {
-		l.end(fmt.Errorf("no answer to a ping within %v: %w", timeout, context.DeadlineExceeded))
+		l.end(fmt.Errorf("no answer to a ping within %v (option WithKeepalive): %w", timeout, context.DeadlineExceeded))
 	}
 }
 

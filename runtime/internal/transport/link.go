@@ -33,6 +33,9 @@ type Config struct {
 	// WriteStall is how long the peer may take nothing before the connection
 	// ends; zero means for ever.
 	WriteStall time.Duration
+	// MaxStreamCredit and MaxConnCredit are how far the credits grow that the
+	// settings begin with; what is not above those does not grow.
+	MaxStreamCredit, MaxConnCredit uint32
 	// Budget bounds what is being received; nil is one of DefaultBudget bytes for
 	// the whole process.
 	Budget *Budget
@@ -77,6 +80,10 @@ type link struct {
 	// not been granted again.
 	window atomic.Int64
 	owed   atomic.Int64
+	// limit is the connection's window: what the peer may have outstanding at
+	// most. It grows.
+	limit atomic.Int64
+	probe probe
 	// budget is what this connection holds of the receive budget, charged what
 	// of that is for unread messages of streams.
 	budget  account
@@ -110,6 +117,7 @@ func (l *link) init(nc net.Conn, cfg *Config) {
 	l.remote.Store(&least)
 	l.credit = int64(least.ConnCredit)
 	l.window.Store(int64(cfg.Settings.ConnCredit))
+	l.limit.Store(int64(cfg.Settings.ConnCredit))
 }
 
 // peer returns what the other side accepts.
@@ -213,7 +221,7 @@ func (l *link) granted(r role, h *frame.Header) error {
 	defer l.w.mu.Unlock()
 	l.credit += n
 	if l.credit > frame.MaxCredit {
-		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("connection credit of %d is above %d", l.credit, int64(frame.MaxCredit))}
+		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("connection credit of %d is above the limit of %d (fixed)", l.credit, int64(frame.MaxCredit))}
 	}
 	l.waiting.wake(1)
 	return nil
@@ -222,7 +230,7 @@ func (l *link) granted(r role, h *frame.Header) error {
 // drawn accounts for a credited frame that arrived.
 func (l *link) drawn(n int64) error {
 	if left := l.window.Add(-n); left < 0 {
-		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("connection credit overdrawn by %d bytes", -left)}
+		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("connection credit overdrawn by %d bytes, the window is %d (option WithConnWindow)", -left, l.limit.Load())}
 	}
 	return nil
 }
@@ -233,13 +241,13 @@ func (l *link) release(n int64) {
 		return
 	}
 	owed := l.owed.Add(n)
+	if l.probe.active.Load() {
+		l.probe.conn.Add(n)
+	}
 	// If the swap fails, somebody else adds: the last one grants.
 	if owed >= int64(l.cfg.Settings.ConnCredit)/4 && l.owed.CompareAndSwap(owed, 0) {
 		l.window.Add(owed)
-		if l.w.lock() == nil {
-			l.w.buf = frame.AppendCredit(l.w.buf, 0, uint32(owed))
-			l.w.unlockAsync()
-		}
+		l.appendCredit(0, owed)
 	}
 	if l.charged.Load() > 0 {
 		l.uncountUnread()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/internal/pool"
 )
 
 // Sizes of the read buffer.
@@ -23,11 +24,15 @@ const (
 
 var readBuffers = sync.Pool{New: func() any { return (*[fullBuffer]byte)(make([]byte, fullBuffer)) }}
 
-func takeReadBuffer() []byte { return readBuffers.Get().(*[fullBuffer]byte)[:] }
+func takeReadBuffer() []byte {
+	pool.Took()
+	return readBuffers.Get().(*[fullBuffer]byte)[:]
+}
 
 // giveReadBuffer gives b back if it is one of those that are shared.
 func giveReadBuffer(b []byte) {
 	if len(b) == fullBuffer {
+		pool.Gave()
 		readBuffers.Put((*[fullBuffer]byte)(b))
 	}
 }
@@ -35,7 +40,7 @@ func giveReadBuffer(b []byte) {
 // reader cuts what a connection receives into frames. One goroutine uses it.
 //
 // 0 ≤ r ≤ w ≤ len(buf); buf[r:w] has been received and not been returned. On a
-// plain socket buf is nil while nothing is there to be read.
+// plain socket buf holds nothing else while nothing is there to be read.
 type reader struct {
 	nc         net.Conn
 	buf        []byte
@@ -86,12 +91,12 @@ func (d *reader) fill(n int) error {
 }
 
 // read reads once into the free end of the buffer.
-func (d *reader) read() error {
-	if d.lazy && d.r == d.w {
-		// Nothing is kept: while it waits, the connection needs no buffer.
-		d.r, d.w = 0, 0
-		buf, n, err := d.receiver.read(d.buf)
-		d.buf, d.w = buf, n
+func (d *reader) read() (err error) {
+	if d.lazy {
+		if d.r == d.w { // nothing is kept: while it waits, the connection needs no buffer
+			d.r, d.w = 0, 0
+		}
+		d.buf, d.r, d.w, err = d.receiver.read(d.buf, d.r, d.w)
 		return err
 	}
 	n, err := d.nc.Read(d.buf[d.w:])
@@ -99,8 +104,9 @@ func (d *reader) read() error {
 	return err
 }
 
-// makeRoom sees to it that n bytes from r on fit the buffer, and that there is
-// room for a read.
+// makeRoom sees to it that there is room for a read, and in the end for n bytes
+// from r on. The buffer grows with what has been received of them: n is only what
+// the peer declares.
 func (d *reader) makeRoom(n int) {
 	size := len(d.buf)
 	switch {
@@ -116,12 +122,17 @@ func (d *reader) makeRoom(n int) {
 	case d.w-d.r == size && size < fullBuffer:
 		size *= 2 // the last read filled it
 	}
-	for size < n {
+	for size < min(n, 2*(d.w-d.r)) {
 		size *= 2
 	}
 	switch {
 	case size != len(d.buf):
-		bigger := make([]byte, size)
+		var bigger []byte
+		if size == fullBuffer {
+			bigger = takeReadBuffer()
+		} else {
+			bigger = make([]byte, size)
+		}
 		d.w = copy(bigger, d.buf[d.r:d.w])
 		giveReadBuffer(d.buf)
 		d.buf, d.r = bigger, 0

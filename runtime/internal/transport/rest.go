@@ -21,6 +21,7 @@ func (l *link) attend(r role, begin func() error) {
 	why, rests := errGoexit, false
 	defer func() {
 		if !rests {
+			l.r.giveBack()
 			r.over(why)
 		}
 	}()
@@ -103,7 +104,12 @@ func (d *reader) waitedLong(err error) error {
 	if err := d.nc.SetReadDeadline(time.Time{}); err != nil || d.r < d.w {
 		return err
 	}
+	d.giveBack()
+	return errRest
+}
+
+// giveBack gives back the buffer and what is in it.
+func (d *reader) giveBack() {
 	giveReadBuffer(d.buf)
 	d.buf, d.r, d.w = nil, 0, 0
-	return errRest
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
@@ -27,8 +28,9 @@ type serverCall struct {
 
 	msg         []byte // the single request, in its own buffer unless the handler runs inline
 	compression uint8
-	pooled      bool // msg goes back to the pool of buffers
-	own         bool // nobody else uses msg
+	pooled      bool        // msg goes back to the pool of buffers
+	own         bool        // nobody else uses msg
+	used        atomic.Bool // msg is being decoded, or the call is over
 	received    int
 	block       []byte // the caller's metadata, encoded
 	mdOnce      sync.Once
@@ -277,16 +279,24 @@ func (c *serverCall) DecodeRequest(msg any) error {
 	if c.stream != nil {
 		return c.stream.recv(msg)
 	}
-	err := c.s.decode(c.compression, c.msg, c.own, msg)
-	if c.pooled {
-		giveBuffer(c.msg)
+	if c.used.Swap(true) {
+		return status.New(status.Internal, "the call is over, or its request has been decoded")
 	}
-	c.msg = nil
+	err := c.s.decode(c.compression, c.msg, c.own, msg)
+	c.giveRequest()
 	c.asm.release()
 	if err != nil {
 		return undecodable(err, status.InvalidArgument, "request")
 	}
 	return nil
+}
+
+// giveRequest gives back the buffer of the single request.
+func (c *serverCall) giveRequest() {
+	if c.pooled {
+		giveBuffer(c.msg)
+	}
+	c.msg = nil
 }
 
 // RequestHeader implements dispatch.Wire.

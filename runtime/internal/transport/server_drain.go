@@ -81,6 +81,27 @@ func Refuse(nc net.Conn, reason string) {
 	}
 }
 
+// TurnAway ends a connection that came to a server which is about to go: the
+// peer is told as by Drain, and knows that no call of its has run. The peer has
+// a second to begin as the native protocol does, and to close; other beginnings
+// end without a word.
+func TurnAway(nc net.Conn, settings frame.Settings) {
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(linger))
+	var first [frame.PrefaceSize]byte
+	if _, err := io.ReadFull(nc, first[:]); err != nil || frame.Sniff(first[:]) != frame.Native {
+		return
+	}
+	b := frame.AppendSettings([]byte(frame.Preface), settings)
+	b = frame.AppendGoAway(b, 0, frame.NoError, ErrDraining.Error())
+	if _, err := nc.Write(b); err != nil {
+		return
+	}
+	if cw, ok := nc.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil {
+		io.Copy(io.Discard, io.LimitReader(nc, 64<<10))
+	}
+}
+
 // noMore is set in accepted once calls are no longer accepted. It is above
 // every stream id.
 const noMore = 1 << 63

@@ -14,6 +14,9 @@ import (
 func (c *serverCall) Finish(res any, err *status.Error, header, trailer metadata.MD) (end *status.Error, sent, received int) {
 	defer c.finished()
 	defer c.returned()
+	if !c.used.Swap(true) { // nobody asked for the request
+		c.giveRequest()
+	}
 	received = c.received
 	c.asm.release() // if it was not decoded
 	if c.stream != nil {

@@ -48,7 +48,7 @@ func (s *Server) method(h *frame.Header, sec *frame.Sections) (*dispatch.Method,
 		return m, nil
 	}
 	if int(h.Code) != len(s.methods)+1 || uint32(h.Code) > s.cfg.Settings.MaxMethods {
-		return nil, protocolErrorf("method id %d defined after %d of at most %d", h.Code, len(s.methods), s.cfg.Settings.MaxMethods)
+		return nil, protocolErrorf("method id %d defined after %d, the limit is %d (option WithMaxMethods)", h.Code, len(s.methods), s.cfg.Settings.MaxMethods)
 	}
 	s.methods = append(s.methods, m)
 	return m, nil
@@ -93,7 +93,7 @@ func (s *Server) refusal(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 		return large.WithDoNotRetry(), nil
 	}
 	if n := s.running.Load(); n >= int64(s.cfg.Settings.MaxStreams) {
-		return status.New(status.ResourceExhausted, fmt.Sprintf("%d calls run on this connection, as many as may (option WithMaxStreams)", n)), nil
+		return status.New(status.ResourceExhausted, fmt.Sprintf("%d calls run on this connection, the limit is %d (option WithMaxStreams)", n, s.cfg.Settings.MaxStreams)), nil
 	}
 	return nil, nil
 }

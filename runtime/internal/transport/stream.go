@@ -38,6 +38,7 @@ type stream struct {
 	unread  atomic.Int64 // complete messages that recv has not returned
 	partial atomic.Bool  // a message has arrived in part and holds credit
 	dropped atomic.Bool  // as aborted
+	limit   atomic.Int64 // the stream's window: what the peer may have outstanding; it grows
 
 	mu      sync.Mutex
 	items   []item      // complete messages that the receiver has not taken
@@ -47,9 +48,10 @@ type stream struct {
 	large   []*assembly // complete, and not taken
 	window  int64       // what the peer may still send on this stream
 	arrived int         // message bytes
-	waiting bool        // the receiver waits for ready
-	end     error       // set once nothing more arrives: io.EOF or why
-	aborted bool        // what is unread is discarded
+	growth  growth
+	waiting bool  // the receiver waits for ready
+	end     error // set once nothing more arrives: io.EOF or why
+	aborted bool  // what is unread is discarded
 
 	ready chan struct{} // capacity 1
 
@@ -80,6 +82,7 @@ func (s *stream) init(l *link, owner exhausted, id frame.StreamID) {
 	s.l, s.owner, s.id = l, owner, id
 	s.gone, s.ready = make(chan struct{}), make(chan struct{}, 1)
 	s.window = int64(l.cfg.Settings.StreamCredit)
+	s.limit.Store(s.window)
 	s.credit = int64(l.peer().StreamCredit)
 }
 
@@ -170,7 +173,7 @@ func (s *stream) drawLocked(n int64) error {
 		return s.l.drawn(n)
 	}
 	if s.window -= n; s.window < 0 {
-		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("credit of stream %d overdrawn by %d bytes", s.id, -s.window)}
+		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("credit of stream %d overdrawn by %d bytes, the window is %d (option WithStreamWindow)", s.id, -s.window, s.limit.Load())}
 	}
 	return s.l.drawn(n)
 }
@@ -266,6 +269,7 @@ func (s *stream) settlePartLocked() int64 {
 func (s *stream) grant(n int64) {
 	if n > 0 && s.l.w.lock() == nil {
 		s.l.w.buf = frame.AppendCredit(s.l.w.buf, s.id, uint32(n))
+		s.l.probeLocked(s, n)
 		s.l.w.unlockAsync()
 	}
 }
@@ -429,7 +433,7 @@ func (s *stream) granted(n int64) error {
 	defer s.l.w.mu.Unlock()
 	s.credit += n
 	if s.credit > frame.MaxCredit {
-		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("credit of stream %d is %d, above %d", s.id, s.credit, int64(frame.MaxCredit))}
+		return &frame.Error{Code: frame.FlowControlError, Reason: fmt.Sprintf("credit of stream %d is %d, above the limit of %d (fixed)", s.id, s.credit, int64(frame.MaxCredit))}
 	}
 	s.blocked.wake(1)
 	return nil

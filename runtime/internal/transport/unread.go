@@ -16,7 +16,7 @@ const (
 // unread returns how many bytes of the connection's credit streams hold. It may
 // be too high while another goroutine grants credit; that one looks again.
 func (l *link) unread() int64 {
-	return int64(l.cfg.Settings.ConnCredit) - l.window.Load() - l.owed.Load()
+	return l.limit.Load() - l.window.Load() - l.owed.Load()
 }
 
 // countUnread counts a frame of a stream that arrived and drew held bytes. It

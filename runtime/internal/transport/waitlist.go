@@ -46,10 +46,9 @@ func (l *waitlist) remove(w *waiter) bool {
 // unlink takes out the waiter behind before and returns it.
 func (l *waitlist) unlink(before *waiter) *waiter {
 	w := before.next
-	switch {
-	case w == before:
+	if w == before {
 		l.last = nil
-	case w == l.last:
+	} else if w == l.last {
 		l.last = before
 	}
 	before.next, w.next = w.next, nil

@@ -173,7 +173,9 @@ func (w *writer) waitLocked(list *waitlist, first bool, done <-chan struct{}, la
 		w.mu.Unlock()
 		return err
 	}
-	w.prepareLocked()
+	if w.err == nil {
+		w.prepareLocked()
+	}
 	return nil
 }
 
@@ -201,6 +203,8 @@ func (w *writer) close(err error) {
 		w.err = err
 	}
 	w.flushing = false
+	giveBuffer(w.buf)
+	w.buf, w.unsummed = nil, 0
 	w.turns.wakeAll()
 	w.room.wakeAll()
 	w.idle.wakeAll()

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -129,6 +130,7 @@ func (w *writer) lead(yield bool) {
 			w.handOver(out) // the deadline is that of an earlier write: a goroutine sets a new one
 			return
 		case err != nil:
+			giveBuffer(out)
 			w.fail(err)
 			return
 		case n < len(out):
@@ -143,9 +145,11 @@ func (w *writer) lead(yield bool) {
 func (w *writer) handOver(rest []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err == nil {
-		w.handOverLocked(rest)
+	if w.err != nil {
+		giveBuffer(rest)
+		return
 	}
+	w.handOverLocked(rest)
 }
 
 // handOverLocked starts the goroutine under the lock, where writing is not over
@@ -167,11 +171,12 @@ func (w *writer) background(rest []byte) {
 				return
 			}
 		}
-		if err := w.writeAll(rest); err != nil {
+		err := w.writeAll(rest)
+		giveBuffer(rest)
+		if err != nil {
 			w.fail(err)
 			return
 		}
-		giveBuffer(rest)
 		rest = nil
 	}
 }
@@ -188,8 +193,12 @@ func (w *writer) writeAll(b []byte) error {
 		n, err := w.nc.Write(b[:min(len(b), 64<<10)])
 		b = b[n:]
 		if err != nil {
-			if ne, ok := err.(net.Error); ok && ne.Timeout() && n > 0 {
+			timeout, ok := err.(net.Error)
+			switch stalled := ok && timeout.Timeout(); {
+			case stalled && n > 0:
 				continue
+			case stalled:
+				err = fmt.Errorf("the peer takes nothing for %v (option WithWriteStall): %w", w.stall, err)
 			}
 			return err
 		}

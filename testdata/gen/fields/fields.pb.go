@@ -371,6 +371,8 @@ type Lists struct {
 	Text          []string               `protobuf:"bytes,33554431,rep,name=text" json:"text,omitempty"`
 	Unchecked     []string               `protobuf:"bytes,33554432,rep,name=unchecked" json:"unchecked,omitempty"`
 	Bytes         [][]byte               `protobuf:"bytes,536870911,rep,name=bytes" json:"bytes,omitempty"`
+	Double        []float64              `protobuf:"fixed64,17,rep,name=double" json:"double,omitempty"`
+	ExpandedBool  []bool                 `protobuf:"varint,18,rep,name=expanded_bool,json=expandedBool" json:"expanded_bool,omitempty"`
 	Message       []*Text                `protobuf:"bytes,1,rep,name=message" json:"message,omitempty"`
 	Delimited     []*Text                `protobuf:"group,2,rep,name=Text,json=delimited" json:"delimited,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -466,6 +468,20 @@ func (x *Lists) GetUnchecked() []string {
 func (x *Lists) GetBytes() [][]byte {
 	if x != nil {
 		return x.Bytes
+	}
+	return nil
+}
+
+func (x *Lists) GetDouble() []float64 {
+	if x != nil {
+		return x.Double
+	}
+	return nil
+}
+
+func (x *Lists) GetExpandedBool() []bool {
+	if x != nil {
+		return x.ExpandedBool
 	}
 	return nil
 }
@@ -1174,7 +1190,7 @@ const file_fields_proto_rawDesc = "" +
 	"\x04bool\x18\x04 \x01(\bB\x05\xaa\x01\x02\b\x02R\x04bool\x12\x19\n" +
 	"\x04text\x18\x05 \x01(\tB\x05\xaa\x01\x02\b\x02R\x04text\x12\x1b\n" +
 	"\x05bytes\x18\x06 \x01(\fB\x05\xaa\x01\x02\b\x02R\x05bytes\x121\n" +
-	"\x05color\x18\a \x01(\x0e2\x14.golden.fields.ColorB\x05\xaa\x01\x02\b\x02R\x05color\"\xfc\x02\n" +
+	"\x05color\x18\a \x01(\x0e2\x14.golden.fields.ColorB\x05\xaa\x01\x02\b\x02R\x05color\"\xc7\x03\n" +
 	"\x05Lists\x12\x16\n" +
 	"\x06packed\x18\x0f \x03(\rR\x06packed\x12!\n" +
 	"\bexpanded\x18\x10 \x03(\rB\x05\xaa\x01\x02\x18\x02R\bexpanded\x12\x17\n" +
@@ -1184,7 +1200,9 @@ const file_fields_proto_rawDesc = "" +
 	"\x05color\x18\x80\x80\x10 \x03(\x0e2\x14.golden.fields.ColorR\x05color\x12\x15\n" +
 	"\x04text\x18\xff\xff\xff\x0f \x03(\tR\x04text\x12&\n" +
 	"\tunchecked\x18\x80\x80\x80\x10 \x03(\tB\x05\xaa\x01\x02 \x03R\tunchecked\x12\x18\n" +
-	"\x05bytes\x18\xff\xff\xff\xff\x01 \x03(\fR\x05bytes\x12-\n" +
+	"\x05bytes\x18\xff\xff\xff\xff\x01 \x03(\fR\x05bytes\x12\x1d\n" +
+	"\x06double\x18\x11 \x03(\x01B\x05\xaa\x01\x02\x18\x02R\x06double\x12*\n" +
+	"\rexpanded_bool\x18\x12 \x03(\bB\x05\xaa\x01\x02\x18\x02R\fexpandedBool\x12-\n" +
 	"\amessage\x18\x01 \x03(\v2\x13.golden.fields.TextR\amessage\x128\n" +
 	"\tdelimited\x18\x02 \x03(\v2\x13.golden.fields.TextB\x05\xaa\x01\x02(\x02R\tdelimited\"\xfd\a\n" +
 	"\x04Maps\x121\n" +

@@ -268,6 +268,8 @@ func (x *Lists) SizeRPCX() (n int) {
 	for _, v := range x.Expanded {
 		n += 2 + wire.SizeVarint(uint64(v))
 	}
+	n += 10 * len(x.Double)
+	n += 3 * len(x.ExpandedBool)
 	if len(x.Sint32) > 0 {
 		n += 2 + wire.SizeLen(wire.SizePackedSint(x.Sint32))
 	}
@@ -318,6 +320,12 @@ func (x *Lists) PutRPCX(b wire.Buffer) wire.Buffer {
 	if len(x.Sint32) > 0 {
 		b = wire.PutPackedSint(b, x.Sint32).LongTag(0x3ffa)
 	}
+	for k := len(x.ExpandedBool) - 1; k >= 0; k-- {
+		b = b.Bool(x.ExpandedBool[k]).LongTag(0x90)
+	}
+	for k := len(x.Double) - 1; k >= 0; k-- {
+		b = b.Double(x.Double[k]).LongTag(0x89)
+	}
 	for k := len(x.Expanded) - 1; k >= 0; k-- {
 		b = b.Varint(uint64(x.Expanded[k])).LongTag(0x80)
 	}
@@ -352,6 +360,14 @@ func (x *Lists) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Expanded, i = wire.List(x.Expanded, b, i, 0x80, wire.Uint32)
 		case 0x82:
 			x.Expanded, i = wire.PackedInt(x.Expanded, b, i)
+		case 0x89:
+			x.Double, i = wire.List(x.Double, b, i, 0x89, wire.Double)
+		case 0x8a:
+			x.Double, i = wire.PackedFixed(x.Double, b, i)
+		case 0x90:
+			x.ExpandedBool, i = wire.List(x.ExpandedBool, b, i, 0x90, wire.Bool)
+		case 0x92:
+			x.ExpandedBool, i = wire.PackedBool(x.ExpandedBool, b, i)
 		case 0x3ff8:
 			x.Sint32, i = wire.List(x.Sint32, b, i, 0x3ff8, wire.Sint32)
 		case 0x3ffa:

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/leaktest"
 )
 
 var (
@@ -12,7 +14,7 @@ var (
 	seed      = flag.Uint64("seed", 1, "of the first schedule")
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Buffers(m)) }
 
 // TestSchedules runs schedules whose promises must hold.
 func TestSchedules(t *testing.T) {

@@ -20,13 +20,14 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/leaktest"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // panics of handlers
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(leaktest.Buffers(m))
 }
 
 type text = wrapperspb.StringValue
