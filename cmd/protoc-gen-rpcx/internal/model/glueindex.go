@@ -23,7 +23,7 @@ const (
 var glueNames = []string{"SizeRPCX", "PutRPCX", "ParseRPCX", "InfoRPCX", "CheckRPCX", "AppendRPCX", "UnmarshalRPCX"}
 
 // GlueLocals are the names of variables in glue, which imports may not have.
-var GlueLocals = []string{"b", "i", "k", "n", "o", "p", "tag", "unknown", "v", "x"}
+var GlueLocals = []string{"b", "i", "k", "n", "p", "tag", "unknown", "v", "x"}
 
 // glueIndex knows which messages get glue, and what glue must know of them.
 type glueIndex struct {
