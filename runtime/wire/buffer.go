@@ -144,10 +144,7 @@ func (b Buffer) String(s string) Buffer {
 func (b Buffer) Text(s string) Buffer {
 	n := len(s)
 	if n > 32 {
-		if !utf8.ValidString(s) {
-			b.mode |= badText
-		}
-		return b.String(s)
+		return b.longText(s)
 	}
 	dst, b := b.Take(n + 1)
 	if len(dst) == 0 {
@@ -184,6 +181,14 @@ func (b Buffer) Text(s string) Buffer {
 		b.mode |= badText
 	}
 	return b
+}
+
+// longText is Text for more than 32 bytes.
+func (b Buffer) longText(s string) Buffer {
+	if !validLong(s) {
+		b.mode |= badText
+	}
+	return b.String(s)
 }
 
 // Missing notes that a required field is not set.

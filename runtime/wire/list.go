@@ -109,7 +109,7 @@ func ParseMessage[T any](m *T, b []byte, i int, p Parser, parse func(*T, []byte,
 	if i < 0 {
 		return m, i
 	}
-	if p.depth <= 1 {
+	if p.deepest() {
 		return m, tooDeep
 	}
 	if m == nil {
@@ -125,7 +125,7 @@ func ParseMessage[T any](m *T, b []byte, i int, p Parser, parse func(*T, []byte,
 // follow directly, and appends them to list. They are allocated together, as far
 // as they do not keep each other alive beyond maxPiece.
 func ParseMessages[T any](list []*T, b []byte, i int, p Parser, tag uint64, parse func(*T, []byte, Parser) int) ([]*T, int) {
-	if p.depth <= 1 {
+	if p.deepest() {
 		return list, tooDeep
 	}
 	left := count(b, i, tag)
@@ -156,7 +156,7 @@ func ParseMessages[T any](list []*T, b []byte, i int, p Parser, tag uint64, pars
 
 // ParseGroup is [ParseMessage] for a group, whose end tag is that of its beginning + 1.
 func ParseGroup[T any](m *T, b []byte, i int, p Parser, tag uint64, parse func(*T, []byte, Parser) int) (*T, int) {
-	if p.depth <= 1 {
+	if p.deepest() {
 		return m, tooDeep
 	}
 	if m == nil {

@@ -131,7 +131,7 @@ func ParseMap[K comparable, V any](m map[K]V, b []byte, i int, p Parser, tag uin
 			case 2<<3 | value.tag:
 				v, j = value.parse(p, c, j)
 			default:
-				j = skip(c, j, t, p.depth)
+				j = skip(c, j, t, p.Depth())
 			}
 			if j < 0 {
 				return m, j
@@ -192,7 +192,7 @@ func ParseMessageMap[K comparable, V any](m map[K]*V, b []byte, i int, p Parser,
 			case 2<<3 | typeBytes:
 				_, j = ParseMessage(v, c, j, p, parse)
 			default:
-				j = skip(c, j, t, p.depth)
+				j = skip(c, j, t, p.Depth())
 			}
 			if j < 0 {
 				return m, j

@@ -137,15 +137,14 @@ func (o UnmarshalOptions) Unmarshal(b []byte, m Message) error {
 	if !o.Merge {
 		m.Reset()
 	}
-	p := Parser{alias: copies, depth: MaxNesting}
-	src := b
+	src, alias := b, aliasNone
 	if o.Alias {
-		p.alias = aliasFrom(len(b))
+		alias = aliasing(len(b))
 	} else if m.InfoRPCX()&HasText != 0 && len(b) <= maxPiece {
 		// One copy to alias is faster than one for each text.
-		src, p.alias = bytes.Clone(b), 0
+		src, alias = bytes.Clone(b), aliasAll
 	}
-	if i := m.ParseRPCX(src, p); i < 0 {
+	if i := m.ParseRPCX(src, newParser(alias, MaxNesting)); i < 0 {
 		return parseError(m, len(b), i)
 	}
 	if m.InfoRPCX()&MayLack != 0 && !o.AllowPartial {

@@ -2,15 +2,22 @@ package wire
 
 import (
 	"encoding/binary"
-	"math"
+	"math/bits"
 )
 
-// Parser is what parsing a message passes down to the messages in it.
+// Parser is what parsing a message passes down to the messages in it. It is one
+// word, because it is passed with everything.
 type Parser struct {
-	alias int    // from how many bytes on text aliases the input
-	depth int    // how many levels of messages may be there, this one included
-	end   uint64 // the tag that ends the message if it is a group, or 0
+	// From the lowest bit on: the aliasing, 8 bits; how many levels of messages
+	// may be there, this one included, 24 bits; the tag that ends the message if
+	// it is a group, 32 bits.
+	bits uint64
 }
+
+const (
+	oneLevel = 1 << 8
+	endShift = 32
+)
 
 // MaxNesting is how deep messages may be nested, unknown groups included.
 const MaxNesting = 100
@@ -18,33 +25,50 @@ const MaxNesting = 100
 // maxPiece is how much memory what is kept of a message may keep beyond its own.
 const maxPiece = 16 << 10
 
-// aliasFrom returns how long what aliases n bytes of input must be.
-func aliasFrom(n int) int {
+// Text of at least 1<<aliasing bytes aliases the input.
+const (
+	aliasAll  = 0
+	aliasNone = 63
+)
+
+// aliasing returns the aliasing for n bytes of input: texts that are as long as
+// at least half of it alias it, and all of them if it is no more than a piece.
+func aliasing(n int) int {
 	if n <= maxPiece {
-		return 0
+		return aliasAll
 	}
-	return n / 2
+	return bits.Len(uint(n-1) / 2)
 }
 
-// copies is the alias of a Parser whose text is copied.
-const copies = math.MaxInt
+func newParser(aliasing, depth int) Parser {
+	return Parser{uint64(aliasing) | uint64(depth)*oneLevel}
+}
+
+// short reports whether text of n bytes is copied.
+func (p Parser) short(n int) bool { return uint(n)>>(p.bits&63) == 0 }
 
 // Depth returns how many levels of messages may be there, this one included.
-func (p Parser) Depth() int { return p.depth }
+func (p Parser) Depth() int { return int(uint32(p.bits) / oneLevel) }
 
 // EndTag returns the tag that ends the group that is parsed, 0 if it is no group.
-func (p Parser) EndTag() uint64 { return p.end }
+func (p Parser) EndTag() uint64 { return p.bits >> endShift }
 
-// inner returns the parser for a message within. end is as in Parser.
-func (p Parser) inner(end uint64) Parser { return Parser{p.alias, p.depth - 1, end} }
+// inner returns the parser for a message within, which is a group if end, the
+// tag that ends it, is not 0.
+func (p Parser) inner(end uint64) Parser {
+	return Parser{p.bits&(1<<endShift-1) - oneLevel | end<<endShift}
+}
+
+// deepest reports whether no message may be within.
+func (p Parser) deepest() bool { return p.Depth() <= 1 }
 
 // Ends reports whether tag ends the message, as that of a group.
-func (p Parser) Ends(tag uint64) bool { return tag == p.end && tag != 0 }
+func (p Parser) Ends(tag uint64) bool { return tag == p.EndTag() && tag != 0 }
 
 // End returns what the parsing of a message returns that goes on to the end of
 // its bytes: i, or an error in i, or that the end of the group is missing.
 func (p Parser) End(i int) int {
-	if i >= 0 && p.end != 0 {
+	if i >= 0 && p.EndTag() != 0 {
 		return truncated
 	}
 	return i
@@ -54,7 +78,7 @@ func (p Parser) End(i int) int {
 // b[i], and is written anew, so that it takes no more bytes than it needs. i may
 // be negative.
 func (p Parser) Unknown(fields, b []byte, i int, tag uint64) ([]byte, int) {
-	end := skip(b, i, tag, p.depth)
+	end := skip(b, i, tag, p.Depth())
 	if end < 0 {
 		return fields, end
 	}

@@ -33,7 +33,7 @@ func (p Parser) Text(b []byte, i int) (string, int) {
 	if !validText(unsafe.String(unsafe.SliceData(s), len(s))) {
 		return "", invalidUTF8
 	}
-	if len(s) < p.alias || len(s) == 0 {
+	if p.short(len(s)) {
 		return string(s), i
 	}
 	return unsafe.String(unsafe.SliceData(s), len(s)), i
@@ -42,7 +42,7 @@ func (p Parser) Text(b []byte, i int) (string, int) {
 // String parses a string.
 func (p Parser) String(b []byte, i int) (string, int) {
 	s, i := chunk(b, i)
-	if len(s) < p.alias || len(s) == 0 {
+	if p.short(len(s)) {
 		return string(s), i
 	}
 	return unsafe.String(unsafe.SliceData(s), len(s)), i
@@ -51,7 +51,7 @@ func (p Parser) String(b []byte, i int) (string, int) {
 // Bytes parses bytes. They are never nil, for presence.
 func (p Parser) Bytes(b []byte, i int) ([]byte, int) {
 	s, i := chunk(b, i)
-	if len(s) < p.alias || len(s) == 0 {
+	if p.short(len(s)) {
 		return append(make([]byte, 0, len(s)), s...), i
 	}
 	return s, i
@@ -64,7 +64,7 @@ func validText(s string) bool {
 	var seen uint64
 	switch n := len(b); {
 	case n > 32:
-		return utf8.ValidString(s)
+		return validLong(s)
 	case n > 16:
 		seen = load64(b) | load64(b[8:]) | load64(b[n-16:]) | load64(b[n-8:])
 	case n >= 8:
@@ -77,6 +77,11 @@ func validText(s string) bool {
 		}
 	}
 	return seen&msbs == 0 || utf8.ValidString(s)
+}
+
+// validLong is validText for more than 32 bytes.
+func validLong(s string) bool {
+	return len(s) >= 64 && asciiBlocks(unsafe.StringData(s), len(s)) || utf8.ValidString(s)
 }
 
 func load64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
