@@ -67,7 +67,7 @@ func TestSizes(t *testing.T) {
 		"small":   {30, 100},
 		"nested":  {1500, 2500},
 		"strings": {9000, 11500},
-		"ascii":   {9000, 11500},
+		"unicode": {9000, 11500},
 		"packed":  {9000, 11500},
 	}
 	for _, s := range allShapes() {
