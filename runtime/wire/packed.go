@@ -73,21 +73,33 @@ func PackedInt[T Integer](list []T, b []byte, i int) ([]T, int) {
 	k := 0
 	for len(c) >= 8 && len(out)-k >= 8 {
 		x := load64(c)
-		stop := ^x & msbs
-		if stop == msbs {
+		size := 1
+		switch stop := ^x & msbs; {
+		case stop == msbs:
 			for _, v := range c[:8] {
 				out[k] = T(v)
 				k++
 			}
 			c = c[8:]
 			continue
+		case x&0x80 == 0:
+			out[k] = T(x & 0x7f)
+		case x&0x8000 == 0:
+			out[k] = T(x&0x7f | x>>1&0x3f80)
+			size = 2
+		case stop != 0:
+			out[k] = T(squeeze(x & (stop ^ (stop - 1))))
+			size = (bits.TrailingZeros64(stop) + 1) / 8
+		default:
+			v, j := varintSlow(c, 0)
+			if j < 0 {
+				return list, j
+			}
+			out[k] = T(v)
+			size = j
 		}
-		if stop == 0 {
-			break
-		}
-		out[k] = T(squeeze(x & (stop ^ (stop - 1))))
 		k++
-		c = c[uint(bits.TrailingZeros64(stop)+1)/8&15:]
+		c = c[size:]
 	}
 	list = list[:n+k]
 	for j := 0; j < len(c); {
