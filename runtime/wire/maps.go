@@ -12,7 +12,6 @@ type Kind[T any] struct {
 	put     func(b Buffer, v T) Buffer
 	parse   func(p Parser, b []byte, i int) (T, int)
 	compare func(a, b T) int // keys only
-	initial T                // of a value that is not there
 }
 
 func fixedSize[T any](n int) func(T) int { return func(T) int { return n } }
@@ -62,13 +61,8 @@ var (
 	BytesKind  = &Kind[[]byte]{tag: typeBytes, size: sizeText[[]byte], put: Buffer.Bytes, parse: Parser.Bytes}
 )
 
-// EnumKind returns the kind of an enum's values. initial is that of an entry
-// without one.
-func EnumKind[T ~int32](initial T) *Kind[T] {
-	k := of(typeVarint, sizeInt[T], putInt[T], Int[T])
-	k.initial = initial
-	return k
-}
+// EnumKind returns the kind of an enum's values.
+func EnumKind[T ~int32]() *Kind[T] { return of(typeVarint, sizeInt[T], putInt[T], Int[T]) }
 
 // SizeMap returns the bytes of a map's entries. tagSize is that of the map's tag.
 func SizeMap[K comparable, V any](m map[K]V, tagSize int, key *Kind[K], value *Kind[V]) int {
@@ -121,7 +115,7 @@ func ParseMap[K comparable, V any](m map[K]V, b []byte, i int, p Parser, tag uin
 			return m, n
 		}
 		var k K
-		v := value.initial
+		var v V
 		for j := 0; j < len(c); {
 			start := j
 			t, j2 := Varint(c, start)

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 )
 
@@ -107,6 +108,11 @@ func skip(b []byte, i int, tag uint64, depth int) int {
 	if number := tag >> 3; number == 0 || number > maxNumber {
 		return badTag
 	}
+	return skipValue(b, i, tag, depth)
+}
+
+// skipValue is skip for a tag whose number is known to be good.
+func skipValue(b []byte, i int, tag uint64, depth int) int {
 	switch tag & 7 {
 	case typeVarint:
 		_, i = Varint(b, i)
@@ -136,7 +142,13 @@ func skipGroup(b []byte, i int, end uint64, depth int) int {
 		if n > 0 && tag == end {
 			return n
 		}
-		i = skip(b, n, tag, depth)
+		// Numbers in groups are as google.golang.org/protobuf takes them.
+		if n > 0 && (tag>>3 == 0 || tag>>3 > math.MaxInt32) {
+			return badTag
+		}
+		if i = n; n > 0 {
+			i = skipValue(b, n, tag, depth)
+		}
 	}
 	if i < 0 {
 		return i

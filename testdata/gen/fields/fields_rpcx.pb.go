@@ -413,7 +413,7 @@ func (x *Maps) SizeRPCX() (n int) {
 	n += wire.SizeMap(x.Text, 1, wire.Int32Kind, wire.TextKind)
 	n += wire.SizeMap(x.Bytes, 1, wire.Sint64Kind, wire.BytesKind)
 	n += wire.SizeMap(x.Double, 1, wire.BoolKind, wire.DoubleKind)
-	n += wire.SizeMap(x.Color, 1, wire.TextKind, wire.EnumKind[Color](0))
+	n += wire.SizeMap(x.Color, 1, wire.TextKind, wire.EnumKind[Color]())
 	n += wire.SizeMap(x.Float, 1, wire.Fixed32Kind, wire.FloatKind)
 	n += wire.SizeMessageMap(x.Message, 1, wire.TextKind, (*Maps).SizeRPCX)
 	n += wire.SizeMessageMap(x.Known, 1, wire.Uint64Kind, known.SizeTimestamp)
@@ -430,7 +430,7 @@ func (x *Maps) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = wire.PutMessageMap(b, x.Known, 0x3a, wire.Uint64Kind, known.PutTimestamp)
 	b = wire.PutMessageMap(b, x.Message, 0x32, wire.TextKind, (*Maps).PutRPCX)
 	b = wire.PutMap(b, x.Float, 0x2a, wire.Fixed32Kind, wire.FloatKind)
-	b = wire.PutMap(b, x.Color, 0x22, wire.TextKind, wire.EnumKind[Color](0))
+	b = wire.PutMap(b, x.Color, 0x22, wire.TextKind, wire.EnumKind[Color]())
 	b = wire.PutMap(b, x.Double, 0x1a, wire.BoolKind, wire.DoubleKind)
 	b = wire.PutMap(b, x.Bytes, 0x12, wire.Sint64Kind, wire.BytesKind)
 	b = wire.PutMap(b, x.Text, 0x0a, wire.Int32Kind, wire.TextKind)
@@ -451,7 +451,7 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1a:
 			x.Double, i = wire.ParseMap(x.Double, b, i, p, 0x1a, wire.BoolKind, wire.DoubleKind)
 		case 0x22:
-			x.Color, i = wire.ParseMap(x.Color, b, i, p, 0x22, wire.TextKind, wire.EnumKind[Color](0))
+			x.Color, i = wire.ParseMap(x.Color, b, i, p, 0x22, wire.TextKind, wire.EnumKind[Color]())
 		case 0x2a:
 			x.Float, i = wire.ParseMap(x.Float, b, i, p, 0x2a, wire.Fixed32Kind, wire.FloatKind)
 		case 0x32:
@@ -640,7 +640,7 @@ func (x *Required) SizeRPCX() (n int) {
 
 func (x *Required) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Delimited != nil {

@@ -33,7 +33,7 @@ func (x *Request) SizeRPCX() (n int) {
 
 func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	if len(x.extensionFields) > 0 {
 		return foreign.PutWhole(x, b)

@@ -818,7 +818,7 @@ func (x *Required) SizeRPCX() (n int) {
 
 func (x *Required) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasSmall() {
@@ -1112,7 +1112,7 @@ func (x *RequiredWithin_One) SizeRPCX() (n int) {
 
 func (x *RequiredWithin_One) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasWithin() {
@@ -1947,7 +1947,7 @@ func (x *Maps) SizeRPCX() (n int) {
 	n += wire.SizeMap(x.GetFromSfixed64(), 1, wire.Sfixed64Kind, wire.Int32Kind)
 	n += wire.SizeMap(x.GetFromBool(), 1, wire.BoolKind, wire.Int32Kind)
 	n += wire.SizeMap(x.GetFromString(), 1, wire.TextKind, wire.Int32Kind)
-	n += wire.SizeMap(x.GetToClosed(), 2, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+	n += wire.SizeMap(x.GetToClosed(), 2, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 	n += wire.SizeMessageMap(x.GetToSmall(), 2, wire.Int32Kind, (*Small).SizeRPCX)
 	n += wire.SizeMessageMap(x.GetToEmpty(), 2, wire.TextKind, (*Empty).SizeRPCX)
 	n += wire.SizeMessageMap(x.GetToMaps(), 2, wire.BoolKind, (*Maps).SizeRPCX)
@@ -1966,7 +1966,7 @@ func (x *Maps) SizeRPCX() (n int) {
 	n += wire.SizeMap(x.GetToBool(), 2, wire.TextKind, wire.BoolKind)
 	n += wire.SizeMap(x.GetToString(), 2, wire.TextKind, wire.TextKind)
 	n += wire.SizeMap(x.GetToBytes(), 2, wire.TextKind, wire.BytesKind)
-	n += wire.SizeMap(x.GetToOpen(), 2, wire.TextKind, wire.EnumKind[Open](0))
+	n += wire.SizeMap(x.GetToOpen(), 2, wire.TextKind, wire.EnumKind[Open]())
 	return n + len(x.unknownFields)
 }
 
@@ -1975,7 +1975,7 @@ func (x *Maps) PutRPCX(b wire.Buffer) wire.Buffer {
 		return b
 	}
 	b = b.Raw(x.unknownFields)
-	b = wire.PutMap(b, x.GetToOpen(), 0x1fca, wire.TextKind, wire.EnumKind[Open](0))
+	b = wire.PutMap(b, x.GetToOpen(), 0x1fca, wire.TextKind, wire.EnumKind[Open]())
 	b = wire.PutMap(b, x.GetToBytes(), 0x1fba, wire.TextKind, wire.BytesKind)
 	b = wire.PutMap(b, x.GetToString(), 0x1fb2, wire.TextKind, wire.TextKind)
 	b = wire.PutMap(b, x.GetToBool(), 0x1faa, wire.TextKind, wire.BoolKind)
@@ -1994,7 +1994,7 @@ func (x *Maps) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = wire.PutMessageMap(b, x.GetToMaps(), 0x1a2, wire.BoolKind, (*Maps).PutRPCX)
 	b = wire.PutMessageMap(b, x.GetToEmpty(), 0x19a, wire.TextKind, (*Empty).PutRPCX)
 	b = wire.PutMessageMap(b, x.GetToSmall(), 0x192, wire.Int32Kind, (*Small).PutRPCX)
-	b = wire.PutMap(b, x.GetToClosed(), 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+	b = wire.PutMap(b, x.GetToClosed(), 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 	b = wire.PutMap(b, x.GetFromString(), 0x72, wire.TextKind, wire.Int32Kind)
 	b = wire.PutMap(b, x.GetFromBool(), 0x6a, wire.BoolKind, wire.Int32Kind)
 	b = wire.PutMap(b, x.GetFromSfixed64(), 0x52, wire.Sfixed64Kind, wire.Int32Kind)
@@ -2066,7 +2066,7 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.SetFromString(v)
 			i = n
 		case 0x18a:
-			v, n := wire.ParseMap(x.GetToClosed(), b, i, p, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+			v, n := wire.ParseMap(x.GetToClosed(), b, i, p, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 			x.SetToClosed(v)
 			i = n
 		case 0x192:
@@ -2142,7 +2142,7 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.SetToBytes(v)
 			i = n
 		case 0x1fca:
-			v, n := wire.ParseMap(x.GetToOpen(), b, i, p, 0x1fca, wire.TextKind, wire.EnumKind[Open](0))
+			v, n := wire.ParseMap(x.GetToOpen(), b, i, p, 0x1fca, wire.TextKind, wire.EnumKind[Open]())
 			x.SetToOpen(v)
 			i = n
 		default:

@@ -708,7 +708,7 @@ func (x *Required) SizeRPCX() (n int) {
 
 func (x *Required) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Small != nil {
@@ -974,7 +974,7 @@ func (x *RequiredWithin_One) SizeRPCX() (n int) {
 
 func (x *RequiredWithin_One) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Within != nil {
@@ -1777,7 +1777,7 @@ func (x *Maps) SizeRPCX() (n int) {
 	n += wire.SizeMap(x.FromSfixed64, 1, wire.Sfixed64Kind, wire.Int32Kind)
 	n += wire.SizeMap(x.FromBool, 1, wire.BoolKind, wire.Int32Kind)
 	n += wire.SizeMap(x.FromString, 1, wire.TextKind, wire.Int32Kind)
-	n += wire.SizeMap(x.ToClosed, 2, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+	n += wire.SizeMap(x.ToClosed, 2, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 	n += wire.SizeMessageMap(x.ToSmall, 2, wire.Int32Kind, (*Small).SizeRPCX)
 	n += wire.SizeMessageMap(x.ToEmpty, 2, wire.TextKind, (*Empty).SizeRPCX)
 	n += wire.SizeMessageMap(x.ToMaps, 2, wire.BoolKind, (*Maps).SizeRPCX)
@@ -1796,7 +1796,7 @@ func (x *Maps) SizeRPCX() (n int) {
 	n += wire.SizeMap(x.ToBool, 2, wire.TextKind, wire.BoolKind)
 	n += wire.SizeMap(x.ToString, 2, wire.TextKind, wire.TextKind)
 	n += wire.SizeMap(x.ToBytes, 2, wire.TextKind, wire.BytesKind)
-	n += wire.SizeMap(x.ToOpen, 2, wire.TextKind, wire.EnumKind[Open](0))
+	n += wire.SizeMap(x.ToOpen, 2, wire.TextKind, wire.EnumKind[Open]())
 	return n + len(x.unknownFields)
 }
 
@@ -1805,7 +1805,7 @@ func (x *Maps) PutRPCX(b wire.Buffer) wire.Buffer {
 		return b
 	}
 	b = b.Raw(x.unknownFields)
-	b = wire.PutMap(b, x.ToOpen, 0x1fca, wire.TextKind, wire.EnumKind[Open](0))
+	b = wire.PutMap(b, x.ToOpen, 0x1fca, wire.TextKind, wire.EnumKind[Open]())
 	b = wire.PutMap(b, x.ToBytes, 0x1fba, wire.TextKind, wire.BytesKind)
 	b = wire.PutMap(b, x.ToString, 0x1fb2, wire.TextKind, wire.TextKind)
 	b = wire.PutMap(b, x.ToBool, 0x1faa, wire.TextKind, wire.BoolKind)
@@ -1824,7 +1824,7 @@ func (x *Maps) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = wire.PutMessageMap(b, x.ToMaps, 0x1a2, wire.BoolKind, (*Maps).PutRPCX)
 	b = wire.PutMessageMap(b, x.ToEmpty, 0x19a, wire.TextKind, (*Empty).PutRPCX)
 	b = wire.PutMessageMap(b, x.ToSmall, 0x192, wire.Int32Kind, (*Small).PutRPCX)
-	b = wire.PutMap(b, x.ToClosed, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+	b = wire.PutMap(b, x.ToClosed, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 	b = wire.PutMap(b, x.FromString, 0x72, wire.TextKind, wire.Int32Kind)
 	b = wire.PutMap(b, x.FromBool, 0x6a, wire.BoolKind, wire.Int32Kind)
 	b = wire.PutMap(b, x.FromSfixed64, 0x52, wire.Sfixed64Kind, wire.Int32Kind)
@@ -1872,7 +1872,7 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x72:
 			x.FromString, i = wire.ParseMap(x.FromString, b, i, p, 0x72, wire.TextKind, wire.Int32Kind)
 		case 0x18a:
-			x.ToClosed, i = wire.ParseMap(x.ToClosed, b, i, p, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+			x.ToClosed, i = wire.ParseMap(x.ToClosed, b, i, p, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 		case 0x192:
 			x.ToSmall, i = wire.ParseMessageMap(x.ToSmall, b, i, p, 0x192, wire.Int32Kind, (*Small).ParseRPCX)
 		case 0x19a:
@@ -1910,7 +1910,7 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1fba:
 			x.ToBytes, i = wire.ParseMap(x.ToBytes, b, i, p, 0x1fba, wire.TextKind, wire.BytesKind)
 		case 0x1fca:
-			x.ToOpen, i = wire.ParseMap(x.ToOpen, b, i, p, 0x1fca, wire.TextKind, wire.EnumKind[Open](0))
+			x.ToOpen, i = wire.ParseMap(x.ToOpen, b, i, p, 0x1fca, wire.TextKind, wire.EnumKind[Open]())
 		default:
 			if p.Ends(tag) {
 				return i

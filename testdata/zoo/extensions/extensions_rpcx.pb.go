@@ -165,7 +165,7 @@ func (x *Item) SizeRPCX() (n int) {
 
 func (x *Item) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Extended != nil {

@@ -189,7 +189,7 @@ func (x *Two) SizeRPCX() (n int) {
 
 func (x *Two) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	b = b.Raw(x.unknownFields)
 	if x.A != nil {

@@ -577,7 +577,7 @@ func (x *Required) SizeRPCX() (n int) {
 
 func (x *Required) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Small != nil {
@@ -836,7 +836,7 @@ func (x *RequiredWithin_One) SizeRPCX() (n int) {
 
 func (x *RequiredWithin_One) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Within != nil {
@@ -1717,7 +1717,7 @@ func (x *Maps) SizeRPCX() (n int) {
 	n += wire.SizeMap(x.FromSfixed64, 1, wire.Sfixed64Kind, wire.Int32Kind)
 	n += wire.SizeMap(x.FromBool, 1, wire.BoolKind, wire.Int32Kind)
 	n += wire.SizeMap(x.FromString, 1, wire.StringKind, wire.Int32Kind)
-	n += wire.SizeMap(x.ToClosed, 2, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+	n += wire.SizeMap(x.ToClosed, 2, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 	n += wire.SizeMessageMap(x.ToSmall, 2, wire.Int32Kind, (*Small).SizeRPCX)
 	n += wire.SizeMessageMap(x.ToEmpty, 2, wire.StringKind, (*Empty).SizeRPCX)
 	n += wire.SizeMessageMap(x.ToMaps, 2, wire.BoolKind, (*Maps).SizeRPCX)
@@ -1762,7 +1762,7 @@ func (x *Maps) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = wire.PutMessageMap(b, x.ToMaps, 0x1a2, wire.BoolKind, (*Maps).PutRPCX)
 	b = wire.PutMessageMap(b, x.ToEmpty, 0x19a, wire.StringKind, (*Empty).PutRPCX)
 	b = wire.PutMessageMap(b, x.ToSmall, 0x192, wire.Int32Kind, (*Small).PutRPCX)
-	b = wire.PutMap(b, x.ToClosed, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+	b = wire.PutMap(b, x.ToClosed, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 	b = wire.PutMap(b, x.FromString, 0x72, wire.StringKind, wire.Int32Kind)
 	b = wire.PutMap(b, x.FromBool, 0x6a, wire.BoolKind, wire.Int32Kind)
 	b = wire.PutMap(b, x.FromSfixed64, 0x52, wire.Sfixed64Kind, wire.Int32Kind)
@@ -1810,7 +1810,7 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x72:
 			x.FromString, i = wire.ParseMap(x.FromString, b, i, p, 0x72, wire.StringKind, wire.Int32Kind)
 		case 0x18a:
-			x.ToClosed, i = wire.ParseMap(x.ToClosed, b, i, p, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+			x.ToClosed, i = wire.ParseMap(x.ToClosed, b, i, p, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 		case 0x192:
 			x.ToSmall, i = wire.ParseMessageMap(x.ToSmall, b, i, p, 0x192, wire.Int32Kind, (*Small).ParseRPCX)
 		case 0x19a:

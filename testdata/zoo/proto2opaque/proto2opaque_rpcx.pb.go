@@ -655,7 +655,7 @@ func (x *Required) SizeRPCX() (n int) {
 
 func (x *Required) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasSmall() {
@@ -940,7 +940,7 @@ func (x *RequiredWithin_One) SizeRPCX() (n int) {
 
 func (x *RequiredWithin_One) PutRPCX(b wire.Buffer) wire.Buffer {
 	if x == nil {
-		return b
+		return b.Missing()
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasWithin() {
@@ -1859,7 +1859,7 @@ func (x *Maps) SizeRPCX() (n int) {
 	n += wire.SizeMap(x.GetFromSfixed64(), 1, wire.Sfixed64Kind, wire.Int32Kind)
 	n += wire.SizeMap(x.GetFromBool(), 1, wire.BoolKind, wire.Int32Kind)
 	n += wire.SizeMap(x.GetFromString(), 1, wire.StringKind, wire.Int32Kind)
-	n += wire.SizeMap(x.GetToClosed(), 2, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+	n += wire.SizeMap(x.GetToClosed(), 2, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 	n += wire.SizeMessageMap(x.GetToSmall(), 2, wire.Int32Kind, (*Small).SizeRPCX)
 	n += wire.SizeMessageMap(x.GetToEmpty(), 2, wire.StringKind, (*Empty).SizeRPCX)
 	n += wire.SizeMessageMap(x.GetToMaps(), 2, wire.BoolKind, (*Maps).SizeRPCX)
@@ -1904,7 +1904,7 @@ func (x *Maps) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = wire.PutMessageMap(b, x.GetToMaps(), 0x1a2, wire.BoolKind, (*Maps).PutRPCX)
 	b = wire.PutMessageMap(b, x.GetToEmpty(), 0x19a, wire.StringKind, (*Empty).PutRPCX)
 	b = wire.PutMessageMap(b, x.GetToSmall(), 0x192, wire.Int32Kind, (*Small).PutRPCX)
-	b = wire.PutMap(b, x.GetToClosed(), 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+	b = wire.PutMap(b, x.GetToClosed(), 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 	b = wire.PutMap(b, x.GetFromString(), 0x72, wire.StringKind, wire.Int32Kind)
 	b = wire.PutMap(b, x.GetFromBool(), 0x6a, wire.BoolKind, wire.Int32Kind)
 	b = wire.PutMap(b, x.GetFromSfixed64(), 0x52, wire.Sfixed64Kind, wire.Int32Kind)
@@ -1976,7 +1976,7 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.SetFromString(v)
 			i = n
 		case 0x18a:
-			v, n := wire.ParseMap(x.GetToClosed(), b, i, p, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero](0))
+			v, n := wire.ParseMap(x.GetToClosed(), b, i, p, 0x18a, wire.Int32Kind, wire.EnumKind[ClosedAtZero]())
 			x.SetToClosed(v)
 			i = n
 		case 0x192:

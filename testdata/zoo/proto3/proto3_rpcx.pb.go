@@ -1177,7 +1177,7 @@ func (x *Maps) SizeRPCX() (n int) {
 	n += wire.SizeMap(x.ToBool, 2, wire.TextKind, wire.BoolKind)
 	n += wire.SizeMap(x.ToString, 2, wire.TextKind, wire.TextKind)
 	n += wire.SizeMap(x.ToBytes, 2, wire.TextKind, wire.BytesKind)
-	n += wire.SizeMap(x.ToOpen, 2, wire.TextKind, wire.EnumKind[Open](0))
+	n += wire.SizeMap(x.ToOpen, 2, wire.TextKind, wire.EnumKind[Open]())
 	return n + len(x.unknownFields)
 }
 
@@ -1186,7 +1186,7 @@ func (x *Maps) PutRPCX(b wire.Buffer) wire.Buffer {
 		return b
 	}
 	b = b.Raw(x.unknownFields)
-	b = wire.PutMap(b, x.ToOpen, 0x1fc2, wire.TextKind, wire.EnumKind[Open](0))
+	b = wire.PutMap(b, x.ToOpen, 0x1fc2, wire.TextKind, wire.EnumKind[Open]())
 	b = wire.PutMap(b, x.ToBytes, 0x1fba, wire.TextKind, wire.BytesKind)
 	b = wire.PutMap(b, x.ToString, 0x1fb2, wire.TextKind, wire.TextKind)
 	b = wire.PutMap(b, x.ToBool, 0x1faa, wire.TextKind, wire.BoolKind)
@@ -1288,7 +1288,7 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1fba:
 			x.ToBytes, i = wire.ParseMap(x.ToBytes, b, i, p, 0x1fba, wire.TextKind, wire.BytesKind)
 		case 0x1fc2:
-			x.ToOpen, i = wire.ParseMap(x.ToOpen, b, i, p, 0x1fc2, wire.TextKind, wire.EnumKind[Open](0))
+			x.ToOpen, i = wire.ParseMap(x.ToOpen, b, i, p, 0x1fc2, wire.TextKind, wire.EnumKind[Open]())
 		default:
 			if p.Ends(tag) {
 				return i

@@ -1278,7 +1278,7 @@ func (x *Maps) SizeRPCX() (n int) {
 	n += wire.SizeMap(x.GetToBool(), 2, wire.TextKind, wire.BoolKind)
 	n += wire.SizeMap(x.GetToString(), 2, wire.TextKind, wire.TextKind)
 	n += wire.SizeMap(x.GetToBytes(), 2, wire.TextKind, wire.BytesKind)
-	n += wire.SizeMap(x.GetToOpen(), 2, wire.TextKind, wire.EnumKind[Open](0))
+	n += wire.SizeMap(x.GetToOpen(), 2, wire.TextKind, wire.EnumKind[Open]())
 	return n + len(x.unknownFields)
 }
 
@@ -1287,7 +1287,7 @@ func (x *Maps) PutRPCX(b wire.Buffer) wire.Buffer {
 		return b
 	}
 	b = b.Raw(x.unknownFields)
-	b = wire.PutMap(b, x.GetToOpen(), 0x1fc2, wire.TextKind, wire.EnumKind[Open](0))
+	b = wire.PutMap(b, x.GetToOpen(), 0x1fc2, wire.TextKind, wire.EnumKind[Open]())
 	b = wire.PutMap(b, x.GetToBytes(), 0x1fba, wire.TextKind, wire.BytesKind)
 	b = wire.PutMap(b, x.GetToString(), 0x1fb2, wire.TextKind, wire.TextKind)
 	b = wire.PutMap(b, x.GetToBool(), 0x1faa, wire.TextKind, wire.BoolKind)
@@ -1449,7 +1449,7 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.SetToBytes(v)
 			i = n
 		case 0x1fc2:
-			v, n := wire.ParseMap(x.GetToOpen(), b, i, p, 0x1fc2, wire.TextKind, wire.EnumKind[Open](0))
+			v, n := wire.ParseMap(x.GetToOpen(), b, i, p, 0x1fc2, wire.TextKind, wire.EnumKind[Open]())
 			x.SetToOpen(v)
 			i = n
 		default:

@@ -31,6 +31,8 @@ type GlueMessage struct {
 	// if none can be.
 	Check string
 
+	// Required says that it has required fields.
+	Required bool
 	// Wholly says that protobuf-go does all of the work.
 	Wholly bool
 	// Extendable says that extensions may be set, which protobuf-go works on.
@@ -108,6 +110,7 @@ func (m *Model) glueMessage(file *protogen.File, msg *protogen.Message, ident Id
 	g := &GlueMessage{
 		Name:       ident(msg.GoIdent),
 		Info:       w.info(),
+		Required:   msg.Desc.RequiredNumbers().Len() > 0,
 		Extendable: msg.Desc.ExtensionRanges().Len() > 0,
 		Wholly:     msg.Desc.Options().(*descriptorpb.MessageOptions).GetMessageSetWireFormat(),
 		Wire: GlueWire{

@@ -324,7 +324,7 @@ func (w *glueWriter) kind(field *protogen.Field) string {
 	if field.Enum == nil {
 		return w.wire(formatOf(field.Desc).kind)
 	}
-	return fmt.Sprintf("%s[%s](%d)", w.wire("EnumKind"), w.ident(field.Enum.GoIdent), field.Enum.Values[0].Desc.Number())
+	return fmt.Sprintf("%s[%s]()", w.wire("EnumKind"), w.ident(field.Enum.GoIdent))
 }
 
 func (w *glueWriter) oneof(oneof *protogen.Oneof) *GlueField {
