@@ -223,7 +223,7 @@ func (c *Client) closed(p *pending, h *frame.Header, sec *frame.Sections) error 
 		if err := c.answer(p, h, sec); err != nil {
 			return err
 		}
-	} else if r.err == nil {
+	} else if h.Code == 0 { // whatever the metadata
 		return protocolErrorf("CLOSE of unary stream %d is OK and has no message", h.ID)
 	}
 	c.signal(p)

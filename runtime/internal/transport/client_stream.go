@@ -254,9 +254,9 @@ func (s *ClientStream) closed(h *frame.Header, sec *frame.Sections, r *result) e
 	switch has := h.Flags.Has(frame.FlagMessage); {
 	case has && !single:
 		return protocolErrorf("CLOSE of stream %d has a message, but its method streams", h.ID)
-	case !has && single && r.err == nil:
+	case !has && single && h.Code == 0:
 		return protocolErrorf("CLOSE of stream %d is OK and has no message", h.ID)
-	case !has && r.err == nil && s.assembling():
+	case !has && h.Code == 0 && s.assembling():
 		return protocolErrorf("CLOSE within a message of stream %d", h.ID)
 	case has:
 		err := s.admit(h, sec, status.Internal)
