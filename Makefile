@@ -72,6 +72,10 @@ buf-lint: ## (test) buf lint in every workspace of protos
 unit: ## (test) go test -race -shuffle=on in every module
 	@scripts/unit
 
+.PHONY: unit-cpus
+unit-cpus: ## the same COUNT times, each test on one processor and on four
+	@scripts/unit -cpu=1,4 -count=$(COUNT) -timeout=4h
+
 .PHONY: fuzz-short
 fuzz-short: ## (test) run each fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
@@ -115,7 +119,7 @@ cross: ## (test) build for macOS, Windows, 32-bit and arm64
 
 .PHONY: soak
 soak: ## run the unit tests COUNT times and the corpus whole; takes hours
-	@scripts/unit -count=$(COUNT) -timeout=4h
+	@$(MAKE) unit-cpus
 	@$(MAKE) fuzz-short FUZZTIME=10m
 	@$(MAKE) spec
 	@$(MAKE) faults

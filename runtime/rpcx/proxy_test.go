@@ -3,9 +3,11 @@ package rpcx_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -173,11 +175,11 @@ func TestProxyProtocolSlow(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer nc.Close()
-		if _, err := io.WriteString(nc, text); err != nil {
-			t.Fatal(err)
-		}
+		// On a machine that is slow the server may have closed it before that,
+		// which resets the connection.
+		_, _ = io.WriteString(nc, text)
 		nc.SetReadDeadline(start.Add(time.Minute))
-		if b, err := io.ReadAll(nc); len(b) > 0 || err != nil {
+		if b, err := io.ReadAll(nc); len(b) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("after %q: got %q, %v, want the end", text, b, err)
 		}
 		if took := time.Since(start); took < 250*time.Millisecond || took > 30*time.Second {

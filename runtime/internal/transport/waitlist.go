@@ -46,12 +46,14 @@ func (l *waitlist) remove(w *waiter) bool {
 // unlink takes out the waiter behind before and returns it.
 func (l *waitlist) unlink(before *waiter) *waiter {
 	w := before.next
+	before.next, w.next = w.next, nil
 	if w == before {
 		l.last = nil
-	} else if w == l.last {
+		return w
+	}
+	if w == l.last {
 		l.last = before
 	}
-	before.next, w.next = w.next, nil
 	return w
 }
 
