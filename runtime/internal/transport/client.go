@@ -49,7 +49,6 @@ type Client struct {
 // arrived.
 func NewClient(nc net.Conn, cfg *Config, peer call.Peer) *Client {
 	c := &Client{nextID: 1, peerInfo: peer, goneTo: frame.Undecided}
-	c.peerRole = "server"
 	c.init(nc, cfg)
 	c.greet()
 	c.tasks.Add(1)

@@ -55,10 +55,8 @@ const linger = time.Second
 type link struct {
 	nc  net.Conn
 	cfg *Config
-	// peerRole is "server" or "client", for messages to people.
-	peerRole string
-	w        writer
-	r        reader
+	w   writer
+	r   reader
 
 	// remote is what the other side accepts: the minimum until its SETTINGS
 	// arrive; settled is closed then.
@@ -70,6 +68,7 @@ type link struct {
 	// dead is closed when the link is over; err says why. Only end writes err.
 	dead    chan struct{}
 	endOnce sync.Once
+	accepts bool // this is the accepting side
 	err     error
 
 	// credit is what this side may send of credited frames; it and waiting are
@@ -113,15 +112,25 @@ func (l *link) init(nc net.Conn, cfg *Config) {
 	raw := rawConn(nc)
 	l.r.init(nc, raw, cfg.Settings.MaxFrame)
 	l.w.init(nc, raw, cfg.WriteStall, &l.tasks, l.end)
-	least := frame.MinimumSettings()
-	l.remote.Store(&least)
-	l.credit = int64(least.ConnCredit)
+	l.remote.Store(&leastSettings)
+	l.credit = int64(leastSettings.ConnCredit)
 	l.window.Store(int64(cfg.Settings.ConnCredit))
 	l.limit.Store(int64(cfg.Settings.ConnCredit))
 }
 
+// leastSettings are what every peer accepts. Nobody changes them.
+var leastSettings = frame.MinimumSettings()
+
 // peer returns what the other side accepts.
 func (l *link) peer() *frame.Settings { return l.remote.Load() }
+
+// peerRole says what the other side is, for messages to people.
+func (l *link) peerRole() string {
+	if l.accepts {
+		return "client"
+	}
+	return "server"
+}
 
 // greet sends the preface and this side's settings.
 func (l *link) greet() {

@@ -27,7 +27,7 @@ func (l *link) message(v any) (message, error) {
 		return message{}, err
 	}
 	if limit := int(l.peer().MaxMessage); size > limit {
-		return message{}, status.Errorf(status.ResourceExhausted, "message of %d bytes is above the limit of %d of the %s that was to receive it (its option WithMaxMessageSize)", size, limit, l.peerRole)
+		return message{}, status.Errorf(status.ResourceExhausted, "message of %d bytes is above the limit of %d of the %s that was to receive it (its option WithMaxMessageSize)", size, limit, l.peerRole())
 	}
 	m := message{value: v, size: size}
 	if c := l.cfg.Compressor; c != nil && size >= l.cfg.CompressFrom && l.peer().AcceptsCompression(uint8(c.ID())) {

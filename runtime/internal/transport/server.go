@@ -43,7 +43,7 @@ type Server struct {
 // then on. base is the root of the handlers' contexts.
 func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispatcher, peer call.Peer) *Server {
 	s := &Server{base: base, d: d, queue: d.NewQueue(), remotePeer: peer, goneTo: frame.Undecided}
-	s.peerRole = "client"
+	s.accepts = true
 	s.init(nc, cfg)
 	return s
 }
