@@ -78,8 +78,8 @@ func TestWhatIsLinked(t *testing.T) {
 		},
 		{
 			name:      "messages and their glue need no runtime but wire",
-			patterns:  []string{"./proto/..."},
-			forbidden: []string{module + "/runtime/rpcx", module + "/runtime/internal/"},
+			patterns:  []string{"./proto/...", "./testdata/gen/users", "./testdata/gen/fields"},
+			forbidden: []string{module + "/runtime/rpcx", module + "/runtime/codec", module + "/runtime/status", module + "/runtime/internal/"},
 		},
 		{
 			name:      "the generator needs no runtime",
@@ -94,6 +94,26 @@ func TestWhatIsLinked(t *testing.T) {
 				}) {
 					t.Errorf("%v links %s; go mod why -m and go list -deps tell by which way", test.patterns, p.ImportPath)
 				}
+			}
+		})
+	}
+}
+
+// TestWire checks that what glue calls stands at the bottom, so that messages
+// stay importable by anyone.
+func TestWire(t *testing.T) {
+	const wire = module + "/runtime/wire"
+	for pattern, allowed := range map[string][]string{
+		"./runtime/wire":         {wire},
+		"./runtime/wire/foreign": {wire, wire + "/foreign", "google.golang.org/protobuf"},
+		"./runtime/wire/known":   {wire, wire + "/foreign", wire + "/known", "google.golang.org/protobuf"},
+	} {
+		t.Run(pattern, func(t *testing.T) {
+			for _, p := range linked(t, pattern) {
+				if p.Module == nil || slices.Contains(allowed, p.ImportPath) || slices.Contains(allowed, p.Module.Path) {
+					continue
+				}
+				t.Errorf("%s links %s", pattern, p.ImportPath)
 			}
 		})
 	}

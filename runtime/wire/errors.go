@@ -32,7 +32,7 @@ func parseError(m Message, size, i int) error {
 
 // putError returns what was noted to go wrong while m was put, if it matters.
 func putError(m Message, noted Mode) error {
-	why := ""
+	var why string
 	switch {
 	case noted&lacks != 0 && noted&Partial == 0:
 		why = "a required field is not set"

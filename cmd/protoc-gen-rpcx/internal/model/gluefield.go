@@ -303,7 +303,7 @@ func (w *glueWriter) mapField(field *protogen.Field) *GlueField {
 	tag, tagSize := tag(field, protowire.BytesType)
 	kinds := w.kind(key) + ", "
 	names := [3]string{"SizeMap", "PutMap", "ParseMap"}
-	args := [3]string{}
+	var args [3]string // what follows the map and its tag
 	if value.Message != nil {
 		names = [3]string{"SizeMessageMap", "PutMessageMap", "ParseMessageMap"}
 		funcs := w.funcs(value.Message)

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-const usage = `protoc-gen-rpcx generates rpcx clients and servers. buf and protoc run it:
+const usage = `protoc-gen-rpcx generates rpcx clients and servers, and code that serializes
+their messages. buf and protoc run it:
 
 	# buf.gen.yaml
 	version: v2
