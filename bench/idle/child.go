@@ -100,7 +100,7 @@ func serve(cfg childConfig, requests *json.Decoder, replies *json.Encoder) error
 	}
 	srv := rpcx.NewServer(opts...)
 	echorpcx.RegisterEchoSvcServer(srv, echoServer{})
-	go srv.Serve(lis)
+	go func() { _ = srv.Serve(lis) }() // until it is closed
 	defer srv.Close()
 	for r := hello; ; {
 		if err := replies.Encode(r); err != nil {

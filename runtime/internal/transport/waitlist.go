@@ -47,11 +47,10 @@ func (l *waitlist) remove(w *waiter) bool {
 func (l *waitlist) unlink(before *waiter) *waiter {
 	w := before.next
 	before.next, w.next = w.next, nil
-	if w == before {
+	switch w {
+	case before:
 		l.last = nil
-		return w
-	}
-	if w == l.last {
+	case l.last:
 		l.last = before
 	}
 	return w
