@@ -26,6 +26,6 @@
 // ([UnmarshalOptions.Alias]). Then the message refers to the input, which must
 // not be changed as long as anything of the message is in use. So that a kept
 // piece of a message does not keep much more than itself alive, input of more
-// than 16 KiB is aliased only by values of half its length or more; smaller
-// ones are copied. Repeated messages are allocated together up to 16 KiB.
+// than 16 KiB is aliased only by values of half its length, rounded up to a power
+// of two, or more; smaller ones are copied. Repeated messages are allocated together up to 16 KiB.
 package wire

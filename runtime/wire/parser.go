@@ -32,8 +32,9 @@ const (
 	aliasNone = 63
 )
 
-// aliasing returns the aliasing for n bytes of input: texts that are as long as
-// at least half of it alias it, and all of them if it is no more than a piece.
+// aliasing returns the aliasing for n bytes of input: texts as long as half of it,
+// rounded up to a power of two, alias it, and all of them if it is no more than
+// a piece.
 func aliasing(n int) int {
 	if n <= maxPiece {
 		return aliasAll
