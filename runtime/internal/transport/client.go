@@ -35,10 +35,9 @@ type Client struct {
 	slotWaiters atomic.Int32
 	// strange is set if the peer turned out not to speak our protocol, so that
 	// nothing sent to it was ever run.
-	strange bool
-	goneTo  frame.StreamID // the id of the last GOAWAY
-	// unanswered is set if the connection ended without a byte from the peer.
-	unanswered atomic.Bool
+	strange  bool
+	goneTo   frame.StreamID // the id of the last GOAWAY
+	answered atomic.Bool    // something has come from the peer
 
 	freeMu sync.Mutex
 	free   *pending
@@ -84,8 +83,9 @@ func (c *Client) handshake() error {
 	if t := c.cfg.HandshakeTimeout; t > 0 {
 		c.nc.SetReadDeadline(time.Now().Add(t))
 	}
-	if err := c.r.preface(); err != nil {
-		c.unanswered.Store(c.r.w == 0 && !errors.Is(err, os.ErrDeadlineExceeded))
+	err := c.r.preface()
+	c.answered.Store(c.r.w > 0)
+	if err != nil {
 		c.strange = errors.Is(err, errNotRPCX)
 		return c.tooSlow(err)
 	}
@@ -127,10 +127,12 @@ func (c *Client) Settled() <-chan struct{} { return c.settled }
 // Dead is closed when the connection is over.
 func (c *Client) Dead() <-chan struct{} { return c.dead }
 
-// Unanswered reports whether the connection ended without a byte from the peer,
-// as one does that waits to be accepted by a server which stops listening. It
-// may be called once Dead is closed.
-func (c *Client) Unanswered() bool { return c.unanswered.Load() }
+// Unanswered reports whether the connection was lost before anything came from
+// the peer, as one is that waits to be accepted by a server which stops
+// listening. It may be called once Dead is closed.
+func (c *Client) Unanswered() bool {
+	return !c.answered.Load() && !errors.Is(c.err, os.ErrDeadlineExceeded)
+}
 
 // Err returns why the connection is over. It may be called once Dead is closed.
 func (c *Client) Err() error { return &ConnError{Addr: c.addr(), Err: c.err} }
