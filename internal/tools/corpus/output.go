@@ -84,7 +84,7 @@ func (o *output) generate(s *source) error {
 	}{
 		{"protoc-gen-go", base, messages},
 		{"protoc-gen-rpcx", base + ",fakes=true", messages},
-		{"protoc-gen-rpcx", base + ",package_suffix=", stubs},
+		{"protoc-gen-rpcx", base + ",package_suffix=,glue=false", stubs},
 	} {
 		if err := o.plugin(run.plugin, &pluginpb.CodeGeneratorRequest{
 			FileToGenerate: run.files,

@@ -129,10 +129,28 @@ func (p *peer) expectFrame(typ frame.Type, id frame.StreamID) *got {
 // expectClose reads the CLOSE of a stream, which must have the code.
 func (p *peer) expectClose(id frame.StreamID, code status.Code) *got {
 	p.t.Helper()
-	g := p.expectFrame(frame.TypeClose, id)
+	return p.closed(p.expectFrame(frame.TypeClose, id), code)
+}
+
+// expectCloseBehindCredit is expectClose, but passes over credit before it.
+func (p *peer) expectCloseBehindCredit(id frame.StreamID, code status.Code) *got {
+	p.t.Helper()
+	g := p.next()
+	for g.Type == frame.TypeCredit {
+		g = p.next()
+	}
+	if g.Type != frame.TypeClose || g.ID != id {
+		p.t.Fatalf("got %v, want the CLOSE of stream %d", &g.Header, id)
+	}
+	return p.closed(g, code)
+}
+
+// closed checks the code of a CLOSE.
+func (p *peer) closed(g *got, code status.Code) *got {
+	p.t.Helper()
 	if status.Code(g.Code) != code {
 		msg, _, _ := frame.ParseDetail(g.Detail)
-		p.t.Fatalf("CLOSE of stream %d: got %v %q, want %v", id, status.Code(g.Code), msg, code)
+		p.t.Fatalf("CLOSE of stream %d: got %v %q, want %v", g.ID, status.Code(g.Code), msg, code)
 	}
 	return g
 }
