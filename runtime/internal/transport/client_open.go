@@ -197,6 +197,7 @@ func (c *Client) reserveSlot(n int, done <-chan struct{}, late <-chan time.Time)
 			c.w.unlockAsync()
 			continue
 		}
+		c.w.passLocked()
 		err := c.w.waitLocked(&c.slots, queued, done, late)
 		c.slotWaiters.Add(-1)
 		if err != nil {

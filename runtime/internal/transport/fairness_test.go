@@ -2,6 +2,8 @@ package transport
 
 import (
 	"context"
+	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,5 +169,38 @@ func TestWriteStall(t *testing.T) {
 			p.raw(answer(1, "y"))
 			wantRes(t, <-o, "y")
 		})
+	})
+}
+
+// TestTurnPassesOn: a bulk sender that appends nothing in its turn, because its
+// call has ended, gives the turn to the next.
+func TestTurnPassesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nc, peer := pipe(t, 1<<20)
+		var tasks sync.WaitGroup
+		var w writer
+		w.init(nc, nil, 0, &tasks, func(err error) { t.Error(err) })
+		if err := w.lockFor(2*bulkSize, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		next := make(chan error)
+		go func() { next <- w.lockFor(2*bulkSize, nil, nil) }()
+		w.unlockAsync() // before or after the other one waits
+		if err := <-next; err != nil {
+			t.Fatal(err)
+		}
+		go func() { next <- w.lockFor(2*bulkSize, nil, nil) }()
+		w.mu.Unlock()
+		synctest.Wait() // the other one waits
+		w.mu.Lock()
+		w.unlockAsync()
+		if err := <-next; err != nil {
+			t.Fatal(err)
+		}
+		w.unlockLead(false)
+		w.close(net.ErrClosed)
+		tasks.Wait()
+		nc.Close()
+		peer.Close()
 	})
 }

@@ -145,6 +145,15 @@ func (w *writer) nextTurnLocked() {
 	w.turns.wake(1)
 }
 
+// passLocked gives the turn on if its owner has appended nothing: no batch will
+// be taken that does it.
+func (w *writer) passLocked() {
+	if w.bulk && !w.flushing && len(w.buf) == 0 {
+		w.bulk = false
+		w.nextTurnLocked()
+	}
+}
+
 // waitLocked waits in list with w unlocked, and returns with w locked, or
 // unlocked if it fails.
 func (w *writer) waitLocked(list *waitlist, first bool, done <-chan struct{}, late <-chan time.Time) error {

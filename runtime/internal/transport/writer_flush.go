@@ -17,6 +17,7 @@ import (
 // calls are in flight.
 func (w *writer) unlockLead(yield bool) {
 	if w.flushing || len(w.buf) == 0 {
+		w.passLocked()
 		w.mu.Unlock()
 		return
 	}
@@ -34,6 +35,7 @@ func (w *writer) unlockLead(yield bool) {
 // write. It is for senders that have more to send.
 func (w *writer) unlockAsync() {
 	if w.flushing || len(w.buf) == 0 {
+		w.passLocked()
 		w.mu.Unlock()
 		return
 	}
