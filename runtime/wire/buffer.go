@@ -37,7 +37,7 @@ func (b Buffer) Mode() Mode { return b.mode }
 // empty.
 func (b Buffer) Take(n int) (dst []byte, after Buffer) {
 	b.left -= max(n, 0)
-	if b.left < 0 {
+	if b.left < 0 || n <= 0 {
 		return nil, b
 	}
 	return unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), n), b

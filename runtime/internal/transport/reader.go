@@ -96,7 +96,9 @@ func (d *reader) read() (err error) {
 		if d.r == d.w { // nothing is kept: while it waits, the connection needs no buffer
 			d.r, d.w = 0, 0
 		}
-		d.buf, d.r, d.w, err = d.receiver.read(d.buf, d.r, d.w)
+		buf := d.buf
+		d.buf = nil // it may be given back while the read waits
+		d.buf, d.r, d.w, err = d.receiver.read(buf, d.r, d.w)
 		return err
 	}
 	n, err := d.nc.Read(d.buf[d.w:])
