@@ -9,9 +9,9 @@ import (
 
 // Buffer is where a message is put, from its end to its beginning. Each method
 // puts something before what is there, and returns the buffer with that. If
-// there is no room, nothing is written any more, and only counted. What goes
-// wrong is noted, and looked at when all is put. A Buffer is a
-// value of three words, which are passed in registers.
+// there is no room, nothing is written any more, and only counted. What goes wrong
+// is noted, and looked at when all is put. A Buffer is a value of three words, which
+// are passed in registers.
 type Buffer struct {
 	// start is the first byte of the memory that NewBuffer got. left is how many
 	// bytes there are from there to what has been put; below 0, as many are

@@ -9,12 +9,9 @@ const (
 	invalidUTF8
 	tooDeep
 	badTag
-	// elsewhere and below: what another package's parsing found.
-	elsewhere
+	// Failed says that another package's parsing failed.
+	Failed
 )
-
-// Failed is the index that says that another package's parsing failed.
-const Failed = elsewhere
 
 var reasons = [...]string{
 	-truncated:   "it ends in the middle of a field",
@@ -22,12 +19,12 @@ var reasons = [...]string{
 	-invalidUTF8: "a string field contains invalid UTF-8",
 	-tooDeep:     fmt.Sprintf("it is nested deeper than %d levels", MaxNesting),
 	-badTag:      "a field has a number or a wire type that does not exist",
-	-elsewhere:   "a field is malformed",
+	-Failed:      "a field is malformed",
 }
 
 // parseError returns the error that a negative index stands for.
 func parseError(m Message, size, i int) error {
-	return fmt.Errorf("wire: %T cannot be parsed from %d bytes: %s", m, size, reasons[max(0, min(-i, len(reasons)-1))])
+	return fmt.Errorf("wire: %T cannot be parsed from %d bytes: %s", m, size, reasons[min(-i, len(reasons)-1)])
 }
 
 // putError returns what was noted to go wrong while m was put, if it matters.

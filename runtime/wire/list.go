@@ -46,54 +46,31 @@ func List[T any](list []T, b []byte, i int, tag uint64, parse func([]byte, int) 
 	}
 }
 
-// Bools is [List] for bools.
-func Bools(list []bool, b []byte, i int, tag uint64) ([]bool, int) {
-	return List(list, b, i, tag, Bool)
-}
-
 // Texts is [List] for strings that must be UTF-8.
 func (p Parser) Texts(list []string, b []byte, i int, tag uint64) ([]string, int) {
-	list = grow(list, count(b, i, tag))
-	for {
-		s, n := p.Text(b, i)
-		if n < 0 {
-			return list, n
-		}
-		list = append(list, s)
-		after, more := next(b, n, tag)
-		if !more {
-			return list, n
-		}
-		i = after
-	}
+	return listWithLengths(p, list, b, i, tag, Parser.Text)
 }
 
 // Strings is [List] for strings.
 func (p Parser) Strings(list []string, b []byte, i int, tag uint64) ([]string, int) {
-	list = grow(list, count(b, i, tag))
-	for {
-		s, n := p.String(b, i)
-		if n < 0 {
-			return list, n
-		}
-		list = append(list, s)
-		after, more := next(b, n, tag)
-		if !more {
-			return list, n
-		}
-		i = after
-	}
+	return listWithLengths(p, list, b, i, tag, Parser.String)
 }
 
 // BytesList is [List] for bytes.
 func (p Parser) BytesList(list [][]byte, b []byte, i int, tag uint64) ([][]byte, int) {
+	return listWithLengths(p, list, b, i, tag, Parser.Bytes)
+}
+
+// listWithLengths is List for values that have their lengths before them, so that
+// they can be counted first.
+func listWithLengths[T any](p Parser, list []T, b []byte, i int, tag uint64, parse func(Parser, []byte, int) (T, int)) ([]T, int) {
 	list = grow(list, count(b, i, tag))
 	for {
-		s, n := p.Bytes(b, i)
+		v, n := parse(p, b, i)
 		if n < 0 {
 			return list, n
 		}
-		list = append(list, s)
+		list = append(list, v)
 		after, more := next(b, n, tag)
 		if !more {
 			return list, n

@@ -54,8 +54,8 @@ type MarshalOptions struct {
 
 // Append appends m's bytes to b. It fails, and returns b as it was, if a text is
 // not UTF-8, if a required field is missing, and if m is seen to change
-// meanwhile, which it must not: it may panic then. Bytes of b's capacity that are not used may be
-// overwritten.
+// meanwhile, which it must not: it may panic then. Bytes of b's capacity that are
+// not used may be overwritten.
 func (o MarshalOptions) Append(b []byte, m Message) ([]byte, error) {
 	return appendMessage(b, m, o.mode())
 }
