@@ -266,6 +266,9 @@ func (l *link) release(n int64) {
 // late drops a frame of a stream that has ended.
 func (l *link) late(h *frame.Header) error {
 	l.lateFrames.Add(1)
+	if h.Type == frame.TypeCredit { // counted as one without progress already
+		return nil
+	}
 	if !h.Flags.Has(frame.FlagCredited) || h.Type != frame.TypeData {
 		return l.idle()
 	}
