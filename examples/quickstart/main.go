@@ -25,6 +25,7 @@ import (
 
 	"github.com/rpcx-go/rpcx/examples/quickstart/gen/tasks/v1/tasksv1rpcx"
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
+	"github.com/rpcx-go/rpcx/runtime/rpcxhttp"
 )
 
 func main() {
@@ -65,7 +66,7 @@ const ready = "serving on "
 
 // serve answers calls on addr until ctx ends, and then lets running calls finish.
 func serve(ctx context.Context, addr string, w io.Writer) error {
-	srv := rpcx.NewServer()
+	srv := rpcx.NewServer(rpcxhttp.WithHTTP())
 	tasksv1rpcx.RegisterTasksServer(srv, newTasks())
 
 	lis, err := net.Listen("tcp", addr)

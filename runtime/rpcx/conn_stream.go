@@ -60,7 +60,7 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 	}
 }
 
-func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base metadata.MD, o *call.Options, attempt int) (*transport.ClientStream, *status.Error) {
+func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base metadata.MD, o *call.Options, attempt int) (call.ClientStream, *status.Error) {
 	client, err := c.cluster.Pick(ctx, sc.Deadline, o.WaitForReady)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base me
 		end(err, sent, received)
 		sc.OnEnd(err, sent, received)
 	}
-	s, err := client.Stream(ctx, &watched)
+	s, err := client.OpenStream(ctx, &watched)
 	if err != nil {
 		end(err, 0, 0)
 	}
@@ -104,7 +104,7 @@ func onceEnd(f func(err *status.Error, sent, received int)) func(*status.Error, 
 
 // withMetadata has the options Header and Trailer filled in when the stream has
 // been received to its end.
-func withMetadata(s *transport.ClientStream, o *call.Options) call.ClientStream {
+func withMetadata(s call.ClientStream, o *call.Options) call.ClientStream {
 	if o.Header == nil && o.Trailer == nil {
 		return s
 	}

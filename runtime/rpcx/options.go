@@ -42,6 +42,7 @@ type common struct {
 	streamGrowth uint32 // how far a stream's window grows
 	connGrowth   uint32
 	secure       secureOption // nil: connections are plain
+	protocols    []string     // that TLS offers or accepts, the best first
 	err          error        // the first option that makes no sense
 }
 
@@ -78,6 +79,7 @@ func newCommon() common {
 	return common{
 		settings:     settings,
 		compressors:  compressors,
+		protocols:    []string{alpn},
 		log:          slog.New(errorsOnly{}),
 		handshake:    defaultHandshakeTimeout,
 		stall:        defaultWriteStall,

@@ -3,6 +3,8 @@ package rpcx
 import (
 	"context"
 	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/fallback"
 )
 
 type serverConfig struct {
@@ -14,7 +16,8 @@ type serverConfig struct {
 	maxAge          time.Duration
 	ageGrace        time.Duration
 	base            context.Context
-	proxies         *proxies // nil: nobody sends PROXY headers
+	proxies         *proxies     // nil: nobody sends PROXY headers
+	fallback        fallback.New // nil: only the native protocol is spoken
 }
 
 type serverOption func(*serverConfig)
@@ -80,4 +83,11 @@ func WithShutdownTimeout(d time.Duration) ServerOption {
 // context.Background.
 func WithBaseContext(ctx context.Context) ServerOption {
 	return serverOption(func(c *serverConfig) { c.base = context.WithoutCancel(ctx) })
+}
+
+// WithFallback has connections served that do not speak the native protocol.
+// Packages of this module call it, such as rpcxhttp in its option WithHTTP. The
+// default is to close them without a word.
+func WithFallback(f fallback.New) ServerOption {
+	return serverOption(func(c *serverConfig) { c.fallback = f })
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rpcx-go/rpcx/runtime/address"
 	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
+	"github.com/rpcx-go/rpcx/runtime/internal/fallback"
 	"github.com/rpcx-go/rpcx/runtime/internal/stats"
 	"github.com/rpcx-go/rpcx/runtime/internal/transport"
 )
@@ -26,6 +27,7 @@ type Server struct {
 	cfg       serverConfig
 	transport *transport.Config
 	dispatch  *dispatch.Dispatcher
+	fallback  fallback.Fallback // nil: only the native protocol is spoken
 	door      *door
 	unfit     error          // why it cannot serve, if so
 	serving   sync.WaitGroup // connections, and calls of Serve
@@ -37,9 +39,10 @@ type Server struct {
 	mu        sync.Mutex
 	closed    bool
 	listeners map[net.Listener]struct{}
-	conns     map[*transport.Server]struct{}
-	arriving  int                // connections at the door
-	perPeer   map[netip.Addr]int // only if there is a limit
+	visits    int                            // connections, of all protocols
+	conns     map[*transport.Server]struct{} // the native ones
+	arriving  int                            // connections at the door
+	perPeer   map[netip.Addr]int             // only if there is a limit
 }
 
 // NewServer returns a server without services. It panics if an option makes no
@@ -54,14 +57,7 @@ func NewServer(opts ...ServerOption) *Server {
 	if cfg.err != nil {
 		panic(cfg.err)
 	}
-	door, unfit := newDoor(&cfg)
-	killed, kill := context.WithCancel(context.Background())
-	return &Server{
-		killed: killed, kill: kill,
-		cfg:       cfg,
-		door:      door,
-		unfit:     unfit,
-		transport: cfg.transport(),
+	s := &Server{
 		dispatch: dispatch.New(dispatch.Config{
 			Interceptors: cfg.interceptors,
 			Observers:    cfg.observers,
@@ -72,6 +68,34 @@ func NewServer(opts ...ServerOption) *Server {
 		conns:     map[*transport.Server]struct{}{},
 		perPeer:   map[netip.Addr]int{},
 	}
+	if cfg.fallback != nil {
+		s.fallback = cfg.fallback(cfg.forFallback(s.dispatch))
+		cfg.protocols = append(cfg.protocols, s.fallback.Protocols()...)
+	}
+	s.cfg, s.transport = cfg, cfg.transport()
+	s.door, s.unfit = newDoor(&s.cfg)
+	s.killed, s.kill = context.WithCancel(context.Background())
+	return s
+}
+
+func (cfg *serverConfig) forFallback(d *dispatch.Dispatcher) fallback.Config {
+	f := fallback.Config{
+		Base:             cfg.base,
+		Dispatcher:       d,
+		Log:              cfg.log,
+		MaxMessage:       int(cfg.settings.MaxMessage),
+		MaxMetadata:      int(cfg.settings.MaxMetadata),
+		MaxStreams:       int(cfg.settings.MaxStreams),
+		CompressFrom:     cfg.compressFrom,
+		HandshakeTimeout: cfg.handshake,
+		WriteStall:       cfg.stall,
+	}
+	for _, c := range cfg.compressors.All() {
+		if cfg.settings.AcceptsCompression(uint8(c.ID())) {
+			f.Compressions = append(f.Compressions, c.ID())
+		}
+	}
+	return f
 }
 
 // Register adds handlers; generated code calls it. It panics if one of their
@@ -245,6 +269,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range s.stop() {
 		drains.Go(func() { c.Drain(ctx) })
 	}
+	if s.fallback != nil {
+		drains.Go(func() { _ = s.fallback.Shutdown(ctx) }) // Close ends what is left
+	}
 	drains.Wait()
 	// What was accepted since is turned away, for which the peer has a second.
 	defer context.AfterFunc(ctx, s.kill)()
@@ -260,6 +287,9 @@ func (s *Server) Close() error {
 	s.kill()
 	for _, c := range s.stop() {
 		c.Close()
+	}
+	if s.fallback != nil {
+		s.fallback.Close()
 	}
 	s.serving.Wait()
 	s.dispatch.Wait()

@@ -8,21 +8,26 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/fallback"
 	"github.com/rpcx-go/rpcx/runtime/internal/transport"
 )
 
 // visit is a connection that a server serves. There is one as long as the
-// connection lasts, so it holds little.
+// connection lasts, so it holds little. It is the owner of native connections.
 type visit struct {
 	s     *Server
-	c     *transport.Server
-	peer  net.Addr
+	c     *transport.Server             // nil if it was known from the start to speak something else
+	other atomic.Pointer[fallback.Conn] // of one that speaks something else
+	nc    net.Conn
+	peer  *call.Peer
 	info  *call.ConnInfo // for the observers; nil if there are none
-	ended func(error)
+	over  func(error)
 
+	accepted   time.Time
 	retirement *time.Timer    // nil if it is never too old
 	retired    sync.WaitGroup // waits until the retirement is over that has begun
 }
@@ -31,63 +36,105 @@ type visit struct {
 // passed the door; ended is called when nc has ended and says why: nil if one of
 // the two sides closed it.
 func (s *Server) serveConn(nc net.Conn, ended func(error)) {
-	accepted := time.Now()
+	v := &visit{s: s, accepted: time.Now(), over: ended}
 	nc, peer, err := s.arrive(nc)
 	if err != nil {
 		s.cfg.log.Debug("connection refused", "peer", peer.Addr, "error", err)
 		ended(err)
 		return
 	}
-	c := transport.NewServer(s.cfg.base, nc, s.transport, s.dispatch, peer)
-	if err := s.enter(c, nc, peer.Addr); err != nil {
+	v.nc, v.peer = nc, &peer
+	native := s.fallback == nil || peer.TLS == nil || peer.TLS.NegotiatedProtocol == alpn
+	if native {
+		v.c = transport.NewServer(s.cfg.base, nc, s.transport, s.dispatch, peer)
+	}
+	if err := s.enter(v); err != nil {
 		ended(err)
 		return
 	}
-	v := &visit{s: s, c: c, peer: peer.Addr, ended: ended}
 	if len(s.cfg.observers) > 0 {
-		v.info = &call.ConnInfo{Side: call.Server, Local: nc.LocalAddr(), Remote: peer.Addr, Protocol: "rpcx", Opened: time.Now()}
-		for _, o := range s.cfg.observers {
-			o.ConnOpened(*v.info)
-		}
+		v.info = &call.ConnInfo{Side: call.Server, Local: nc.LocalAddr(), Remote: peer.Addr}
 	}
 	v.retireLater()
-	c.Start(accepted, v.end)
+	if native {
+		v.c.Start(v.accepted, v)
+		return
+	}
+	v.Divert(nil)
 }
 
-// end is called when the connection has ended with err.
-func (v *visit) end(err error) {
+// Begun implements transport.Owner.
+func (v *visit) Begun() { v.opened("rpcx") }
+
+// opened is called when it is known what the connection speaks.
+func (v *visit) opened(protocol string) {
+	if v.info == nil {
+		return
+	}
+	v.info.Protocol, v.info.Opened = protocol, time.Now()
+	for _, o := range v.s.cfg.observers {
+		o.ConnOpened(*v.info)
+	}
+}
+
+// Divert implements transport.Owner.
+func (v *visit) Divert(first []byte) bool {
+	s := v.s
+	if s.fallback == nil {
+		return false
+	}
+	c := &fallback.Conn{Conn: v.nc, First: first, Peer: *v.peer, Accepted: v.accepted, Begun: v.opened, Ended: v.Ended}
+	v.other.Store(c)
+	if v.c != nil {
+		s.mu.Lock()
+		delete(s.conns, v.c)
+		s.mu.Unlock()
+	}
+	s.fallback.Serve(c)
+	return true
+}
+
+// Ended implements transport.Owner.
+func (v *visit) Ended(err error) {
 	if v.retirement != nil && !v.retirement.Stop() {
 		v.retired.Wait()
 	}
 	if err != nil {
-		v.s.cfg.log.Debug("connection ended", "peer", v.peer, "error", err)
+		v.s.cfg.log.Debug("connection ended", "peer", v.peer.Addr, "error", err)
 	}
-	if v.info != nil {
+	if v.info != nil && v.info.Protocol != "" {
 		for _, o := range v.s.cfg.observers {
 			o.ConnClosed(*v.info, err)
 		}
 	}
-	v.s.leave(v.c, v.peer)
-	v.ended(err)
+	v.s.leave(v)
+	v.over(err)
 }
 
 // enter adds a connection unless there is no room for it.
-func (s *Server) enter(c *transport.Server, nc net.Conn, peer net.Addr) error {
-	ip := ipOf(peer)
+func (s *Server) enter(v *visit) error {
+	ip := ipOf(v.peer.Addr)
 	s.mu.Lock()
 	var reason string
 	switch {
 	case s.closed:
 		s.mu.Unlock()
-		defer context.AfterFunc(s.killed, func() { nc.Close() })()
-		transport.TurnAway(nc, s.transport.Settings)
+		defer context.AfterFunc(s.killed, func() { v.nc.Close() })()
+		if v.c == nil {
+			v.nc.Close()
+		} else {
+			transport.TurnAway(v.nc, s.transport.Settings)
+		}
 		return ErrServerClosed
-	case len(s.conns) >= s.cfg.maxConns:
-		reason = fmt.Sprintf("the server has %d connections, the limit is %d (option WithMaxConnections)", len(s.conns), s.cfg.maxConns)
+	case s.visits >= s.cfg.maxConns:
+		reason = fmt.Sprintf("the server has %d connections, the limit is %d (option WithMaxConnections)", s.visits, s.cfg.maxConns)
 	case s.cfg.maxPeerConns > 0 && s.perPeer[ip] >= s.cfg.maxPeerConns:
 		reason = fmt.Sprintf("%v has %d connections, the limit is %d (option WithMaxConnectionsPerPeer)", ip, s.perPeer[ip], s.cfg.maxPeerConns)
 	default:
-		s.conns[c] = struct{}{}
+		s.visits++
+		if v.c != nil {
+			s.conns[v.c] = struct{}{}
+		}
 		if s.cfg.maxPeerConns > 0 {
 			s.perPeer[ip]++
 		}
@@ -95,17 +142,22 @@ func (s *Server) enter(c *transport.Server, nc net.Conn, peer net.Addr) error {
 		return nil
 	}
 	s.mu.Unlock()
-	s.cfg.log.Warn("connection refused", "peer", peer, "reason", reason)
-	transport.Refuse(nc, reason)
+	s.cfg.log.Warn("connection refused", "peer", v.peer.Addr, "reason", reason)
+	if v.c == nil {
+		v.nc.Close()
+	} else {
+		transport.Refuse(v.nc, reason)
+	}
 	return errors.New("rpcx: " + reason)
 }
 
-func (s *Server) leave(c *transport.Server, peer net.Addr) {
+func (s *Server) leave(v *visit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
+	s.visits--
+	delete(s.conns, v.c)
 	if s.cfg.maxPeerConns > 0 {
-		ip := ipOf(peer)
+		ip := ipOf(v.peer.Addr)
 		if s.perPeer[ip]--; s.perPeer[ip] == 0 {
 			delete(s.perPeer, ip)
 		}
@@ -132,6 +184,10 @@ func (v *visit) retireLater() {
 
 func (v *visit) retire() {
 	defer v.retired.Done()
+	if c := v.other.Load(); c != nil {
+		c.Retired.Store(true)
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), v.s.cfg.ageGrace)
 	defer cancel()
 	v.c.Drain(ctx)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/certs"
+	"github.com/rpcx-go/rpcx/runtime/internal/steady"
 )
 
 // alpn is the native protocol's name in TLS.
@@ -27,11 +28,11 @@ type secureFunc func(ctx context.Context, nc net.Conn, addr string) (net.Conn, e
 
 // WithTLS has all connections of a server or a Conn run over TLS, version 1.2 or
 // later, as cfg says, of which a copy is made. The protocol "rpcx/1" takes the
-// place of cfg.NextProtos.
+// place of cfg.NextProtos, on a server with HTTP followed by "h2" and "http/1.1".
 //
 // A server needs a certificate; otherwise its Serve methods fail. It refuses
-// connections without TLS, on all its listeners, and TLS connections that do not
-// ask for "rpcx/1". cfg.ClientAuth says whether clients must show certificates;
+// connections without TLS, on all its listeners, and, unless it has HTTP, TLS
+// connections that do not ask for "rpcx/1". cfg.ClientAuth says whether clients must show certificates;
 // handlers find them in the TLS field of [PeerFromContext]. The TLS handshake
 // must be over within WithHandshakeTimeout.
 //
@@ -130,19 +131,20 @@ func certificates(m *certs.Material) []tls.Certificate {
 }
 
 // enforce sets what is not the user's to choose. It changes cfg and returns it.
-func enforce(cfg *tls.Config) *tls.Config {
-	cfg.NextProtos = []string{alpn}
+func (c *common) enforce(cfg *tls.Config) *tls.Config {
+	cfg.NextProtos = c.protocols
 	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
 	return cfg
 }
 
 func clientTLS(c *common, fresh func() *tls.Config) secureFunc {
 	return func(ctx context.Context, nc net.Conn, addr string) (net.Conn, error) {
-		cfg := enforce(fresh())
+		cfg := c.enforce(fresh())
 		if cfg.ServerName == "" {
 			cfg.ServerName = serverName(nc, addr)
 		}
-		raw := &steadyConn{Conn: nc}
+		raw := steady.New(nc)
+		// A TLS connection is broken by the first write that runs into its deadline.
 		conn := tls.Client(raw, cfg)
 		if err := conn.HandshakeContext(ctx); err != nil {
 			nc.Close()
@@ -152,7 +154,7 @@ func clientTLS(c *common, fresh func() *tls.Config) secureFunc {
 			conn.Close()
 			return nil, fmt.Errorf("TLS handshake with %q: the server does not speak %q: it chose protocol %q", cfg.ServerName, alpn, got)
 		}
-		raw.stall = c.stall
+		raw.SetStall(c.stall)
 		return &secureConn{conn, nc}, nil
 	}
 }
@@ -173,29 +175,32 @@ func serverName(nc net.Conn, addr string) string {
 }
 
 func serverTLS(c *common, cfg *tls.Config) secureFunc {
-	enforce(cfg)
+	c.enforce(cfg)
 	if choose := cfg.GetConfigForClient; choose != nil {
 		cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			chosen, err := choose(hello)
 			if chosen == nil || err != nil {
 				return nil, err
 			}
-			return enforce(chosen.Clone()), nil
+			return c.enforce(chosen.Clone()), nil
 		}
 	}
 	return func(ctx context.Context, nc net.Conn, _ string) (net.Conn, error) {
-		raw := &steadyConn{Conn: nc}
+		raw := steady.New(nc)
 		conn := tls.Server(raw, cfg)
 		if err := conn.HandshakeContext(ctx); err != nil {
 			lingerTLS(nc, err)
 			return nil, fmt.Errorf("TLS handshake: %w", explain(err))
 		}
-		if got := conn.ConnectionState().NegotiatedProtocol; got != alpn {
-			conn.Close()
-			return nil, fmt.Errorf("TLS handshake: the client did not ask for protocol %q", alpn)
+		raw.SetStall(c.stall)
+		if conn.ConnectionState().NegotiatedProtocol == alpn {
+			return &secureConn{conn, nc}, nil
 		}
-		raw.stall = c.stall
-		return &secureConn{conn, nc}, nil
+		if len(c.protocols) > 1 { // a client that named none of them speaks HTTP/1.1
+			return conn, nil
+		}
+		conn.Close()
+		return nil, fmt.Errorf("TLS handshake: the client did not ask for protocol %q", alpn)
 	}
 }
 
@@ -269,30 +274,4 @@ func (c *secureConn) Close() error {
 	t := time.AfterFunc(notifyTime, func() { c.raw.Close() })
 	defer t.Stop()
 	return c.Conn.Close()
-}
-
-// steadyConn is what TLS writes to. A TLS connection is broken by the first
-// write that runs into its deadline, even if the peer takes a little all the
-// time: here a deadline is one of making no progress. stall is set once, when
-// the handshake is over.
-type steadyConn struct {
-	net.Conn
-	stall time.Duration // 0: leave the deadline alone
-}
-
-func (c *steadyConn) Write(b []byte) (int, error) {
-	done := 0
-	for {
-		if c.stall > 0 {
-			if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
-				return done, err
-			}
-		}
-		n, err := c.Conn.Write(b[done:])
-		done += n
-		var network net.Error
-		if err == nil || n == 0 || c.stall == 0 || !errors.As(err, &network) || !network.Timeout() {
-			return done, err
-		}
-	}
 }

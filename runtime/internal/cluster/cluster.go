@@ -21,12 +21,22 @@ type Cluster interface {
 	// Pick returns a connection for a call. It waits for one that is being made
 	// until ctx is done or deadline, if there is one, passes. While the last
 	// attempt to connect has failed it fails at once, unless wait is set.
-	Pick(ctx context.Context, deadline time.Time, wait bool) (*transport.Client, *status.Error)
+	Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error)
 	// Done says that the call which Pick returned c for is over. It is called
 	// once for each Pick that returned a connection.
-	Done(c *transport.Client)
+	Done(c Client)
 	// Close closes all connections.
 	Close() error
+}
+
+// Client makes calls to one server over what it is connected by.
+type Client interface {
+	// Unary makes a unary call and waits for its end.
+	Unary(ctx context.Context, u *transport.Unary) *status.Error
+	// OpenStream opens a call that streams. Its life is bounded by ctx.
+	OpenStream(ctx context.Context, sc *transport.StreamCall) (call.ClientStream, *status.Error)
+	// Peer returns the server.
+	Peer() call.Peer
 }
 
 // DialFunc opens a connection to addr.

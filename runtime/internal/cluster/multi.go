@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rpcx-go/rpcx/runtime/internal/transport"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
@@ -27,12 +26,12 @@ func NewMulti(cfg Config, n int) *Multi {
 }
 
 // Pick implements Cluster.
-func (m *Multi) Pick(ctx context.Context, deadline time.Time, wait bool) (*transport.Client, *status.Error) {
+func (m *Multi) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
 	return m.lines[m.next.Add(1)%uint64(len(m.lines))].Pick(ctx, deadline, wait)
 }
 
 // Done implements Cluster.
-func (m *Multi) Done(*transport.Client) {}
+func (m *Multi) Done(Client) {}
 
 // Close implements Cluster.
 func (m *Multi) Close() error {

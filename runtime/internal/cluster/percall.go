@@ -34,7 +34,7 @@ func NewPerCall(cfg Config, keep int) *PerCall {
 }
 
 // Pick implements Cluster.
-func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (*transport.Client, *status.Error) {
+func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
 	ctx, cancel := merge(ctx, p.ctx, deadline)
 	defer cancel()
 	for {
@@ -134,7 +134,8 @@ func (p *PerCall) closeLocked(c *transport.Client) {
 }
 
 // Done implements Cluster.
-func (p *PerCall) Done(c *transport.Client) {
+func (p *PerCall) Done(done Client) {
+	c := done.(*transport.Client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle) >= p.keep || !c.Usable() {

@@ -52,7 +52,7 @@ func NewSingle(cfg Config) *Single {
 }
 
 // Pick implements Cluster.
-func (s *Single) Pick(ctx context.Context, deadline time.Time, wait bool) (*transport.Client, *status.Error) {
+func (s *Single) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
 	if c := s.client.Load(); c != nil && c.Usable() {
 		return c, nil
 	}
@@ -223,7 +223,7 @@ func (s *Single) conclude(a *attempt, err error) {
 }
 
 // Done implements Cluster.
-func (s *Single) Done(*transport.Client) {}
+func (s *Single) Done(Client) {}
 
 // Close implements Cluster.
 func (s *Single) Close() error {

@@ -130,7 +130,11 @@ func (s *site) down() {
 
 // pick picks without a deadline.
 func (s *site) pick(wait bool) (*transport.Client, *status.Error) {
-	return s.Pick(s.t.Context(), time.Time{}, wait)
+	c, err := s.Pick(s.t.Context(), time.Time{}, wait)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*transport.Client), nil
 }
 
 func (s *site) mustPick(wait bool) *transport.Client {

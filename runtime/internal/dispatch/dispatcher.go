@@ -56,6 +56,12 @@ func (d *Dispatcher) Register(handlers ...call.Handler) { d.add(handlers) }
 // Lookup returns the method of the given wire name ("users.v1.Users/Get"), or nil.
 func (d *Dispatcher) Lookup(name string) *Method { return d.lookup(name) }
 
+// Methods returns all methods in order of their names.
+func (d *Dispatcher) Methods() []*Method { return d.sorted() }
+
+// Registered returns how many methods there are. None ever goes.
+func (d *Dispatcher) Registered() int { return d.count() }
+
 // Stats returns the counts of all methods in order of their names.
 func (d *Dispatcher) Stats() []stats.MethodStats {
 	methods := d.sorted()

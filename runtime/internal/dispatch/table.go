@@ -66,6 +66,13 @@ func (t *table) lookup(name string) *Method {
 	return (*m)[name]
 }
 
+func (t *table) count() int {
+	if m := t.methods.Load(); m != nil {
+		return len(*m)
+	}
+	return 0
+}
+
 // sorted returns all methods in order of their names.
 func (t *table) sorted() []*Method {
 	m := t.methods.Load()

@@ -81,6 +81,15 @@ func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *st
 	return s, nil
 }
 
+// OpenStream is Stream for those who do not care what carries it.
+func (c *Client) OpenStream(ctx context.Context, sc *StreamCall) (call.ClientStream, *status.Error) {
+	s, err := c.Stream(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
 // late returns a channel that receives at the deadline, if the context is not
 // done then by itself, and a function that gives it up.
 func (sc *StreamCall) late() (<-chan time.Time, func() bool) {

@@ -299,6 +299,12 @@ func (l *link) idle() error { return l.flood.count(l.r.now, l.progress.Load()) }
 
 // end ends the link: nothing is sent or received any more. The first reason stays.
 func (l *link) end(err error) {
+	l.detach(err)
+	l.nc.Close()
+}
+
+// detach is end, except that somebody else goes on with the connection.
+func (l *link) detach(err error) {
 	l.endOnce.Do(func() {
 		l.err = err
 		close(l.dead)
@@ -307,7 +313,6 @@ func (l *link) end(err error) {
 		err = &ConnError{l.addr(), err}
 	}
 	l.w.close(err)
-	l.nc.Close()
 }
 
 // seal has nothing more be sent but what waits to be written and, if err is a

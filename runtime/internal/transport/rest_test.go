@@ -169,8 +169,8 @@ func TestRestEnds(t *testing.T) {
 				return req, nil
 			}}).dispatcher(dispatch.Config{})
 			s := NewServer(context.Background(), accepted, config(restless), d, call.Peer{Addr: accepted.RemoteAddr()})
-			ended := make(chan error, 1)
-			s.Start(time.Now(), func(err error) { ended <- err })
+			ended := make(alone, 1)
+			s.Start(time.Now(), ended)
 			c := NewClient(dialed, config(restless), call.Peer{Addr: dialed.RemoteAddr()})
 			wantRes(t, <-calling(t.Context(), c, say, "x"), "x")
 			atRest(2)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,7 @@ type Server struct {
 	d          *dispatch.Dispatcher
 	queue      *dispatch.Queue
 	remotePeer call.Peer
-	ended      func(error)
+	owner      Owner
 
 	calls   table[serverCall]
 	running atomic.Int64 // handlers that have not returned
@@ -51,22 +52,50 @@ func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispa
 // Serve speaks until the connection ends, and returns why: nil if the peer
 // closed it. Its handlers' contexts are cancelled then; they may still run.
 func (s *Server) Serve() error {
-	ended := make(chan error, 1)
-	s.Start(time.Now(), func(err error) { ended <- err })
+	ended := make(alone, 1)
+	s.Start(time.Now(), ended)
 	return <-ended
 }
 
+// Owner is told how a connection goes. It is called on the goroutine that reads it.
+type Owner interface {
+	// Begun is called when the peer has begun as the native protocol does.
+	Begun()
+	// Divert is offered the connection if the peer begins otherwise, and what has
+	// been received of it. If it returns true it owns the connection from then on,
+	// and Ended is not called.
+	Divert(first []byte) bool
+	// Ended is called, once, with what Serve would return.
+	Ended(err error)
+}
+
 // Start is Serve for many: it returns at once, so that a connection at rest
-// holds no goroutine but one that waits for input, with a small stack. ended is
-// called, once, with what Serve would return. accepted is when the connection
-// was accepted, from where on the handshake is timed.
-func (s *Server) Start(accepted time.Time, ended func(error)) {
-	s.ended = ended
+// holds no goroutine but one that waits for input, with a small stack. accepted
+// is when the connection was accepted, from where on the handshake is timed.
+func (s *Server) Start(accepted time.Time, o Owner) {
+	s.owner = o
 	go s.attend(s, func() error { return s.handshake(accepted) })
 }
 
+// alone is the owner of a connection that nobody else cares for.
+type alone chan error
+
+func (alone) Begun()             {}
+func (alone) Divert([]byte) bool { return false }
+func (a alone) Ended(err error)  { a <- err }
+
 // over implements role.
 func (s *Server) over(why error) {
+	if other, ok := why.(*diversion); ok {
+		s.detach(why)
+		s.budget.close()
+		s.tasks.Wait()
+		if !s.owner.Divert(other.first) {
+			s.nc.Close()
+			s.owner.Ended(nil)
+		}
+		return
+	}
 	closed := s.reason() == ErrClosed
 	s.seal(why, false)
 	s.abandon()
@@ -74,10 +103,10 @@ func (s *Server) over(why error) {
 	s.hangUp(why)
 	s.tasks.Wait()
 	if errors.Is(why, errSilent) || why == io.EOF || closed {
-		s.ended(nil)
+		s.owner.Ended(nil)
 		return
 	}
-	s.ended(&ConnError{Addr: s.addr(), Err: why})
+	s.owner.Ended(&ConnError{Addr: s.addr(), Err: why})
 }
 
 // rest implements role.
@@ -93,8 +122,14 @@ func (s *Server) abandon() {
 	}
 }
 
-// errSilent ends connections that do not begin like ours without a word.
+// errSilent ends connections that end before they have begun like ours, without a word.
 var errSilent = errors.New("not the native protocol")
+
+// diversion ends what this package does for a connection that does not begin
+// like ours; first is how it does.
+type diversion struct{ first []byte }
+
+func (*diversion) Error() string { return errSilent.Error() }
 
 func (s *Server) handshake(accepted time.Time) error {
 	if t := s.cfg.HandshakeTimeout; t > 0 {
@@ -102,7 +137,11 @@ func (s *Server) handshake(accepted time.Time) error {
 	}
 	if err := s.r.preface(); err != nil {
 		var version *frame.Error
-		if !errors.As(err, &version) {
+		switch {
+		case errors.As(err, &version):
+		case errors.Is(err, errNotRPCX):
+			return &diversion{slices.Clone(s.r.buf[s.r.r:s.r.w])}
+		default:
 			return fmt.Errorf("%w: %w", errSilent, err)
 		}
 		if s.w.lock() == nil {
@@ -111,6 +150,7 @@ func (s *Server) handshake(accepted time.Time) error {
 		}
 		return err
 	}
+	s.owner.Begun()
 	s.greet()
 	if err := s.settle(); err != nil {
 		if timeout, ok := err.(net.Error); ok && timeout.Timeout() {

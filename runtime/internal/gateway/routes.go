@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// route is what answers the requests of one path.
+type route struct {
+	handler                      http.Handler
+	callerStreams, calleeStreams bool
+}
+
+// routes are made when the first request comes, and again when methods have been
+// registered since.
+type routes struct {
+	methods int // that there were
+	byPath  map[string]*route
+	unknown *route // for methods that are not served
+}
+
+// route returns what answers calls of the method with the given path, or nil.
+func (g *Gateway) route(path string) *route { return g.current().byPath[path] }
+
+func (g *Gateway) unknown() *route { return g.current().unknown }
+
+func (g *Gateway) current() *routes {
+	n := g.cfg.Dispatcher.Registered()
+	if r := g.routes.Load(); r != nil && r.methods == n {
+		return r
+	}
+	g.routing.Lock()
+	defer g.routing.Unlock()
+	methods := g.cfg.Dispatcher.Methods()
+	r := &routes{methods: len(methods), byPath: make(map[string]*route, len(methods))}
+	server := connect.NewServer()
+	for _, m := range methods {
+		server.Register(connect.Method{
+			Spec: specOf(m),
+			Handler: func(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+				return g.serve(ctx, m, stream)
+			},
+		})
+		r.byPath[m.FullName()] = &route{callerStreams: m.Kind().CallerStreams(), calleeStreams: m.Kind().CalleeStreams()}
+	}
+	options := []connecthttp.Option{
+		connecthttp.WithCodecs(g.codecs.all()...),
+		connecthttp.WithCompressors(g.codecs.compressors...),
+		connecthttp.WithCompressMinBytes(g.codecs.compressFrom),
+		connecthttp.WithReadMaxBytes(g.cfg.MaxMessage),
+	}
+	connecthttp.Mount(mount(func(path string, h http.Handler) {
+		if known := r.byPath[path]; known != nil {
+			known.handler = h
+		}
+	}), server, options...)
+	r.unknown = unknownRoute(options)
+	g.routes.Store(r)
+	return r
+}
+
+// mount is what connect tells of its handlers.
+type mount func(path string, h http.Handler)
+
+func (m mount) Handle(path string, h http.Handler) { m(path, h) }
+
+func specOf(m *dispatch.Method) connect.Spec {
+	return connect.Spec{
+		Procedure:        m.FullName(),
+		StreamType:       connect.StreamType(m.Kind()),                                // the same bits
+		IdempotencyLevel: connect.IdempotencyLevel(m.Handler.Method.Idempotency()), // the proto's numbers
+	}
+}
+
+// unknownRoute answers calls of methods that are not served, in their protocol.
+func unknownRoute(options []connecthttp.Option) *route {
+	server := connect.NewServer()
+	server.SetUnknownHandler(func(_ context.Context, spec connect.Spec, _ connect.ServerStream) error {
+		return toConnect(status.New(status.Unimplemented, fmt.Sprintf("method %s is not served here", spec.Procedure)))
+	})
+	// connect has a handler for the unknown methods of each service that it knows.
+	server.Register(connect.Method{Spec: connect.Spec{Procedure: "/none/None"}})
+	r := &route{callerStreams: true}
+	connecthttp.Mount(mount(func(path string, h http.Handler) {
+		if strings.HasSuffix(path, "/") {
+			r.handler = h
+		}
+	}), server, options...)
+	return r
+}
