@@ -15,6 +15,7 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
+	"github.com/rpcx-go/rpcx/runtime/internal/httpform"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
@@ -35,14 +36,11 @@ type httpCall struct {
 	over               atomic.Bool
 	sending, receiving sync.Mutex
 
-	single   encoded      // the single answer of a client-streaming call
-	sent     atomic.Int64 // bytes of messages
+	single   httpform.Encoded // the single answer of a client-streaming call
+	sent     atomic.Int64     // bytes of messages
 	received atomic.Int64
 	result   error
 }
-
-// encoded is a message that is in bytes already.
-type encoded []byte
 
 // serve answers a call of m.
 func (g *Gateway) serve(ctx context.Context, m *dispatch.Method, stream connect.ServerStream) error {
@@ -99,7 +97,7 @@ func (c *httpCall) Recv(msg any) error {
 	}
 	err := c.stream.Receive(msg)
 	if err == nil {
-		c.received.Add(moved(c.info.ReceiveStats))
+		c.received.Add(httpform.Moved(c.info.ReceiveStats))
 		return nil
 	}
 	if errors.Is(err, io.EOF) {
@@ -113,7 +111,7 @@ func (c *httpCall) receiveError(err error) error {
 	if gone := c.Err(); gone != nil {
 		return status.FromError(gone)
 	}
-	e := fromConnect(err)
+	e := httpform.FromConnect(err)
 	switch {
 	case c.x.stalled():
 		return status.New(status.DeadlineExceeded, fmt.Sprintf("nothing of the request came for %v (option WithWriteStall)", c.g.cfg.WriteStall))
@@ -159,9 +157,9 @@ func (c *httpCall) send(msg any) error {
 		if gone := c.Err(); gone != nil {
 			return status.FromError(gone)
 		}
-		return fromConnect(err)
+		return httpform.FromConnect(err)
 	}
-	c.sent.Add(moved(c.info.SendStats))
+	c.sent.Add(httpform.Moved(c.info.SendStats))
 	return nil
 }
 
@@ -177,7 +175,7 @@ func (c *httpCall) SendHeader(md metadata.MD) error {
 		return err
 	}
 	if err := c.stream.SendHeaders(); err != nil {
-		return fromConnect(err)
+		return httpform.FromConnect(err)
 	}
 	return nil
 }
@@ -228,19 +226,11 @@ func (c *httpCall) answer(res any) *status.Error {
 // fail returns what the client is to be told, and adds to the trailers what has
 // no other place.
 func (c *httpCall) fail(err *status.Error) error {
-	addAdvice(c.info.ResponseTrailer(), err)
-	return toConnect(err)
+	httpform.AddAdvice(c.info.ResponseTrailer(), err)
+	return httpform.ToConnect(err)
 }
 
 // errOver is what those see who use a stream after its call has ended.
 func errOver() error { return status.New(status.Internal, "the call is over") }
-
-// moved returns how many bytes a message took.
-func moved(s connect.MessageStats) int64 {
-	if s.CompressedSize > 0 {
-		return int64(s.CompressedSize)
-	}
-	return int64(s.Size)
-}
 
 var _ dispatch.Wire = (*httpCall)(nil)

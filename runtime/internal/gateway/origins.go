@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/httpform"
 )
 
 // CORS says which pages of other origins may call.
@@ -37,7 +39,7 @@ func newOrigins(cors *CORS) *origins {
 		return o
 	}
 	o.any = slices.Contains(cors.Origins, "*")
-	o.expose = strings.Join(append([]string{"Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin", notRunKey, pushBackKey}, cors.Headers...), ", ")
+	o.expose = strings.Join(append([]string{"Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin", httpform.NotRunKey, httpform.PushBackKey}, cors.Headers...), ", ")
 	o.duration = strconv.Itoa(int(cors.MaxAge / time.Second))
 	return o
 }

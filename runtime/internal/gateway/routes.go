@@ -10,6 +10,7 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
+	"github.com/rpcx-go/rpcx/runtime/internal/httpform"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
@@ -75,7 +76,7 @@ func (m mount) Handle(path string, h http.Handler) { m(path, h) }
 func specOf(m *dispatch.Method) connect.Spec {
 	return connect.Spec{
 		Procedure:        m.FullName(),
-		StreamType:       connect.StreamType(m.Kind()),                                // the same bits
+		StreamType:       connect.StreamType(m.Kind()),                             // the same bits
 		IdempotencyLevel: connect.IdempotencyLevel(m.Handler.Method.Idempotency()), // the proto's numbers
 	}
 }
@@ -84,7 +85,7 @@ func specOf(m *dispatch.Method) connect.Spec {
 func unknownRoute(options []connecthttp.Option) *route {
 	server := connect.NewServer()
 	server.SetUnknownHandler(func(_ context.Context, spec connect.Spec, _ connect.ServerStream) error {
-		return toConnect(status.New(status.Unimplemented, fmt.Sprintf("method %s is not served here", spec.Procedure)))
+		return httpform.ToConnect(status.New(status.Unimplemented, fmt.Sprintf("method %s is not served here", spec.Procedure)))
 	})
 	// connect has a handler for the unknown methods of each service that it knows.
 	server.Register(connect.Method{Spec: connect.Spec{Procedure: "/none/None"}})

@@ -1,4 +1,4 @@
-package gateway
+package httpform
 
 import (
 	"errors"
@@ -14,11 +14,11 @@ import (
 // Trailers, and headers of unary Connect calls, that say of an error what HTTP
 // has no other place for.
 const (
-	// notRunKey is "1" if the handler provably did not begin.
-	notRunKey = "Rpcx-Not-Run"
-	// pushBackKey is for how many milliseconds the server wants to be left alone,
+	// NotRunKey is "1" if the handler provably did not begin.
+	NotRunKey = "Rpcx-Not-Run"
+	// PushBackKey is for how many milliseconds the server wants to be left alone,
 	// or "never".
-	pushBackKey = "Rpcx-Push-Back"
+	PushBackKey = "Rpcx-Push-Back"
 	never       = "never"
 	// grpcPushBackKey is what clients of gRPC look for.
 	grpcPushBackKey = "Grpc-Retry-Pushback-Ms"
@@ -27,8 +27,8 @@ const (
 // typeURLPrefix stands before the name of a detail's type; HTTP leaves it out.
 const typeURLPrefix = "type.googleapis.com/"
 
-// toConnect returns err as connect sends it.
-func toConnect(err *status.Error) *connect.Error {
+// ToConnect returns err as connect sends it.
+func ToConnect(err *status.Error) *connect.Error {
 	out := connect.NewError(connect.Code(err.Code()), err.Message())
 	for _, d := range err.Details() {
 		out = out.WithDetail(&connect.ErrorDetail{Type: d.Type[strings.LastIndexByte(d.Type, '/')+1:], Value: d.Value})
@@ -36,8 +36,8 @@ func toConnect(err *status.Error) *connect.Error {
 	return out
 }
 
-// fromConnect returns an error of connect's as one of ours.
-func fromConnect(err error) *status.Error {
+// FromConnect returns an error of connect's as one of ours.
+func FromConnect(err error) *status.Error {
 	var ce *connect.Error
 	if !errors.As(err, &ce) {
 		return status.FromError(err)
@@ -49,18 +49,18 @@ func fromConnect(err error) *status.Error {
 	return out
 }
 
-// addAdvice says in trailers whether the call may have run and when it may be
+// AddAdvice says in trailers whether the call may have run and when it may be
 // sent again.
-func addAdvice(trailer *connect.Header, err *status.Error) {
+func AddAdvice(trailer *connect.Header, err *status.Error) {
 	if err.NotRun() {
-		trailer.Set(notRunKey, "1")
+		trailer.Set(NotRunKey, "1")
 	}
 	if err.DoNotRetry() {
-		trailer.Set(pushBackKey, never)
+		trailer.Set(PushBackKey, never)
 		trailer.Set(grpcPushBackKey, "-1")
 	} else if after, ok := err.RetryAfter(); ok {
 		ms := strconv.FormatInt(int64((after+time.Millisecond-1)/time.Millisecond), 10)
-		trailer.Set(pushBackKey, ms)
+		trailer.Set(PushBackKey, ms)
 		trailer.Set(grpcPushBackKey, ms)
 	}
 }

@@ -1,4 +1,4 @@
-package gateway
+package httpform
 
 import (
 	"io"
@@ -7,9 +7,26 @@ import (
 	"connectrpc.com/connect/v2"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/rpcx-go/rpcx/runtime/codec"
 )
 
-// HTTP's clients send streams of compressed blocks, which need not say how much
+// Compressors returns those of ids that HTTP knows, in their order, made for one
+// server or client: what they keep for the next message belongs to that.
+func Compressors(ids []codec.CompressionID) []connect.Compressor {
+	var all []connect.Compressor
+	for _, id := range ids {
+		switch id {
+		case codec.GzipID:
+			all = append(all, &gzipCompressor{})
+		case codec.ZstdID:
+			all = append(all, &zstdCompressor{})
+		}
+	}
+	return all
+}
+
+// Over HTTP peers send streams of compressed blocks, which need not say how much
 // is in them: connect counts what comes out and stops at the limit.
 
 // gzipCompressor compresses for HTTP. Its state is kept for the next message.
