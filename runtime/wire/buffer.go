@@ -3,7 +3,6 @@ package wire
 import (
 	"encoding/binary"
 	"math"
-	"unicode/utf8"
 	"unsafe"
 )
 
@@ -177,7 +176,7 @@ func (b Buffer) Text(s string) Buffer {
 			dst[k] = c
 		}
 	}
-	if seen&msbs != 0 && !utf8.ValidString(s) {
+	if seen&msbs != 0 && !validUTF8(src) {
 		b.mode |= badText
 	}
 	return b
@@ -185,10 +184,12 @@ func (b Buffer) Text(s string) Buffer {
 
 // longText is Text for more than 32 bytes.
 func (b Buffer) longText(s string) Buffer {
-	if !validLong(s) {
+	dst, b := b.Take(len(s))
+	src := unsafe.Slice(unsafe.StringData(s), len(s))
+	if len(dst) > 0 && !copyASCII(&dst[0], &src[0], len(src)) && !validUTF8(src) {
 		b.mode |= badText
 	}
-	return b.String(s)
+	return b.Varint(uint64(len(s)))
 }
 
 // Missing notes that a required field is not set.

@@ -14,6 +14,8 @@ const (
 	HasText Info = 1 << iota
 	// MayLack says that required fields may be missing: the message is a [Checker].
 	MayLack
+	// OneText says that the messages hold at most one string or bytes.
+	OneText
 )
 
 // Bits32 returns the bits of v, which are 0 for the zero that is positive.

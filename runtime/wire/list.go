@@ -79,6 +79,44 @@ func listWithLengths[T any](p Parser, list []T, b []byte, i int, tag uint64, par
 	}
 }
 
+// Message returns the bytes of a message that begins with its length at b[i], the
+// parser for it, and the index behind it. If that is negative, there are no bytes.
+func (p Parser) Message(b []byte, i int) (c []byte, inner Parser, end int) {
+	if uint(i) < uint(len(b)) && !p.deepest() {
+		i++
+		if n := int(b[i-1]); n < 0x80 && n <= len(b)-i {
+			return b[i : i+n], p.inner(0), i + n
+		}
+		i--
+	}
+	return p.messageSlow(b, i)
+}
+
+// messageSlow is Message for all messages.
+func (p Parser) messageSlow(b []byte, i int) (c []byte, inner Parser, end int) {
+	c, i = chunk(b, i)
+	if i >= 0 && p.deepest() {
+		return nil, p, tooDeep
+	}
+	return c, p.inner(0), i
+}
+
+// OrNew returns m, or a new message if it is nil.
+func OrNew[T any](m *T) *T {
+	if m == nil {
+		m = new(T)
+	}
+	return m
+}
+
+// After returns end, the index behind a message, unless its parsing went wrong.
+func After(parsed, end int) int {
+	if parsed < 0 {
+		return parsed
+	}
+	return end
+}
+
 // ParseMessage parses a message with its length and merges it into m, or into a new
 // one if m is nil. parse is the ParseRPCX of *T, or a function like it.
 func ParseMessage[T any](m *T, b []byte, i int, p Parser, parse func(*T, []byte, Parser) int) (*T, int) {

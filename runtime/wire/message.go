@@ -104,7 +104,9 @@ func appendMessage(b []byte, m Message, o Mode) ([]byte, error) {
 // appendSize puts the size bytes of m behind b.
 func appendSize(b []byte, m Message, size int, o Mode) ([]byte, error) {
 	n := len(b)
-	if cap(b)-n < size {
+	if b == nil {
+		b = make([]byte, 0, size)
+	} else if cap(b)-n < size {
 		b = slices.Grow(b, size)
 	}
 	put := m.PutRPCX(NewBuffer(b[n:n+size], o))
@@ -137,17 +139,18 @@ func (o UnmarshalOptions) Unmarshal(b []byte, m Message) error {
 	if !o.Merge {
 		m.Reset()
 	}
+	info := m.InfoRPCX()
 	src, alias := b, aliasNone
 	if o.Alias {
 		alias = aliasing(len(b))
-	} else if m.InfoRPCX()&HasText != 0 && len(b) <= maxPiece {
+	} else if info&(HasText|OneText) == HasText && len(b) <= maxPiece {
 		// One copy to alias is faster than one for each text.
 		src, alias = bytes.Clone(b), aliasAll
 	}
 	if i := m.ParseRPCX(src, newParser(alias, MaxNesting)); i < 0 {
 		return parseError(m, len(b), i)
 	}
-	if m.InfoRPCX()&MayLack != 0 && !o.AllowPartial {
+	if info&MayLack != 0 && !o.AllowPartial {
 		return m.(Checker).CheckRPCX()
 	}
 	return nil

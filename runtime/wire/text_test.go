@@ -6,6 +6,25 @@ import (
 	"unicode/utf8"
 )
 
+// TestValidUTF8 compares characters of all kinds of bytes, and what is none, with
+// unicode/utf8.
+func TestValidUTF8(t *testing.T) {
+	bytes := []byte{
+		0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1,
+		0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf7, 0xf8, 0xff,
+	}
+	n := len(bytes)
+	for k := range n * n * n * n {
+		b := []byte("abcdefg")
+		copy(b[1:], []byte{bytes[k%n], bytes[k/n%n], bytes[k/n/n%n], bytes[k/n/n/n]})
+		for _, b := range [][]byte{b, append(b, "hijklmnopqrstuvw"...)} {
+			if got := validUTF8(b); got != utf8.Valid(b) {
+				t.Fatalf("%q: %v", b, got)
+			}
+		}
+	}
+}
+
 // TestValidText puts something that is not ASCII, and something that is not
 // UTF-8, at every place of texts of every length.
 func TestValidText(t *testing.T) {
@@ -23,8 +42,13 @@ func TestValidText(t *testing.T) {
 				if got := validText(s); got != utf8.ValidString(s) {
 					t.Fatalf("%q at %d of %d bytes: %v", piece, at, n, got)
 				}
-				buf := make([]byte, n+5)
+				// What is behind the buffer belongs to others.
+				buf, others := make([]byte, n+5, n+69), strings.Repeat("o", 64)
+				copy(buf[n+5:n+69], others)
 				b := NewBuffer(buf, 0).Text(s)
+				if got := string(buf[n+5 : n+69]); got != others {
+					t.Fatalf("%d bytes are put, and %q is behind them", n, got)
+				}
 				if got := b.mode&badText == 0; got != utf8.ValidString(s) {
 					t.Fatalf("put %q at %d of %d bytes: %v", piece, at, n, got)
 				}

@@ -30,6 +30,11 @@ func Varint(b []byte, i int) (uint64, int) {
 	if uint(i) < uint(len(b)) && b[i] < 0x80 {
 		return uint64(b[i]), i + 1
 	}
+	return longVarint(b, i)
+}
+
+// longVarint is Varint for more than one byte.
+func longVarint(b []byte, i int) (uint64, int) {
 	if len(b)-i >= 8 {
 		x := binary.LittleEndian.Uint64(b[i:])
 		if x&0x8000 == 0 {

@@ -81,7 +81,9 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Request_Nested)
 				x.Choice = v
 			}
-			v.Nested, i = wire.ParseMessage(v.Nested, b, i, p, (*Request).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Nested = wire.OrNew(v.Nested)
+			i = wire.After(v.Nested.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i

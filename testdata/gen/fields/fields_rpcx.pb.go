@@ -137,11 +137,15 @@ func (x *Present) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x50:
 			x.Closed, i = wire.Ptr(wire.Int[Closed](b, i))
 		case 0x5a:
-			x.Message, i = wire.ParseMessage(x.Message, b, i, p, (*Present).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Message = wire.OrNew(x.Message)
+			i = wire.After(x.Message.ParseRPCX(c, inner), end)
 		case 0x63:
 			x.Delimited, i = wire.ParseGroup(x.Delimited, b, i, p, 0x63, (*Present).ParseRPCX)
 		case 0x6a:
-			x.InPackage, i = wire.ParseMessage(x.InPackage, b, i, p, (*Text).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.InPackage = wire.OrNew(x.InPackage)
+			i = wire.After(x.InPackage.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -582,7 +586,9 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Oneof_Message)
 				x.Choice = v
 			}
-			v.Message, i = wire.ParseMessage(v.Message, b, i, p, (*Oneof).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Message = wire.OrNew(v.Message)
+			i = wire.After(v.Message.ParseRPCX(c, inner), end)
 		case 0x33:
 			v, _ := x.Choice.(*Oneof_Delimited)
 			if v == nil {
@@ -671,7 +677,9 @@ func (x *Required) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x08:
 			x.Id, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
-			x.Text, i = wire.ParseMessage(x.Text, b, i, p, (*Text).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Text = wire.OrNew(x.Text)
+			i = wire.After(x.Text.ParseRPCX(c, inner), end)
 		case 0x1b:
 			x.Delimited, i = wire.ParseGroup(x.Delimited, b, i, p, 0x1b, (*Text).ParseRPCX)
 		default:
@@ -776,7 +784,7 @@ func (x *Text) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Text) InfoRPCX() wire.Info { return wire.HasText }
+func (*Text) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Text) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -819,7 +827,9 @@ func (x *Numbers) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x08:
 			x.Id, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
-			x.Message, i = wire.ParseMessage(x.Message, b, i, p, (*Numbers).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Message = wire.OrNew(x.Message)
+			i = wire.After(x.Message.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i

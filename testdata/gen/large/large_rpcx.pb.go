@@ -6044,7 +6044,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x21:
 			x.Field_4, i = wire.Double(b, i)
 		case 0x2a:
-			x.Field_5, i = wire.ParseMessage(x.Field_5, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_5 = wire.OrNew(x.Field_5)
+			i = wire.After(x.Field_5.ParseRPCX(c, inner), end)
 		case 0x32:
 			x.Field_6, i = p.Texts(x.Field_6, b, i, 0x32)
 		case 0x38:
@@ -6058,7 +6060,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x59:
 			x.Field_11, i = wire.Double(b, i)
 		case 0x62:
-			x.Field_12, i = wire.ParseMessage(x.Field_12, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_12 = wire.OrNew(x.Field_12)
+			i = wire.After(x.Field_12.ParseRPCX(c, inner), end)
 		case 0x6a:
 			x.Field_13, i = p.Texts(x.Field_13, b, i, 0x6a)
 		case 0x70:
@@ -6072,7 +6076,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x91:
 			x.Field_18, i = wire.Double(b, i)
 		case 0x9a:
-			x.Field_19, i = wire.ParseMessage(x.Field_19, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_19 = wire.OrNew(x.Field_19)
+			i = wire.After(x.Field_19.ParseRPCX(c, inner), end)
 		case 0xa2:
 			x.Field_20, i = p.Texts(x.Field_20, b, i, 0xa2)
 		case 0xa8:
@@ -6086,7 +6092,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xc9:
 			x.Field_25, i = wire.Double(b, i)
 		case 0xd2:
-			x.Field_26, i = wire.ParseMessage(x.Field_26, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_26 = wire.OrNew(x.Field_26)
+			i = wire.After(x.Field_26.ParseRPCX(c, inner), end)
 		case 0xda:
 			x.Field_27, i = p.Texts(x.Field_27, b, i, 0xda)
 		case 0xe0:
@@ -6100,7 +6108,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x101:
 			x.Field_32, i = wire.Double(b, i)
 		case 0x10a:
-			x.Field_33, i = wire.ParseMessage(x.Field_33, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_33 = wire.OrNew(x.Field_33)
+			i = wire.After(x.Field_33.ParseRPCX(c, inner), end)
 		case 0x112:
 			x.Field_34, i = p.Texts(x.Field_34, b, i, 0x112)
 		case 0x118:
@@ -6114,7 +6124,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x139:
 			x.Field_39, i = wire.Double(b, i)
 		case 0x142:
-			x.Field_40, i = wire.ParseMessage(x.Field_40, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_40 = wire.OrNew(x.Field_40)
+			i = wire.After(x.Field_40.ParseRPCX(c, inner), end)
 		case 0x14a:
 			x.Field_41, i = p.Texts(x.Field_41, b, i, 0x14a)
 		case 0x150:
@@ -6128,7 +6140,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x171:
 			x.Field_46, i = wire.Double(b, i)
 		case 0x17a:
-			x.Field_47, i = wire.ParseMessage(x.Field_47, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_47 = wire.OrNew(x.Field_47)
+			i = wire.After(x.Field_47.ParseRPCX(c, inner), end)
 		case 0x182:
 			x.Field_48, i = p.Texts(x.Field_48, b, i, 0x182)
 		case 0x188:
@@ -6142,7 +6156,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1a9:
 			x.Field_53, i = wire.Double(b, i)
 		case 0x1b2:
-			x.Field_54, i = wire.ParseMessage(x.Field_54, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_54 = wire.OrNew(x.Field_54)
+			i = wire.After(x.Field_54.ParseRPCX(c, inner), end)
 		case 0x1ba:
 			x.Field_55, i = p.Texts(x.Field_55, b, i, 0x1ba)
 		case 0x1c0:
@@ -6156,7 +6172,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1e1:
 			x.Field_60, i = wire.Double(b, i)
 		case 0x1ea:
-			x.Field_61, i = wire.ParseMessage(x.Field_61, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_61 = wire.OrNew(x.Field_61)
+			i = wire.After(x.Field_61.ParseRPCX(c, inner), end)
 		case 0x1f2:
 			x.Field_62, i = p.Texts(x.Field_62, b, i, 0x1f2)
 		case 0x1f8:
@@ -6170,7 +6188,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x219:
 			x.Field_67, i = wire.Double(b, i)
 		case 0x222:
-			x.Field_68, i = wire.ParseMessage(x.Field_68, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_68 = wire.OrNew(x.Field_68)
+			i = wire.After(x.Field_68.ParseRPCX(c, inner), end)
 		case 0x22a:
 			x.Field_69, i = p.Texts(x.Field_69, b, i, 0x22a)
 		case 0x230:
@@ -6184,7 +6204,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x251:
 			x.Field_74, i = wire.Double(b, i)
 		case 0x25a:
-			x.Field_75, i = wire.ParseMessage(x.Field_75, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_75 = wire.OrNew(x.Field_75)
+			i = wire.After(x.Field_75.ParseRPCX(c, inner), end)
 		case 0x262:
 			x.Field_76, i = p.Texts(x.Field_76, b, i, 0x262)
 		case 0x268:
@@ -6198,7 +6220,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x289:
 			x.Field_81, i = wire.Double(b, i)
 		case 0x292:
-			x.Field_82, i = wire.ParseMessage(x.Field_82, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_82 = wire.OrNew(x.Field_82)
+			i = wire.After(x.Field_82.ParseRPCX(c, inner), end)
 		case 0x29a:
 			x.Field_83, i = p.Texts(x.Field_83, b, i, 0x29a)
 		case 0x2a0:
@@ -6212,7 +6236,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x2c1:
 			x.Field_88, i = wire.Double(b, i)
 		case 0x2ca:
-			x.Field_89, i = wire.ParseMessage(x.Field_89, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_89 = wire.OrNew(x.Field_89)
+			i = wire.After(x.Field_89.ParseRPCX(c, inner), end)
 		case 0x2d2:
 			x.Field_90, i = p.Texts(x.Field_90, b, i, 0x2d2)
 		case 0x2d8:
@@ -6226,7 +6252,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x2f9:
 			x.Field_95, i = wire.Double(b, i)
 		case 0x302:
-			x.Field_96, i = wire.ParseMessage(x.Field_96, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_96 = wire.OrNew(x.Field_96)
+			i = wire.After(x.Field_96.ParseRPCX(c, inner), end)
 		case 0x30a:
 			x.Field_97, i = p.Texts(x.Field_97, b, i, 0x30a)
 		case 0x310:
@@ -6240,7 +6268,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x331:
 			x.Field_102, i = wire.Double(b, i)
 		case 0x33a:
-			x.Field_103, i = wire.ParseMessage(x.Field_103, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_103 = wire.OrNew(x.Field_103)
+			i = wire.After(x.Field_103.ParseRPCX(c, inner), end)
 		case 0x342:
 			x.Field_104, i = p.Texts(x.Field_104, b, i, 0x342)
 		case 0x348:
@@ -6254,7 +6284,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x369:
 			x.Field_109, i = wire.Double(b, i)
 		case 0x372:
-			x.Field_110, i = wire.ParseMessage(x.Field_110, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_110 = wire.OrNew(x.Field_110)
+			i = wire.After(x.Field_110.ParseRPCX(c, inner), end)
 		case 0x37a:
 			x.Field_111, i = p.Texts(x.Field_111, b, i, 0x37a)
 		case 0x380:
@@ -6268,7 +6300,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x3a1:
 			x.Field_116, i = wire.Double(b, i)
 		case 0x3aa:
-			x.Field_117, i = wire.ParseMessage(x.Field_117, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_117 = wire.OrNew(x.Field_117)
+			i = wire.After(x.Field_117.ParseRPCX(c, inner), end)
 		case 0x3b2:
 			x.Field_118, i = p.Texts(x.Field_118, b, i, 0x3b2)
 		case 0x3b8:
@@ -6282,7 +6316,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x3d9:
 			x.Field_123, i = wire.Double(b, i)
 		case 0x3e2:
-			x.Field_124, i = wire.ParseMessage(x.Field_124, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_124 = wire.OrNew(x.Field_124)
+			i = wire.After(x.Field_124.ParseRPCX(c, inner), end)
 		case 0x3ea:
 			x.Field_125, i = p.Texts(x.Field_125, b, i, 0x3ea)
 		case 0x3f0:
@@ -6296,7 +6332,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x411:
 			x.Field_130, i = wire.Double(b, i)
 		case 0x41a:
-			x.Field_131, i = wire.ParseMessage(x.Field_131, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_131 = wire.OrNew(x.Field_131)
+			i = wire.After(x.Field_131.ParseRPCX(c, inner), end)
 		case 0x422:
 			x.Field_132, i = p.Texts(x.Field_132, b, i, 0x422)
 		case 0x428:
@@ -6310,7 +6348,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x449:
 			x.Field_137, i = wire.Double(b, i)
 		case 0x452:
-			x.Field_138, i = wire.ParseMessage(x.Field_138, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_138 = wire.OrNew(x.Field_138)
+			i = wire.After(x.Field_138.ParseRPCX(c, inner), end)
 		case 0x45a:
 			x.Field_139, i = p.Texts(x.Field_139, b, i, 0x45a)
 		case 0x460:
@@ -6324,7 +6364,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x481:
 			x.Field_144, i = wire.Double(b, i)
 		case 0x48a:
-			x.Field_145, i = wire.ParseMessage(x.Field_145, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_145 = wire.OrNew(x.Field_145)
+			i = wire.After(x.Field_145.ParseRPCX(c, inner), end)
 		case 0x492:
 			x.Field_146, i = p.Texts(x.Field_146, b, i, 0x492)
 		case 0x498:
@@ -6338,7 +6380,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x4b9:
 			x.Field_151, i = wire.Double(b, i)
 		case 0x4c2:
-			x.Field_152, i = wire.ParseMessage(x.Field_152, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_152 = wire.OrNew(x.Field_152)
+			i = wire.After(x.Field_152.ParseRPCX(c, inner), end)
 		case 0x4ca:
 			x.Field_153, i = p.Texts(x.Field_153, b, i, 0x4ca)
 		case 0x4d0:
@@ -6352,7 +6396,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x4f1:
 			x.Field_158, i = wire.Double(b, i)
 		case 0x4fa:
-			x.Field_159, i = wire.ParseMessage(x.Field_159, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_159 = wire.OrNew(x.Field_159)
+			i = wire.After(x.Field_159.ParseRPCX(c, inner), end)
 		case 0x502:
 			x.Field_160, i = p.Texts(x.Field_160, b, i, 0x502)
 		case 0x508:
@@ -6366,7 +6412,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x529:
 			x.Field_165, i = wire.Double(b, i)
 		case 0x532:
-			x.Field_166, i = wire.ParseMessage(x.Field_166, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_166 = wire.OrNew(x.Field_166)
+			i = wire.After(x.Field_166.ParseRPCX(c, inner), end)
 		case 0x53a:
 			x.Field_167, i = p.Texts(x.Field_167, b, i, 0x53a)
 		case 0x540:
@@ -6380,7 +6428,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x561:
 			x.Field_172, i = wire.Double(b, i)
 		case 0x56a:
-			x.Field_173, i = wire.ParseMessage(x.Field_173, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_173 = wire.OrNew(x.Field_173)
+			i = wire.After(x.Field_173.ParseRPCX(c, inner), end)
 		case 0x572:
 			x.Field_174, i = p.Texts(x.Field_174, b, i, 0x572)
 		case 0x578:
@@ -6394,7 +6444,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x599:
 			x.Field_179, i = wire.Double(b, i)
 		case 0x5a2:
-			x.Field_180, i = wire.ParseMessage(x.Field_180, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_180 = wire.OrNew(x.Field_180)
+			i = wire.After(x.Field_180.ParseRPCX(c, inner), end)
 		case 0x5aa:
 			x.Field_181, i = p.Texts(x.Field_181, b, i, 0x5aa)
 		case 0x5b0:
@@ -6408,7 +6460,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x5d1:
 			x.Field_186, i = wire.Double(b, i)
 		case 0x5da:
-			x.Field_187, i = wire.ParseMessage(x.Field_187, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_187 = wire.OrNew(x.Field_187)
+			i = wire.After(x.Field_187.ParseRPCX(c, inner), end)
 		case 0x5e2:
 			x.Field_188, i = p.Texts(x.Field_188, b, i, 0x5e2)
 		case 0x5e8:
@@ -6422,7 +6476,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x609:
 			x.Field_193, i = wire.Double(b, i)
 		case 0x612:
-			x.Field_194, i = wire.ParseMessage(x.Field_194, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_194 = wire.OrNew(x.Field_194)
+			i = wire.After(x.Field_194.ParseRPCX(c, inner), end)
 		case 0x61a:
 			x.Field_195, i = p.Texts(x.Field_195, b, i, 0x61a)
 		case 0x620:
@@ -6436,7 +6492,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x641:
 			x.Field_200, i = wire.Double(b, i)
 		case 0x64a:
-			x.Field_201, i = wire.ParseMessage(x.Field_201, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_201 = wire.OrNew(x.Field_201)
+			i = wire.After(x.Field_201.ParseRPCX(c, inner), end)
 		case 0x652:
 			x.Field_202, i = p.Texts(x.Field_202, b, i, 0x652)
 		case 0x658:
@@ -6450,7 +6508,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x679:
 			x.Field_207, i = wire.Double(b, i)
 		case 0x682:
-			x.Field_208, i = wire.ParseMessage(x.Field_208, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_208 = wire.OrNew(x.Field_208)
+			i = wire.After(x.Field_208.ParseRPCX(c, inner), end)
 		case 0x68a:
 			x.Field_209, i = p.Texts(x.Field_209, b, i, 0x68a)
 		case 0x690:
@@ -6464,7 +6524,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x6b1:
 			x.Field_214, i = wire.Double(b, i)
 		case 0x6ba:
-			x.Field_215, i = wire.ParseMessage(x.Field_215, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_215 = wire.OrNew(x.Field_215)
+			i = wire.After(x.Field_215.ParseRPCX(c, inner), end)
 		case 0x6c2:
 			x.Field_216, i = p.Texts(x.Field_216, b, i, 0x6c2)
 		case 0x6c8:
@@ -6478,7 +6540,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x6e9:
 			x.Field_221, i = wire.Double(b, i)
 		case 0x6f2:
-			x.Field_222, i = wire.ParseMessage(x.Field_222, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_222 = wire.OrNew(x.Field_222)
+			i = wire.After(x.Field_222.ParseRPCX(c, inner), end)
 		case 0x6fa:
 			x.Field_223, i = p.Texts(x.Field_223, b, i, 0x6fa)
 		case 0x700:
@@ -6492,7 +6556,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x721:
 			x.Field_228, i = wire.Double(b, i)
 		case 0x72a:
-			x.Field_229, i = wire.ParseMessage(x.Field_229, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_229 = wire.OrNew(x.Field_229)
+			i = wire.After(x.Field_229.ParseRPCX(c, inner), end)
 		case 0x732:
 			x.Field_230, i = p.Texts(x.Field_230, b, i, 0x732)
 		case 0x738:
@@ -6506,7 +6572,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x759:
 			x.Field_235, i = wire.Double(b, i)
 		case 0x762:
-			x.Field_236, i = wire.ParseMessage(x.Field_236, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_236 = wire.OrNew(x.Field_236)
+			i = wire.After(x.Field_236.ParseRPCX(c, inner), end)
 		case 0x76a:
 			x.Field_237, i = p.Texts(x.Field_237, b, i, 0x76a)
 		case 0x770:
@@ -6520,7 +6588,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x791:
 			x.Field_242, i = wire.Double(b, i)
 		case 0x79a:
-			x.Field_243, i = wire.ParseMessage(x.Field_243, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_243 = wire.OrNew(x.Field_243)
+			i = wire.After(x.Field_243.ParseRPCX(c, inner), end)
 		case 0x7a2:
 			x.Field_244, i = p.Texts(x.Field_244, b, i, 0x7a2)
 		case 0x7a8:
@@ -6534,7 +6604,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x7c9:
 			x.Field_249, i = wire.Double(b, i)
 		case 0x7d2:
-			x.Field_250, i = wire.ParseMessage(x.Field_250, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_250 = wire.OrNew(x.Field_250)
+			i = wire.After(x.Field_250.ParseRPCX(c, inner), end)
 		case 0x7da:
 			x.Field_251, i = p.Texts(x.Field_251, b, i, 0x7da)
 		case 0x7e0:
@@ -6548,7 +6620,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x801:
 			x.Field_256, i = wire.Double(b, i)
 		case 0x80a:
-			x.Field_257, i = wire.ParseMessage(x.Field_257, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_257 = wire.OrNew(x.Field_257)
+			i = wire.After(x.Field_257.ParseRPCX(c, inner), end)
 		case 0x812:
 			x.Field_258, i = p.Texts(x.Field_258, b, i, 0x812)
 		case 0x818:
@@ -6562,7 +6636,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x839:
 			x.Field_263, i = wire.Double(b, i)
 		case 0x842:
-			x.Field_264, i = wire.ParseMessage(x.Field_264, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_264 = wire.OrNew(x.Field_264)
+			i = wire.After(x.Field_264.ParseRPCX(c, inner), end)
 		case 0x84a:
 			x.Field_265, i = p.Texts(x.Field_265, b, i, 0x84a)
 		case 0x850:
@@ -6576,7 +6652,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x871:
 			x.Field_270, i = wire.Double(b, i)
 		case 0x87a:
-			x.Field_271, i = wire.ParseMessage(x.Field_271, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_271 = wire.OrNew(x.Field_271)
+			i = wire.After(x.Field_271.ParseRPCX(c, inner), end)
 		case 0x882:
 			x.Field_272, i = p.Texts(x.Field_272, b, i, 0x882)
 		case 0x888:
@@ -6590,7 +6668,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x8a9:
 			x.Field_277, i = wire.Double(b, i)
 		case 0x8b2:
-			x.Field_278, i = wire.ParseMessage(x.Field_278, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_278 = wire.OrNew(x.Field_278)
+			i = wire.After(x.Field_278.ParseRPCX(c, inner), end)
 		case 0x8ba:
 			x.Field_279, i = p.Texts(x.Field_279, b, i, 0x8ba)
 		case 0x8c0:
@@ -6604,7 +6684,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x8e1:
 			x.Field_284, i = wire.Double(b, i)
 		case 0x8ea:
-			x.Field_285, i = wire.ParseMessage(x.Field_285, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_285 = wire.OrNew(x.Field_285)
+			i = wire.After(x.Field_285.ParseRPCX(c, inner), end)
 		case 0x8f2:
 			x.Field_286, i = p.Texts(x.Field_286, b, i, 0x8f2)
 		case 0x8f8:
@@ -6618,7 +6700,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x919:
 			x.Field_291, i = wire.Double(b, i)
 		case 0x922:
-			x.Field_292, i = wire.ParseMessage(x.Field_292, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_292 = wire.OrNew(x.Field_292)
+			i = wire.After(x.Field_292.ParseRPCX(c, inner), end)
 		case 0x92a:
 			x.Field_293, i = p.Texts(x.Field_293, b, i, 0x92a)
 		case 0x930:
@@ -6632,7 +6716,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x951:
 			x.Field_298, i = wire.Double(b, i)
 		case 0x95a:
-			x.Field_299, i = wire.ParseMessage(x.Field_299, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_299 = wire.OrNew(x.Field_299)
+			i = wire.After(x.Field_299.ParseRPCX(c, inner), end)
 		case 0x962:
 			x.Field_300, i = p.Texts(x.Field_300, b, i, 0x962)
 		case 0x968:
@@ -6646,7 +6732,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x989:
 			x.Field_305, i = wire.Double(b, i)
 		case 0x992:
-			x.Field_306, i = wire.ParseMessage(x.Field_306, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_306 = wire.OrNew(x.Field_306)
+			i = wire.After(x.Field_306.ParseRPCX(c, inner), end)
 		case 0x99a:
 			x.Field_307, i = p.Texts(x.Field_307, b, i, 0x99a)
 		case 0x9a0:
@@ -6660,7 +6748,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x9c1:
 			x.Field_312, i = wire.Double(b, i)
 		case 0x9ca:
-			x.Field_313, i = wire.ParseMessage(x.Field_313, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_313 = wire.OrNew(x.Field_313)
+			i = wire.After(x.Field_313.ParseRPCX(c, inner), end)
 		case 0x9d2:
 			x.Field_314, i = p.Texts(x.Field_314, b, i, 0x9d2)
 		case 0x9d8:
@@ -6674,7 +6764,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x9f9:
 			x.Field_319, i = wire.Double(b, i)
 		case 0xa02:
-			x.Field_320, i = wire.ParseMessage(x.Field_320, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_320 = wire.OrNew(x.Field_320)
+			i = wire.After(x.Field_320.ParseRPCX(c, inner), end)
 		case 0xa0a:
 			x.Field_321, i = p.Texts(x.Field_321, b, i, 0xa0a)
 		case 0xa10:
@@ -6688,7 +6780,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xa31:
 			x.Field_326, i = wire.Double(b, i)
 		case 0xa3a:
-			x.Field_327, i = wire.ParseMessage(x.Field_327, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_327 = wire.OrNew(x.Field_327)
+			i = wire.After(x.Field_327.ParseRPCX(c, inner), end)
 		case 0xa42:
 			x.Field_328, i = p.Texts(x.Field_328, b, i, 0xa42)
 		case 0xa48:
@@ -6702,7 +6796,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xa69:
 			x.Field_333, i = wire.Double(b, i)
 		case 0xa72:
-			x.Field_334, i = wire.ParseMessage(x.Field_334, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_334 = wire.OrNew(x.Field_334)
+			i = wire.After(x.Field_334.ParseRPCX(c, inner), end)
 		case 0xa7a:
 			x.Field_335, i = p.Texts(x.Field_335, b, i, 0xa7a)
 		case 0xa80:
@@ -6716,7 +6812,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xaa1:
 			x.Field_340, i = wire.Double(b, i)
 		case 0xaaa:
-			x.Field_341, i = wire.ParseMessage(x.Field_341, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_341 = wire.OrNew(x.Field_341)
+			i = wire.After(x.Field_341.ParseRPCX(c, inner), end)
 		case 0xab2:
 			x.Field_342, i = p.Texts(x.Field_342, b, i, 0xab2)
 		case 0xab8:
@@ -6730,7 +6828,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xad9:
 			x.Field_347, i = wire.Double(b, i)
 		case 0xae2:
-			x.Field_348, i = wire.ParseMessage(x.Field_348, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_348 = wire.OrNew(x.Field_348)
+			i = wire.After(x.Field_348.ParseRPCX(c, inner), end)
 		case 0xaea:
 			x.Field_349, i = p.Texts(x.Field_349, b, i, 0xaea)
 		case 0xaf0:
@@ -6744,7 +6844,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xb11:
 			x.Field_354, i = wire.Double(b, i)
 		case 0xb1a:
-			x.Field_355, i = wire.ParseMessage(x.Field_355, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_355 = wire.OrNew(x.Field_355)
+			i = wire.After(x.Field_355.ParseRPCX(c, inner), end)
 		case 0xb22:
 			x.Field_356, i = p.Texts(x.Field_356, b, i, 0xb22)
 		case 0xb28:
@@ -6758,7 +6860,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xb49:
 			x.Field_361, i = wire.Double(b, i)
 		case 0xb52:
-			x.Field_362, i = wire.ParseMessage(x.Field_362, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_362 = wire.OrNew(x.Field_362)
+			i = wire.After(x.Field_362.ParseRPCX(c, inner), end)
 		case 0xb5a:
 			x.Field_363, i = p.Texts(x.Field_363, b, i, 0xb5a)
 		case 0xb60:
@@ -6772,7 +6876,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xb81:
 			x.Field_368, i = wire.Double(b, i)
 		case 0xb8a:
-			x.Field_369, i = wire.ParseMessage(x.Field_369, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_369 = wire.OrNew(x.Field_369)
+			i = wire.After(x.Field_369.ParseRPCX(c, inner), end)
 		case 0xb92:
 			x.Field_370, i = p.Texts(x.Field_370, b, i, 0xb92)
 		case 0xb98:
@@ -6786,7 +6892,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xbb9:
 			x.Field_375, i = wire.Double(b, i)
 		case 0xbc2:
-			x.Field_376, i = wire.ParseMessage(x.Field_376, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_376 = wire.OrNew(x.Field_376)
+			i = wire.After(x.Field_376.ParseRPCX(c, inner), end)
 		case 0xbca:
 			x.Field_377, i = p.Texts(x.Field_377, b, i, 0xbca)
 		case 0xbd0:
@@ -6800,7 +6908,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xbf1:
 			x.Field_382, i = wire.Double(b, i)
 		case 0xbfa:
-			x.Field_383, i = wire.ParseMessage(x.Field_383, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_383 = wire.OrNew(x.Field_383)
+			i = wire.After(x.Field_383.ParseRPCX(c, inner), end)
 		case 0xc02:
 			x.Field_384, i = p.Texts(x.Field_384, b, i, 0xc02)
 		case 0xc08:
@@ -6814,7 +6924,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xc29:
 			x.Field_389, i = wire.Double(b, i)
 		case 0xc32:
-			x.Field_390, i = wire.ParseMessage(x.Field_390, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_390 = wire.OrNew(x.Field_390)
+			i = wire.After(x.Field_390.ParseRPCX(c, inner), end)
 		case 0xc3a:
 			x.Field_391, i = p.Texts(x.Field_391, b, i, 0xc3a)
 		case 0xc40:
@@ -6828,7 +6940,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xc61:
 			x.Field_396, i = wire.Double(b, i)
 		case 0xc6a:
-			x.Field_397, i = wire.ParseMessage(x.Field_397, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_397 = wire.OrNew(x.Field_397)
+			i = wire.After(x.Field_397.ParseRPCX(c, inner), end)
 		case 0xc72:
 			x.Field_398, i = p.Texts(x.Field_398, b, i, 0xc72)
 		case 0xc78:
@@ -6842,7 +6956,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xc99:
 			x.Field_403, i = wire.Double(b, i)
 		case 0xca2:
-			x.Field_404, i = wire.ParseMessage(x.Field_404, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_404 = wire.OrNew(x.Field_404)
+			i = wire.After(x.Field_404.ParseRPCX(c, inner), end)
 		case 0xcaa:
 			x.Field_405, i = p.Texts(x.Field_405, b, i, 0xcaa)
 		case 0xcb0:
@@ -6856,7 +6972,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xcd1:
 			x.Field_410, i = wire.Double(b, i)
 		case 0xcda:
-			x.Field_411, i = wire.ParseMessage(x.Field_411, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_411 = wire.OrNew(x.Field_411)
+			i = wire.After(x.Field_411.ParseRPCX(c, inner), end)
 		case 0xce2:
 			x.Field_412, i = p.Texts(x.Field_412, b, i, 0xce2)
 		case 0xce8:
@@ -6870,7 +6988,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xd09:
 			x.Field_417, i = wire.Double(b, i)
 		case 0xd12:
-			x.Field_418, i = wire.ParseMessage(x.Field_418, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_418 = wire.OrNew(x.Field_418)
+			i = wire.After(x.Field_418.ParseRPCX(c, inner), end)
 		case 0xd1a:
 			x.Field_419, i = p.Texts(x.Field_419, b, i, 0xd1a)
 		case 0xd20:
@@ -6884,7 +7004,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xd41:
 			x.Field_424, i = wire.Double(b, i)
 		case 0xd4a:
-			x.Field_425, i = wire.ParseMessage(x.Field_425, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_425 = wire.OrNew(x.Field_425)
+			i = wire.After(x.Field_425.ParseRPCX(c, inner), end)
 		case 0xd52:
 			x.Field_426, i = p.Texts(x.Field_426, b, i, 0xd52)
 		case 0xd58:
@@ -6898,7 +7020,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xd79:
 			x.Field_431, i = wire.Double(b, i)
 		case 0xd82:
-			x.Field_432, i = wire.ParseMessage(x.Field_432, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_432 = wire.OrNew(x.Field_432)
+			i = wire.After(x.Field_432.ParseRPCX(c, inner), end)
 		case 0xd8a:
 			x.Field_433, i = p.Texts(x.Field_433, b, i, 0xd8a)
 		case 0xd90:
@@ -6912,7 +7036,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xdb1:
 			x.Field_438, i = wire.Double(b, i)
 		case 0xdba:
-			x.Field_439, i = wire.ParseMessage(x.Field_439, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_439 = wire.OrNew(x.Field_439)
+			i = wire.After(x.Field_439.ParseRPCX(c, inner), end)
 		case 0xdc2:
 			x.Field_440, i = p.Texts(x.Field_440, b, i, 0xdc2)
 		case 0xdc8:
@@ -6926,7 +7052,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xde9:
 			x.Field_445, i = wire.Double(b, i)
 		case 0xdf2:
-			x.Field_446, i = wire.ParseMessage(x.Field_446, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_446 = wire.OrNew(x.Field_446)
+			i = wire.After(x.Field_446.ParseRPCX(c, inner), end)
 		case 0xdfa:
 			x.Field_447, i = p.Texts(x.Field_447, b, i, 0xdfa)
 		case 0xe00:
@@ -6940,7 +7068,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xe21:
 			x.Field_452, i = wire.Double(b, i)
 		case 0xe2a:
-			x.Field_453, i = wire.ParseMessage(x.Field_453, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_453 = wire.OrNew(x.Field_453)
+			i = wire.After(x.Field_453.ParseRPCX(c, inner), end)
 		case 0xe32:
 			x.Field_454, i = p.Texts(x.Field_454, b, i, 0xe32)
 		case 0xe38:
@@ -6954,7 +7084,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xe59:
 			x.Field_459, i = wire.Double(b, i)
 		case 0xe62:
-			x.Field_460, i = wire.ParseMessage(x.Field_460, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_460 = wire.OrNew(x.Field_460)
+			i = wire.After(x.Field_460.ParseRPCX(c, inner), end)
 		case 0xe6a:
 			x.Field_461, i = p.Texts(x.Field_461, b, i, 0xe6a)
 		case 0xe70:
@@ -6968,7 +7100,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xe91:
 			x.Field_466, i = wire.Double(b, i)
 		case 0xe9a:
-			x.Field_467, i = wire.ParseMessage(x.Field_467, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_467 = wire.OrNew(x.Field_467)
+			i = wire.After(x.Field_467.ParseRPCX(c, inner), end)
 		case 0xea2:
 			x.Field_468, i = p.Texts(x.Field_468, b, i, 0xea2)
 		case 0xea8:
@@ -6982,7 +7116,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xec9:
 			x.Field_473, i = wire.Double(b, i)
 		case 0xed2:
-			x.Field_474, i = wire.ParseMessage(x.Field_474, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_474 = wire.OrNew(x.Field_474)
+			i = wire.After(x.Field_474.ParseRPCX(c, inner), end)
 		case 0xeda:
 			x.Field_475, i = p.Texts(x.Field_475, b, i, 0xeda)
 		case 0xee0:
@@ -6996,7 +7132,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xf01:
 			x.Field_480, i = wire.Double(b, i)
 		case 0xf0a:
-			x.Field_481, i = wire.ParseMessage(x.Field_481, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_481 = wire.OrNew(x.Field_481)
+			i = wire.After(x.Field_481.ParseRPCX(c, inner), end)
 		case 0xf12:
 			x.Field_482, i = p.Texts(x.Field_482, b, i, 0xf12)
 		case 0xf18:
@@ -7010,7 +7148,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xf39:
 			x.Field_487, i = wire.Double(b, i)
 		case 0xf42:
-			x.Field_488, i = wire.ParseMessage(x.Field_488, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_488 = wire.OrNew(x.Field_488)
+			i = wire.After(x.Field_488.ParseRPCX(c, inner), end)
 		case 0xf4a:
 			x.Field_489, i = p.Texts(x.Field_489, b, i, 0xf4a)
 		case 0xf50:
@@ -7024,7 +7164,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xf71:
 			x.Field_494, i = wire.Double(b, i)
 		case 0xf7a:
-			x.Field_495, i = wire.ParseMessage(x.Field_495, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_495 = wire.OrNew(x.Field_495)
+			i = wire.After(x.Field_495.ParseRPCX(c, inner), end)
 		case 0xf82:
 			x.Field_496, i = p.Texts(x.Field_496, b, i, 0xf82)
 		case 0xf88:
@@ -7038,7 +7180,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xfa9:
 			x.Field_501, i = wire.Double(b, i)
 		case 0xfb2:
-			x.Field_502, i = wire.ParseMessage(x.Field_502, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_502 = wire.OrNew(x.Field_502)
+			i = wire.After(x.Field_502.ParseRPCX(c, inner), end)
 		case 0xfba:
 			x.Field_503, i = p.Texts(x.Field_503, b, i, 0xfba)
 		case 0xfc0:
@@ -7052,7 +7196,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xfe1:
 			x.Field_508, i = wire.Double(b, i)
 		case 0xfea:
-			x.Field_509, i = wire.ParseMessage(x.Field_509, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_509 = wire.OrNew(x.Field_509)
+			i = wire.After(x.Field_509.ParseRPCX(c, inner), end)
 		case 0xff2:
 			x.Field_510, i = p.Texts(x.Field_510, b, i, 0xff2)
 		case 0xff8:
@@ -7066,7 +7212,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1019:
 			x.Field_515, i = wire.Double(b, i)
 		case 0x1022:
-			x.Field_516, i = wire.ParseMessage(x.Field_516, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_516 = wire.OrNew(x.Field_516)
+			i = wire.After(x.Field_516.ParseRPCX(c, inner), end)
 		case 0x102a:
 			x.Field_517, i = p.Texts(x.Field_517, b, i, 0x102a)
 		case 0x1030:
@@ -7080,7 +7228,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1051:
 			x.Field_522, i = wire.Double(b, i)
 		case 0x105a:
-			x.Field_523, i = wire.ParseMessage(x.Field_523, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_523 = wire.OrNew(x.Field_523)
+			i = wire.After(x.Field_523.ParseRPCX(c, inner), end)
 		case 0x1062:
 			x.Field_524, i = p.Texts(x.Field_524, b, i, 0x1062)
 		case 0x1068:
@@ -7094,7 +7244,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1089:
 			x.Field_529, i = wire.Double(b, i)
 		case 0x1092:
-			x.Field_530, i = wire.ParseMessage(x.Field_530, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_530 = wire.OrNew(x.Field_530)
+			i = wire.After(x.Field_530.ParseRPCX(c, inner), end)
 		case 0x109a:
 			x.Field_531, i = p.Texts(x.Field_531, b, i, 0x109a)
 		case 0x10a0:
@@ -7108,7 +7260,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x10c1:
 			x.Field_536, i = wire.Double(b, i)
 		case 0x10ca:
-			x.Field_537, i = wire.ParseMessage(x.Field_537, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_537 = wire.OrNew(x.Field_537)
+			i = wire.After(x.Field_537.ParseRPCX(c, inner), end)
 		case 0x10d2:
 			x.Field_538, i = p.Texts(x.Field_538, b, i, 0x10d2)
 		case 0x10d8:
@@ -7122,7 +7276,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x10f9:
 			x.Field_543, i = wire.Double(b, i)
 		case 0x1102:
-			x.Field_544, i = wire.ParseMessage(x.Field_544, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_544 = wire.OrNew(x.Field_544)
+			i = wire.After(x.Field_544.ParseRPCX(c, inner), end)
 		case 0x110a:
 			x.Field_545, i = p.Texts(x.Field_545, b, i, 0x110a)
 		case 0x1110:
@@ -7136,7 +7292,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1131:
 			x.Field_550, i = wire.Double(b, i)
 		case 0x113a:
-			x.Field_551, i = wire.ParseMessage(x.Field_551, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_551 = wire.OrNew(x.Field_551)
+			i = wire.After(x.Field_551.ParseRPCX(c, inner), end)
 		case 0x1142:
 			x.Field_552, i = p.Texts(x.Field_552, b, i, 0x1142)
 		case 0x1148:
@@ -7150,7 +7308,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1169:
 			x.Field_557, i = wire.Double(b, i)
 		case 0x1172:
-			x.Field_558, i = wire.ParseMessage(x.Field_558, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_558 = wire.OrNew(x.Field_558)
+			i = wire.After(x.Field_558.ParseRPCX(c, inner), end)
 		case 0x117a:
 			x.Field_559, i = p.Texts(x.Field_559, b, i, 0x117a)
 		case 0x1180:
@@ -7164,7 +7324,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x11a1:
 			x.Field_564, i = wire.Double(b, i)
 		case 0x11aa:
-			x.Field_565, i = wire.ParseMessage(x.Field_565, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_565 = wire.OrNew(x.Field_565)
+			i = wire.After(x.Field_565.ParseRPCX(c, inner), end)
 		case 0x11b2:
 			x.Field_566, i = p.Texts(x.Field_566, b, i, 0x11b2)
 		case 0x11b8:
@@ -7178,7 +7340,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x11d9:
 			x.Field_571, i = wire.Double(b, i)
 		case 0x11e2:
-			x.Field_572, i = wire.ParseMessage(x.Field_572, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_572 = wire.OrNew(x.Field_572)
+			i = wire.After(x.Field_572.ParseRPCX(c, inner), end)
 		case 0x11ea:
 			x.Field_573, i = p.Texts(x.Field_573, b, i, 0x11ea)
 		case 0x11f0:
@@ -7192,7 +7356,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1211:
 			x.Field_578, i = wire.Double(b, i)
 		case 0x121a:
-			x.Field_579, i = wire.ParseMessage(x.Field_579, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_579 = wire.OrNew(x.Field_579)
+			i = wire.After(x.Field_579.ParseRPCX(c, inner), end)
 		case 0x1222:
 			x.Field_580, i = p.Texts(x.Field_580, b, i, 0x1222)
 		case 0x1228:
@@ -7206,7 +7372,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1249:
 			x.Field_585, i = wire.Double(b, i)
 		case 0x1252:
-			x.Field_586, i = wire.ParseMessage(x.Field_586, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_586 = wire.OrNew(x.Field_586)
+			i = wire.After(x.Field_586.ParseRPCX(c, inner), end)
 		case 0x125a:
 			x.Field_587, i = p.Texts(x.Field_587, b, i, 0x125a)
 		case 0x1260:
@@ -7220,7 +7388,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1281:
 			x.Field_592, i = wire.Double(b, i)
 		case 0x128a:
-			x.Field_593, i = wire.ParseMessage(x.Field_593, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_593 = wire.OrNew(x.Field_593)
+			i = wire.After(x.Field_593.ParseRPCX(c, inner), end)
 		case 0x1292:
 			x.Field_594, i = p.Texts(x.Field_594, b, i, 0x1292)
 		case 0x1298:
@@ -7234,7 +7404,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x12b9:
 			x.Field_599, i = wire.Double(b, i)
 		case 0x12c2:
-			x.Field_600, i = wire.ParseMessage(x.Field_600, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_600 = wire.OrNew(x.Field_600)
+			i = wire.After(x.Field_600.ParseRPCX(c, inner), end)
 		case 0x12ca:
 			x.Field_601, i = p.Texts(x.Field_601, b, i, 0x12ca)
 		case 0x12d0:
@@ -7248,7 +7420,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x12f1:
 			x.Field_606, i = wire.Double(b, i)
 		case 0x12fa:
-			x.Field_607, i = wire.ParseMessage(x.Field_607, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_607 = wire.OrNew(x.Field_607)
+			i = wire.After(x.Field_607.ParseRPCX(c, inner), end)
 		case 0x1302:
 			x.Field_608, i = p.Texts(x.Field_608, b, i, 0x1302)
 		case 0x1308:
@@ -7262,7 +7436,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1329:
 			x.Field_613, i = wire.Double(b, i)
 		case 0x1332:
-			x.Field_614, i = wire.ParseMessage(x.Field_614, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_614 = wire.OrNew(x.Field_614)
+			i = wire.After(x.Field_614.ParseRPCX(c, inner), end)
 		case 0x133a:
 			x.Field_615, i = p.Texts(x.Field_615, b, i, 0x133a)
 		case 0x1340:
@@ -7276,7 +7452,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1361:
 			x.Field_620, i = wire.Double(b, i)
 		case 0x136a:
-			x.Field_621, i = wire.ParseMessage(x.Field_621, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_621 = wire.OrNew(x.Field_621)
+			i = wire.After(x.Field_621.ParseRPCX(c, inner), end)
 		case 0x1372:
 			x.Field_622, i = p.Texts(x.Field_622, b, i, 0x1372)
 		case 0x1378:
@@ -7290,7 +7468,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1399:
 			x.Field_627, i = wire.Double(b, i)
 		case 0x13a2:
-			x.Field_628, i = wire.ParseMessage(x.Field_628, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_628 = wire.OrNew(x.Field_628)
+			i = wire.After(x.Field_628.ParseRPCX(c, inner), end)
 		case 0x13aa:
 			x.Field_629, i = p.Texts(x.Field_629, b, i, 0x13aa)
 		case 0x13b0:
@@ -7304,7 +7484,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x13d1:
 			x.Field_634, i = wire.Double(b, i)
 		case 0x13da:
-			x.Field_635, i = wire.ParseMessage(x.Field_635, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_635 = wire.OrNew(x.Field_635)
+			i = wire.After(x.Field_635.ParseRPCX(c, inner), end)
 		case 0x13e2:
 			x.Field_636, i = p.Texts(x.Field_636, b, i, 0x13e2)
 		case 0x13e8:
@@ -7318,7 +7500,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1409:
 			x.Field_641, i = wire.Double(b, i)
 		case 0x1412:
-			x.Field_642, i = wire.ParseMessage(x.Field_642, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_642 = wire.OrNew(x.Field_642)
+			i = wire.After(x.Field_642.ParseRPCX(c, inner), end)
 		case 0x141a:
 			x.Field_643, i = p.Texts(x.Field_643, b, i, 0x141a)
 		case 0x1420:
@@ -7332,7 +7516,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1441:
 			x.Field_648, i = wire.Double(b, i)
 		case 0x144a:
-			x.Field_649, i = wire.ParseMessage(x.Field_649, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_649 = wire.OrNew(x.Field_649)
+			i = wire.After(x.Field_649.ParseRPCX(c, inner), end)
 		case 0x1452:
 			x.Field_650, i = p.Texts(x.Field_650, b, i, 0x1452)
 		case 0x1458:
@@ -7346,7 +7532,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1479:
 			x.Field_655, i = wire.Double(b, i)
 		case 0x1482:
-			x.Field_656, i = wire.ParseMessage(x.Field_656, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_656 = wire.OrNew(x.Field_656)
+			i = wire.After(x.Field_656.ParseRPCX(c, inner), end)
 		case 0x148a:
 			x.Field_657, i = p.Texts(x.Field_657, b, i, 0x148a)
 		case 0x1490:
@@ -7360,7 +7548,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x14b1:
 			x.Field_662, i = wire.Double(b, i)
 		case 0x14ba:
-			x.Field_663, i = wire.ParseMessage(x.Field_663, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_663 = wire.OrNew(x.Field_663)
+			i = wire.After(x.Field_663.ParseRPCX(c, inner), end)
 		case 0x14c2:
 			x.Field_664, i = p.Texts(x.Field_664, b, i, 0x14c2)
 		case 0x14c8:
@@ -7374,7 +7564,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x14e9:
 			x.Field_669, i = wire.Double(b, i)
 		case 0x14f2:
-			x.Field_670, i = wire.ParseMessage(x.Field_670, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_670 = wire.OrNew(x.Field_670)
+			i = wire.After(x.Field_670.ParseRPCX(c, inner), end)
 		case 0x14fa:
 			x.Field_671, i = p.Texts(x.Field_671, b, i, 0x14fa)
 		case 0x1500:
@@ -7388,7 +7580,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1521:
 			x.Field_676, i = wire.Double(b, i)
 		case 0x152a:
-			x.Field_677, i = wire.ParseMessage(x.Field_677, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_677 = wire.OrNew(x.Field_677)
+			i = wire.After(x.Field_677.ParseRPCX(c, inner), end)
 		case 0x1532:
 			x.Field_678, i = p.Texts(x.Field_678, b, i, 0x1532)
 		case 0x1538:
@@ -7402,7 +7596,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1559:
 			x.Field_683, i = wire.Double(b, i)
 		case 0x1562:
-			x.Field_684, i = wire.ParseMessage(x.Field_684, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_684 = wire.OrNew(x.Field_684)
+			i = wire.After(x.Field_684.ParseRPCX(c, inner), end)
 		case 0x156a:
 			x.Field_685, i = p.Texts(x.Field_685, b, i, 0x156a)
 		case 0x1570:
@@ -7416,7 +7612,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1591:
 			x.Field_690, i = wire.Double(b, i)
 		case 0x159a:
-			x.Field_691, i = wire.ParseMessage(x.Field_691, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_691 = wire.OrNew(x.Field_691)
+			i = wire.After(x.Field_691.ParseRPCX(c, inner), end)
 		case 0x15a2:
 			x.Field_692, i = p.Texts(x.Field_692, b, i, 0x15a2)
 		case 0x15a8:
@@ -7430,7 +7628,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x15c9:
 			x.Field_697, i = wire.Double(b, i)
 		case 0x15d2:
-			x.Field_698, i = wire.ParseMessage(x.Field_698, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_698 = wire.OrNew(x.Field_698)
+			i = wire.After(x.Field_698.ParseRPCX(c, inner), end)
 		case 0x15da:
 			x.Field_699, i = p.Texts(x.Field_699, b, i, 0x15da)
 		case 0x15e0:
@@ -7444,7 +7644,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1601:
 			x.Field_704, i = wire.Double(b, i)
 		case 0x160a:
-			x.Field_705, i = wire.ParseMessage(x.Field_705, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_705 = wire.OrNew(x.Field_705)
+			i = wire.After(x.Field_705.ParseRPCX(c, inner), end)
 		case 0x1612:
 			x.Field_706, i = p.Texts(x.Field_706, b, i, 0x1612)
 		case 0x1618:
@@ -7458,7 +7660,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1639:
 			x.Field_711, i = wire.Double(b, i)
 		case 0x1642:
-			x.Field_712, i = wire.ParseMessage(x.Field_712, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_712 = wire.OrNew(x.Field_712)
+			i = wire.After(x.Field_712.ParseRPCX(c, inner), end)
 		case 0x164a:
 			x.Field_713, i = p.Texts(x.Field_713, b, i, 0x164a)
 		case 0x1650:
@@ -7472,7 +7676,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1671:
 			x.Field_718, i = wire.Double(b, i)
 		case 0x167a:
-			x.Field_719, i = wire.ParseMessage(x.Field_719, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_719 = wire.OrNew(x.Field_719)
+			i = wire.After(x.Field_719.ParseRPCX(c, inner), end)
 		case 0x1682:
 			x.Field_720, i = p.Texts(x.Field_720, b, i, 0x1682)
 		case 0x1688:
@@ -7486,7 +7692,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x16a9:
 			x.Field_725, i = wire.Double(b, i)
 		case 0x16b2:
-			x.Field_726, i = wire.ParseMessage(x.Field_726, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_726 = wire.OrNew(x.Field_726)
+			i = wire.After(x.Field_726.ParseRPCX(c, inner), end)
 		case 0x16ba:
 			x.Field_727, i = p.Texts(x.Field_727, b, i, 0x16ba)
 		case 0x16c0:
@@ -7500,7 +7708,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x16e1:
 			x.Field_732, i = wire.Double(b, i)
 		case 0x16ea:
-			x.Field_733, i = wire.ParseMessage(x.Field_733, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_733 = wire.OrNew(x.Field_733)
+			i = wire.After(x.Field_733.ParseRPCX(c, inner), end)
 		case 0x16f2:
 			x.Field_734, i = p.Texts(x.Field_734, b, i, 0x16f2)
 		case 0x16f8:
@@ -7514,7 +7724,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1719:
 			x.Field_739, i = wire.Double(b, i)
 		case 0x1722:
-			x.Field_740, i = wire.ParseMessage(x.Field_740, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_740 = wire.OrNew(x.Field_740)
+			i = wire.After(x.Field_740.ParseRPCX(c, inner), end)
 		case 0x172a:
 			x.Field_741, i = p.Texts(x.Field_741, b, i, 0x172a)
 		case 0x1730:
@@ -7528,7 +7740,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1751:
 			x.Field_746, i = wire.Double(b, i)
 		case 0x175a:
-			x.Field_747, i = wire.ParseMessage(x.Field_747, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_747 = wire.OrNew(x.Field_747)
+			i = wire.After(x.Field_747.ParseRPCX(c, inner), end)
 		case 0x1762:
 			x.Field_748, i = p.Texts(x.Field_748, b, i, 0x1762)
 		case 0x1768:
@@ -7542,7 +7756,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1789:
 			x.Field_753, i = wire.Double(b, i)
 		case 0x1792:
-			x.Field_754, i = wire.ParseMessage(x.Field_754, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_754 = wire.OrNew(x.Field_754)
+			i = wire.After(x.Field_754.ParseRPCX(c, inner), end)
 		case 0x179a:
 			x.Field_755, i = p.Texts(x.Field_755, b, i, 0x179a)
 		case 0x17a0:
@@ -7556,7 +7772,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x17c1:
 			x.Field_760, i = wire.Double(b, i)
 		case 0x17ca:
-			x.Field_761, i = wire.ParseMessage(x.Field_761, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_761 = wire.OrNew(x.Field_761)
+			i = wire.After(x.Field_761.ParseRPCX(c, inner), end)
 		case 0x17d2:
 			x.Field_762, i = p.Texts(x.Field_762, b, i, 0x17d2)
 		case 0x17d8:
@@ -7570,7 +7788,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x17f9:
 			x.Field_767, i = wire.Double(b, i)
 		case 0x1802:
-			x.Field_768, i = wire.ParseMessage(x.Field_768, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_768 = wire.OrNew(x.Field_768)
+			i = wire.After(x.Field_768.ParseRPCX(c, inner), end)
 		case 0x180a:
 			x.Field_769, i = p.Texts(x.Field_769, b, i, 0x180a)
 		case 0x1810:
@@ -7584,7 +7804,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1831:
 			x.Field_774, i = wire.Double(b, i)
 		case 0x183a:
-			x.Field_775, i = wire.ParseMessage(x.Field_775, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_775 = wire.OrNew(x.Field_775)
+			i = wire.After(x.Field_775.ParseRPCX(c, inner), end)
 		case 0x1842:
 			x.Field_776, i = p.Texts(x.Field_776, b, i, 0x1842)
 		case 0x1848:
@@ -7598,7 +7820,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1869:
 			x.Field_781, i = wire.Double(b, i)
 		case 0x1872:
-			x.Field_782, i = wire.ParseMessage(x.Field_782, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_782 = wire.OrNew(x.Field_782)
+			i = wire.After(x.Field_782.ParseRPCX(c, inner), end)
 		case 0x187a:
 			x.Field_783, i = p.Texts(x.Field_783, b, i, 0x187a)
 		case 0x1880:
@@ -7612,7 +7836,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x18a1:
 			x.Field_788, i = wire.Double(b, i)
 		case 0x18aa:
-			x.Field_789, i = wire.ParseMessage(x.Field_789, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_789 = wire.OrNew(x.Field_789)
+			i = wire.After(x.Field_789.ParseRPCX(c, inner), end)
 		case 0x18b2:
 			x.Field_790, i = p.Texts(x.Field_790, b, i, 0x18b2)
 		case 0x18b8:
@@ -7626,7 +7852,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x18d9:
 			x.Field_795, i = wire.Double(b, i)
 		case 0x18e2:
-			x.Field_796, i = wire.ParseMessage(x.Field_796, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_796 = wire.OrNew(x.Field_796)
+			i = wire.After(x.Field_796.ParseRPCX(c, inner), end)
 		case 0x18ea:
 			x.Field_797, i = p.Texts(x.Field_797, b, i, 0x18ea)
 		case 0x18f0:
@@ -7640,7 +7868,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1911:
 			x.Field_802, i = wire.Double(b, i)
 		case 0x191a:
-			x.Field_803, i = wire.ParseMessage(x.Field_803, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_803 = wire.OrNew(x.Field_803)
+			i = wire.After(x.Field_803.ParseRPCX(c, inner), end)
 		case 0x1922:
 			x.Field_804, i = p.Texts(x.Field_804, b, i, 0x1922)
 		case 0x1928:
@@ -7654,7 +7884,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1949:
 			x.Field_809, i = wire.Double(b, i)
 		case 0x1952:
-			x.Field_810, i = wire.ParseMessage(x.Field_810, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_810 = wire.OrNew(x.Field_810)
+			i = wire.After(x.Field_810.ParseRPCX(c, inner), end)
 		case 0x195a:
 			x.Field_811, i = p.Texts(x.Field_811, b, i, 0x195a)
 		case 0x1960:
@@ -7668,7 +7900,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1981:
 			x.Field_816, i = wire.Double(b, i)
 		case 0x198a:
-			x.Field_817, i = wire.ParseMessage(x.Field_817, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_817 = wire.OrNew(x.Field_817)
+			i = wire.After(x.Field_817.ParseRPCX(c, inner), end)
 		case 0x1992:
 			x.Field_818, i = p.Texts(x.Field_818, b, i, 0x1992)
 		case 0x1998:
@@ -7682,7 +7916,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x19b9:
 			x.Field_823, i = wire.Double(b, i)
 		case 0x19c2:
-			x.Field_824, i = wire.ParseMessage(x.Field_824, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_824 = wire.OrNew(x.Field_824)
+			i = wire.After(x.Field_824.ParseRPCX(c, inner), end)
 		case 0x19ca:
 			x.Field_825, i = p.Texts(x.Field_825, b, i, 0x19ca)
 		case 0x19d0:
@@ -7696,7 +7932,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x19f1:
 			x.Field_830, i = wire.Double(b, i)
 		case 0x19fa:
-			x.Field_831, i = wire.ParseMessage(x.Field_831, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_831 = wire.OrNew(x.Field_831)
+			i = wire.After(x.Field_831.ParseRPCX(c, inner), end)
 		case 0x1a02:
 			x.Field_832, i = p.Texts(x.Field_832, b, i, 0x1a02)
 		case 0x1a08:
@@ -7710,7 +7948,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1a29:
 			x.Field_837, i = wire.Double(b, i)
 		case 0x1a32:
-			x.Field_838, i = wire.ParseMessage(x.Field_838, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_838 = wire.OrNew(x.Field_838)
+			i = wire.After(x.Field_838.ParseRPCX(c, inner), end)
 		case 0x1a3a:
 			x.Field_839, i = p.Texts(x.Field_839, b, i, 0x1a3a)
 		case 0x1a40:
@@ -7724,7 +7964,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1a61:
 			x.Field_844, i = wire.Double(b, i)
 		case 0x1a6a:
-			x.Field_845, i = wire.ParseMessage(x.Field_845, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_845 = wire.OrNew(x.Field_845)
+			i = wire.After(x.Field_845.ParseRPCX(c, inner), end)
 		case 0x1a72:
 			x.Field_846, i = p.Texts(x.Field_846, b, i, 0x1a72)
 		case 0x1a78:
@@ -7738,7 +7980,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1a99:
 			x.Field_851, i = wire.Double(b, i)
 		case 0x1aa2:
-			x.Field_852, i = wire.ParseMessage(x.Field_852, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_852 = wire.OrNew(x.Field_852)
+			i = wire.After(x.Field_852.ParseRPCX(c, inner), end)
 		case 0x1aaa:
 			x.Field_853, i = p.Texts(x.Field_853, b, i, 0x1aaa)
 		case 0x1ab0:
@@ -7752,7 +7996,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1ad1:
 			x.Field_858, i = wire.Double(b, i)
 		case 0x1ada:
-			x.Field_859, i = wire.ParseMessage(x.Field_859, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_859 = wire.OrNew(x.Field_859)
+			i = wire.After(x.Field_859.ParseRPCX(c, inner), end)
 		case 0x1ae2:
 			x.Field_860, i = p.Texts(x.Field_860, b, i, 0x1ae2)
 		case 0x1ae8:
@@ -7766,7 +8012,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1b09:
 			x.Field_865, i = wire.Double(b, i)
 		case 0x1b12:
-			x.Field_866, i = wire.ParseMessage(x.Field_866, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_866 = wire.OrNew(x.Field_866)
+			i = wire.After(x.Field_866.ParseRPCX(c, inner), end)
 		case 0x1b1a:
 			x.Field_867, i = p.Texts(x.Field_867, b, i, 0x1b1a)
 		case 0x1b20:
@@ -7780,7 +8028,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1b41:
 			x.Field_872, i = wire.Double(b, i)
 		case 0x1b4a:
-			x.Field_873, i = wire.ParseMessage(x.Field_873, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_873 = wire.OrNew(x.Field_873)
+			i = wire.After(x.Field_873.ParseRPCX(c, inner), end)
 		case 0x1b52:
 			x.Field_874, i = p.Texts(x.Field_874, b, i, 0x1b52)
 		case 0x1b58:
@@ -7794,7 +8044,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1b79:
 			x.Field_879, i = wire.Double(b, i)
 		case 0x1b82:
-			x.Field_880, i = wire.ParseMessage(x.Field_880, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_880 = wire.OrNew(x.Field_880)
+			i = wire.After(x.Field_880.ParseRPCX(c, inner), end)
 		case 0x1b8a:
 			x.Field_881, i = p.Texts(x.Field_881, b, i, 0x1b8a)
 		case 0x1b90:
@@ -7808,7 +8060,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1bb1:
 			x.Field_886, i = wire.Double(b, i)
 		case 0x1bba:
-			x.Field_887, i = wire.ParseMessage(x.Field_887, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_887 = wire.OrNew(x.Field_887)
+			i = wire.After(x.Field_887.ParseRPCX(c, inner), end)
 		case 0x1bc2:
 			x.Field_888, i = p.Texts(x.Field_888, b, i, 0x1bc2)
 		case 0x1bc8:
@@ -7822,7 +8076,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1be9:
 			x.Field_893, i = wire.Double(b, i)
 		case 0x1bf2:
-			x.Field_894, i = wire.ParseMessage(x.Field_894, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_894 = wire.OrNew(x.Field_894)
+			i = wire.After(x.Field_894.ParseRPCX(c, inner), end)
 		case 0x1bfa:
 			x.Field_895, i = p.Texts(x.Field_895, b, i, 0x1bfa)
 		case 0x1c00:
@@ -7836,7 +8092,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1c21:
 			x.Field_900, i = wire.Double(b, i)
 		case 0x1c2a:
-			x.Field_901, i = wire.ParseMessage(x.Field_901, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_901 = wire.OrNew(x.Field_901)
+			i = wire.After(x.Field_901.ParseRPCX(c, inner), end)
 		case 0x1c32:
 			x.Field_902, i = p.Texts(x.Field_902, b, i, 0x1c32)
 		case 0x1c38:
@@ -7850,7 +8108,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1c59:
 			x.Field_907, i = wire.Double(b, i)
 		case 0x1c62:
-			x.Field_908, i = wire.ParseMessage(x.Field_908, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_908 = wire.OrNew(x.Field_908)
+			i = wire.After(x.Field_908.ParseRPCX(c, inner), end)
 		case 0x1c6a:
 			x.Field_909, i = p.Texts(x.Field_909, b, i, 0x1c6a)
 		case 0x1c70:
@@ -7864,7 +8124,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1c91:
 			x.Field_914, i = wire.Double(b, i)
 		case 0x1c9a:
-			x.Field_915, i = wire.ParseMessage(x.Field_915, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_915 = wire.OrNew(x.Field_915)
+			i = wire.After(x.Field_915.ParseRPCX(c, inner), end)
 		case 0x1ca2:
 			x.Field_916, i = p.Texts(x.Field_916, b, i, 0x1ca2)
 		case 0x1ca8:
@@ -7878,7 +8140,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1cc9:
 			x.Field_921, i = wire.Double(b, i)
 		case 0x1cd2:
-			x.Field_922, i = wire.ParseMessage(x.Field_922, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_922 = wire.OrNew(x.Field_922)
+			i = wire.After(x.Field_922.ParseRPCX(c, inner), end)
 		case 0x1cda:
 			x.Field_923, i = p.Texts(x.Field_923, b, i, 0x1cda)
 		case 0x1ce0:
@@ -7892,7 +8156,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1d01:
 			x.Field_928, i = wire.Double(b, i)
 		case 0x1d0a:
-			x.Field_929, i = wire.ParseMessage(x.Field_929, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_929 = wire.OrNew(x.Field_929)
+			i = wire.After(x.Field_929.ParseRPCX(c, inner), end)
 		case 0x1d12:
 			x.Field_930, i = p.Texts(x.Field_930, b, i, 0x1d12)
 		case 0x1d18:
@@ -7906,7 +8172,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1d39:
 			x.Field_935, i = wire.Double(b, i)
 		case 0x1d42:
-			x.Field_936, i = wire.ParseMessage(x.Field_936, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_936 = wire.OrNew(x.Field_936)
+			i = wire.After(x.Field_936.ParseRPCX(c, inner), end)
 		case 0x1d4a:
 			x.Field_937, i = p.Texts(x.Field_937, b, i, 0x1d4a)
 		case 0x1d50:
@@ -7920,7 +8188,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1d71:
 			x.Field_942, i = wire.Double(b, i)
 		case 0x1d7a:
-			x.Field_943, i = wire.ParseMessage(x.Field_943, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_943 = wire.OrNew(x.Field_943)
+			i = wire.After(x.Field_943.ParseRPCX(c, inner), end)
 		case 0x1d82:
 			x.Field_944, i = p.Texts(x.Field_944, b, i, 0x1d82)
 		case 0x1d88:
@@ -7934,7 +8204,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1da9:
 			x.Field_949, i = wire.Double(b, i)
 		case 0x1db2:
-			x.Field_950, i = wire.ParseMessage(x.Field_950, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_950 = wire.OrNew(x.Field_950)
+			i = wire.After(x.Field_950.ParseRPCX(c, inner), end)
 		case 0x1dba:
 			x.Field_951, i = p.Texts(x.Field_951, b, i, 0x1dba)
 		case 0x1dc0:
@@ -7948,7 +8220,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1de1:
 			x.Field_956, i = wire.Double(b, i)
 		case 0x1dea:
-			x.Field_957, i = wire.ParseMessage(x.Field_957, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_957 = wire.OrNew(x.Field_957)
+			i = wire.After(x.Field_957.ParseRPCX(c, inner), end)
 		case 0x1df2:
 			x.Field_958, i = p.Texts(x.Field_958, b, i, 0x1df2)
 		case 0x1df8:
@@ -7962,7 +8236,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1e19:
 			x.Field_963, i = wire.Double(b, i)
 		case 0x1e22:
-			x.Field_964, i = wire.ParseMessage(x.Field_964, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_964 = wire.OrNew(x.Field_964)
+			i = wire.After(x.Field_964.ParseRPCX(c, inner), end)
 		case 0x1e2a:
 			x.Field_965, i = p.Texts(x.Field_965, b, i, 0x1e2a)
 		case 0x1e30:
@@ -7976,7 +8252,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1e51:
 			x.Field_970, i = wire.Double(b, i)
 		case 0x1e5a:
-			x.Field_971, i = wire.ParseMessage(x.Field_971, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_971 = wire.OrNew(x.Field_971)
+			i = wire.After(x.Field_971.ParseRPCX(c, inner), end)
 		case 0x1e62:
 			x.Field_972, i = p.Texts(x.Field_972, b, i, 0x1e62)
 		case 0x1e68:
@@ -7990,7 +8268,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1e89:
 			x.Field_977, i = wire.Double(b, i)
 		case 0x1e92:
-			x.Field_978, i = wire.ParseMessage(x.Field_978, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_978 = wire.OrNew(x.Field_978)
+			i = wire.After(x.Field_978.ParseRPCX(c, inner), end)
 		case 0x1e9a:
 			x.Field_979, i = p.Texts(x.Field_979, b, i, 0x1e9a)
 		case 0x1ea0:
@@ -8004,7 +8284,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1ec1:
 			x.Field_984, i = wire.Double(b, i)
 		case 0x1eca:
-			x.Field_985, i = wire.ParseMessage(x.Field_985, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_985 = wire.OrNew(x.Field_985)
+			i = wire.After(x.Field_985.ParseRPCX(c, inner), end)
 		case 0x1ed2:
 			x.Field_986, i = p.Texts(x.Field_986, b, i, 0x1ed2)
 		case 0x1ed8:
@@ -8018,7 +8300,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1ef9:
 			x.Field_991, i = wire.Double(b, i)
 		case 0x1f02:
-			x.Field_992, i = wire.ParseMessage(x.Field_992, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_992 = wire.OrNew(x.Field_992)
+			i = wire.After(x.Field_992.ParseRPCX(c, inner), end)
 		case 0x1f0a:
 			x.Field_993, i = p.Texts(x.Field_993, b, i, 0x1f0a)
 		case 0x1f10:
@@ -8032,7 +8316,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x1f31:
 			x.Field_998, i = wire.Double(b, i)
 		case 0x1f3a:
-			x.Field_999, i = wire.ParseMessage(x.Field_999, b, i, p, (*Large).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Field_999 = wire.OrNew(x.Field_999)
+			i = wire.After(x.Field_999.ParseRPCX(c, inner), end)
 		case 0x1f42:
 			x.Field_1000, i = p.Texts(x.Field_1000, b, i, 0x1f42)
 		default:

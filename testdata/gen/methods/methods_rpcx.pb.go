@@ -188,7 +188,9 @@ func (x *Func) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Range, i = wire.ParseMessage(x.Range, b, i, p, (*Range).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Range = wire.OrNew(x.Range)
+			i = wire.After(x.Range.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.Len, i = wire.ParseMessages(x.Len, b, i, p, 0x12, (*Len).ParseRPCX)
 		default:
@@ -285,7 +287,7 @@ func (x *Len) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Len) InfoRPCX() wire.Info { return wire.HasText }
+func (*Len) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Len) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -320,7 +322,9 @@ func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Wire, i = wire.ParseMessage(x.Wire, b, i, p, (*Wire).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Wire = wire.OrNew(x.Wire)
+			i = wire.After(x.Wire.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i

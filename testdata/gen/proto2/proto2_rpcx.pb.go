@@ -125,7 +125,7 @@ func (x *Request_Result) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Request_Result) InfoRPCX() wire.Info { return wire.HasText }
+func (*Request_Result) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Request_Result) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 

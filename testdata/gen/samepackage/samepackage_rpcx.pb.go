@@ -69,7 +69,7 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return foreign.ParseExtensions(x, unknown, p, p.End(i))
 }
 
-func (*Request) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
+func (*Request) InfoRPCX() wire.Info { return wire.HasText | wire.OneText | wire.MayLack }
 
 func (x *Request) CheckRPCX() error { return foreign.CheckInitialized(x) }
 

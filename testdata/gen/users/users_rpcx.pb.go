@@ -62,7 +62,7 @@ func (x *User) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*User) InfoRPCX() wire.Info { return wire.HasText }
+func (*User) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *User) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -219,7 +219,9 @@ func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.User, i = wire.ParseMessage(x.User, b, i, p, (*User).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.User = wire.OrNew(x.User)
+			i = wire.After(x.User.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -230,7 +232,7 @@ func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Change) InfoRPCX() wire.Info { return wire.HasText }
+func (*Change) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Change) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 

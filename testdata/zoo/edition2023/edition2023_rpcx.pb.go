@@ -63,7 +63,7 @@ func (x *Small) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Small) InfoRPCX() wire.Info { return wire.HasText }
+func (*Small) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Small) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -450,9 +450,13 @@ func (x *Explicit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x88:
 			x.Open, i = wire.Ptr(wire.Int[Open](b, i))
 		case 0xf2:
-			x.Small, i = wire.ParseMessage(x.Small, b, i, p, (*Small).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Small = wire.OrNew(x.Small)
+			i = wire.After(x.Small.ParseRPCX(c, inner), end)
 		case 0xfa:
-			x.Empty, i = wire.ParseMessage(x.Empty, b, i, p, (*Empty).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Empty = wire.OrNew(x.Empty)
+			i = wire.After(x.Empty.ParseRPCX(c, inner), end)
 		case 0x103:
 			x.Delimited, i = wire.ParseGroup(x.Delimited, b, i, p, 0x103, (*Small).ParseRPCX)
 		default:
@@ -846,7 +850,9 @@ func (x *Required) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x88:
 			x.Open, i = wire.Ptr(wire.Int[Open](b, i))
 		case 0xf2:
-			x.Small, i = wire.ParseMessage(x.Small, b, i, p, (*Small).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Small = wire.OrNew(x.Small)
+			i = wire.After(x.Small.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -922,7 +928,9 @@ func (x *RequiredWithin) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.One, i = wire.ParseMessage(x.One, b, i, p, (*RequiredWithin_One).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.One = wire.OrNew(x.One)
+			i = wire.After(x.One.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.Many, i = wire.ParseMessages(x.Many, b, i, p, 0x12, (*RequiredWithin_One).ParseRPCX)
 		case 0x1a:
@@ -933,14 +941,18 @@ func (x *RequiredWithin) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(RequiredWithin_Chosen)
 				x.Choice = v
 			}
-			v.Chosen, i = wire.ParseMessage(v.Chosen, b, i, p, (*RequiredWithin_One).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Chosen = wire.OrNew(v.Chosen)
+			i = wire.After(v.Chosen.ParseRPCX(c, inner), end)
 		case 0x2a:
 			v, _ := x.Choice.(*RequiredWithin_Small)
 			if v == nil {
 				v = new(RequiredWithin_Small)
 				x.Choice = v
 			}
-			v.Small, i = wire.ParseMessage(v.Small, b, i, p, (*Small).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Small = wire.OrNew(v.Small)
+			i = wire.After(v.Small.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -998,7 +1010,9 @@ func (x *RequiredWithin_One) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x08:
 			x.A, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
-			x.Within, i = wire.ParseMessage(x.Within, b, i, p, (*RequiredWithin).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Within = wire.OrNew(x.Within)
+			i = wire.After(x.Within.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -1713,14 +1727,18 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Oneof_Small)
 				x.Choice = v
 			}
-			v.Small, i = wire.ParseMessage(v.Small, b, i, p, (*Small).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Small = wire.OrNew(v.Small)
+			i = wire.After(v.Small.ParseRPCX(c, inner), end)
 		case 0xfa:
 			v, _ := x.Choice.(*Oneof_Empty)
 			if v == nil {
 				v = new(Oneof_Empty)
 				x.Choice = v
 			}
-			v.Empty, i = wire.ParseMessage(v.Empty, b, i, p, (*Empty).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Empty = wire.OrNew(v.Empty)
+			i = wire.After(v.Empty.ParseRPCX(c, inner), end)
 		case 0x103:
 			v, _ := x.Choice.(*Oneof_Delimited)
 			if v == nil {
@@ -1734,7 +1752,9 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Oneof_Nested)
 				x.Choice = v
 			}
-			v.Nested, i = wire.ParseMessage(v.Nested, b, i, p, (*Oneof).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Nested = wire.OrNew(v.Nested)
+			i = wire.After(v.Nested.ParseRPCX(c, inner), end)
 		case 0x140:
 			x.Between, i = wire.Ptr(wire.Int32(b, i))
 		case 0x148:
@@ -2360,7 +2380,9 @@ func (x *Node) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Next, i = wire.ParseMessage(x.Next, b, i, p, (*Node).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Next = wire.OrNew(x.Next)
+			i = wire.After(x.Next.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.Children, i = wire.ParseMessages(x.Children, b, i, p, 0x12, (*Node).ParseRPCX)
 		case 0x1a:
@@ -2371,16 +2393,22 @@ func (x *Node) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Node_Chosen)
 				x.Choice = v
 			}
-			v.Chosen, i = wire.ParseMessage(v.Chosen, b, i, p, (*Node).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Chosen = wire.OrNew(v.Chosen)
+			i = wire.After(v.Chosen.ParseRPCX(c, inner), end)
 		case 0x2a:
 			v, _ := x.Choice.(*Node_Leaf)
 			if v == nil {
 				v = new(Node_Leaf)
 				x.Choice = v
 			}
-			v.Leaf, i = wire.ParseMessage(v.Leaf, b, i, p, (*Leaf).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Leaf = wire.OrNew(v.Leaf)
+			i = wire.After(v.Leaf.ParseRPCX(c, inner), end)
 		case 0x32:
-			x.Last, i = wire.ParseMessage(x.Last, b, i, p, (*Leaf).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Last = wire.OrNew(x.Last)
+			i = wire.After(x.Last.ParseRPCX(c, inner), end)
 		case 0x3b:
 			x.Inner, i = wire.ParseGroup(x.Inner, b, i, p, 0x3b, (*Node).ParseRPCX)
 		case 0x40:
@@ -2436,7 +2464,9 @@ func (x *Leaf) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Node, i = wire.ParseMessage(x.Node, b, i, p, (*Node).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Node = wire.OrNew(x.Node)
+			i = wire.After(x.Node.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.Leaves, i = wire.ParseMessages(x.Leaves, b, i, p, 0x12, (*Leaf).ParseRPCX)
 		default:
@@ -2508,15 +2538,23 @@ func (x *Lazy) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Explicit, i = wire.ParseMessage(x.Explicit, b, i, p, (*Explicit).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Explicit = wire.OrNew(x.Explicit)
+			i = wire.After(x.Explicit.ParseRPCX(c, inner), end)
 		case 0x12:
-			x.Lazy, i = wire.ParseMessage(x.Lazy, b, i, p, (*Lazy).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Lazy = wire.OrNew(x.Lazy)
+			i = wire.After(x.Lazy.ParseRPCX(c, inner), end)
 		case 0x1a:
-			x.Maps, i = wire.ParseMessage(x.Maps, b, i, p, (*Maps).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Maps = wire.OrNew(x.Maps)
+			i = wire.After(x.Maps.ParseRPCX(c, inner), end)
 		case 0x20:
 			x.Eager, i = wire.Ptr(wire.Int32(b, i))
 		case 0x2a:
-			x.Required, i = wire.ParseMessage(x.Required, b, i, p, (*Required).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Required = wire.OrNew(x.Required)
+			i = wire.After(x.Required.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -2624,27 +2662,47 @@ func (x *All) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Implicit, i = wire.ParseMessage(x.Implicit, b, i, p, (*Implicit).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Implicit = wire.OrNew(x.Implicit)
+			i = wire.After(x.Implicit.ParseRPCX(c, inner), end)
 		case 0x12:
-			x.Explicit, i = wire.ParseMessage(x.Explicit, b, i, p, (*Explicit).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Explicit = wire.OrNew(x.Explicit)
+			i = wire.After(x.Explicit.ParseRPCX(c, inner), end)
 		case 0x1a:
-			x.Packed, i = wire.ParseMessage(x.Packed, b, i, p, (*Packed).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Packed = wire.OrNew(x.Packed)
+			i = wire.After(x.Packed.ParseRPCX(c, inner), end)
 		case 0x22:
-			x.Expanded, i = wire.ParseMessage(x.Expanded, b, i, p, (*Expanded).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Expanded = wire.OrNew(x.Expanded)
+			i = wire.After(x.Expanded.ParseRPCX(c, inner), end)
 		case 0x2a:
-			x.Choice, i = wire.ParseMessage(x.Choice, b, i, p, (*Oneof).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Choice = wire.OrNew(x.Choice)
+			i = wire.After(x.Choice.ParseRPCX(c, inner), end)
 		case 0x32:
-			x.Maps, i = wire.ParseMessage(x.Maps, b, i, p, (*Maps).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Maps = wire.OrNew(x.Maps)
+			i = wire.After(x.Maps.ParseRPCX(c, inner), end)
 		case 0x3a:
-			x.Numbers, i = wire.ParseMessage(x.Numbers, b, i, p, (*Numbers).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Numbers = wire.OrNew(x.Numbers)
+			i = wire.After(x.Numbers.ParseRPCX(c, inner), end)
 		case 0x42:
-			x.Node, i = wire.ParseMessage(x.Node, b, i, p, (*Node).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Node = wire.OrNew(x.Node)
+			i = wire.After(x.Node.ParseRPCX(c, inner), end)
 		case 0x4a:
 			x.More, i = wire.ParseMessages(x.More, b, i, p, 0x4a, (*All).ParseRPCX)
 		case 0x52:
-			x.Text, i = wire.ParseMessage(x.Text, b, i, p, (*Text).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Text = wire.OrNew(x.Text)
+			i = wire.After(x.Text.ParseRPCX(c, inner), end)
 		case 0x5a:
-			x.Defaults, i = wire.ParseMessage(x.Defaults, b, i, p, (*Defaults).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Defaults = wire.OrNew(x.Defaults)
+			i = wire.After(x.Defaults.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i

@@ -67,7 +67,7 @@ func (x *Small) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Small) InfoRPCX() wire.Info { return wire.HasText }
+func (*Small) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Small) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 

@@ -81,7 +81,9 @@ func (x *Extended) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Extended_Right)
 				x.Choice = v
 			}
-			v.Right, i = wire.ParseMessage(v.Right, b, i, p, (*Extended).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Right = wire.OrNew(v.Right)
+			i = wire.After(v.Right.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return foreign.ParseExtensions(x, unknown, p, i)
@@ -194,7 +196,9 @@ func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x10:
 			x.Count, i = wire.Ptr(wire.Int32(b, i))
 		case 0x1a:
-			x.Extended, i = wire.ParseMessage(x.Extended, b, i, p, (*Extended).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Extended = wire.OrNew(x.Extended)
+			i = wire.After(x.Extended.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -250,7 +254,9 @@ func (x *XGroup) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x08:
 			x.A, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
-			x.B, i = wire.ParseMessage(x.B, b, i, p, (*Extended).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.B = wire.OrNew(x.B)
+			i = wire.After(x.B.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -309,7 +315,7 @@ func (x *ManyGroup) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*ManyGroup) InfoRPCX() wire.Info { return wire.HasText }
+func (*ManyGroup) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *ManyGroup) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 

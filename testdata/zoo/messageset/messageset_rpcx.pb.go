@@ -89,7 +89,9 @@ func (x *Holder) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Set, i = wire.ParseMessage(x.Set, b, i, p, (*Set).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Set = wire.OrNew(x.Set)
+			i = wire.After(x.Set.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.Sets, i = wire.ParseMessages(x.Sets, b, i, p, 0x12, (*Set).ParseRPCX)
 		case 0x1a:
@@ -98,7 +100,9 @@ func (x *Holder) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Holder_Chosen)
 				x.Choice = v
 			}
-			v.Chosen, i = wire.ParseMessage(v.Chosen, b, i, p, (*Set).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Chosen = wire.OrNew(v.Chosen)
+			i = wire.After(v.Chosen.ParseRPCX(c, inner), end)
 		case 0x20:
 			v := new(Holder_Number)
 			v.Number, i = wire.Int32(b, i)
@@ -158,7 +162,9 @@ func (x *One) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x08:
 			x.A, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
-			x.Within, i = wire.ParseMessage(x.Within, b, i, p, (*Set).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Within = wire.OrNew(x.Within)
+			i = wire.After(x.Within.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -219,7 +225,7 @@ func (x *Two) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Two) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
+func (*Two) InfoRPCX() wire.Info { return wire.HasText | wire.OneText | wire.MayLack }
 
 func (x *Two) CheckRPCX() error { return foreign.CheckInitialized(x) }
 

@@ -78,9 +78,13 @@ func (x *Open) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Hybrid, i = wire.ParseMessage(x.Hybrid, b, i, p, (*Hybrid).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Hybrid = wire.OrNew(x.Hybrid)
+			i = wire.After(x.Hybrid.ParseRPCX(c, inner), end)
 		case 0x12:
-			x.Opaque, i = wire.ParseMessage(x.Opaque, b, i, p, (*Opaque).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Opaque = wire.OrNew(x.Opaque)
+			i = wire.After(x.Opaque.ParseRPCX(c, inner), end)
 		case 0x1a:
 			x.Opaques, i = wire.ParseMessages(x.Opaques, b, i, p, 0x1a, (*Opaque).ParseRPCX)
 		case 0x22:
@@ -91,14 +95,18 @@ func (x *Open) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Open_Chosen)
 				x.Choice = v
 			}
-			v.Chosen, i = wire.ParseMessage(v.Chosen, b, i, p, (*Opaque).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Chosen = wire.OrNew(v.Chosen)
+			i = wire.After(v.Chosen.ParseRPCX(c, inner), end)
 		case 0x32:
 			v, _ := x.Choice.(*Open_Other)
 			if v == nil {
 				v = new(Open_Other)
 				x.Choice = v
 			}
-			v.Other, i = wire.ParseMessage(v.Other, b, i, p, (*Other).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Other = wire.OrNew(v.Other)
+			i = wire.After(v.Other.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i

@@ -58,7 +58,9 @@ func (x *Other) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x12:
 			x.Text, i = wire.Ptr(p.Text(b, i))
 		case 0x1a:
-			x.Other, i = wire.ParseMessage(x.Other, b, i, p, (*Other).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Other = wire.OrNew(x.Other)
+			i = wire.After(x.Other.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i

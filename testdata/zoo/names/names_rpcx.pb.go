@@ -174,7 +174,9 @@ func (x *Methods) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x28:
 			x.Reset_, i = wire.Ptr(wire.Bool(b, i))
 		case 0x32:
-			x.ProtoReflects, i = wire.ParseMessage(x.ProtoReflects, b, i, p, (*Methods).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.ProtoReflects = wire.OrNew(x.ProtoReflects)
+			i = wire.After(x.ProtoReflects.ParseRPCX(c, inner), end)
 		case 0x3a:
 			x.Descriptor_, i = p.Texts(x.Descriptor_, b, i, 0x3a)
 		case 0x40:
@@ -209,7 +211,9 @@ func (x *Methods) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Methods_MethodsChoice)
 				x.Choice = v
 			}
-			v.MethodsChoice, i = wire.ParseMessage(v.MethodsChoice, b, i, p, (*Methods).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.MethodsChoice = wire.OrNew(v.MethodsChoice)
+			i = wire.After(v.MethodsChoice.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -322,7 +326,7 @@ func (x *Fields) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Fields) InfoRPCX() wire.Info { return wire.HasText }
+func (*Fields) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Fields) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -755,7 +759,9 @@ func (x *Words) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0xea:
 			x.Make, i = wire.ParseMessageMap(x.Make, b, i, p, 0xea, wire.Int32Kind, (*Words).ParseRPCX)
 		case 0xf2:
-			x.Nil, i = wire.ParseMessage(x.Nil, b, i, p, (*Words).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Nil = wire.OrNew(x.Nil)
+			i = wire.After(x.Nil.ParseRPCX(c, inner), end)
 		case 0xf8:
 			x.True, i = wire.Ptr(wire.Bool(b, i))
 		case 0x100:
@@ -780,7 +786,9 @@ func (x *Words) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Words_Panic)
 				x.New = v
 			}
-			v.Panic, i = wire.ParseMessage(v.Panic, b, i, p, (*Words).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Panic = wire.OrNew(v.Panic)
+			i = wire.After(v.Panic.ParseRPCX(c, inner), end)
 		case 0x138:
 			x.Wire, i = wire.Ptr(wire.Int32(b, i))
 		case 0x140:
@@ -875,7 +883,7 @@ func (x *String) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*String) InfoRPCX() wire.Info { return wire.HasText }
+func (*String) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *String) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -910,7 +918,9 @@ func (x *Error) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Error, i = wire.ParseMessage(x.Error, b, i, p, (*Error).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Error = wire.OrNew(x.Error)
+			i = wire.After(x.Error.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -1091,7 +1101,7 @@ func (x *Uint64) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Uint64) InfoRPCX() wire.Info { return wire.HasText }
+func (*Uint64) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Uint64) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -1257,9 +1267,13 @@ func (x *Outer) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Outer_InnerMessage)
 				x.Choice = v
 			}
-			v.InnerMessage, i = wire.ParseMessage(v.InnerMessage, b, i, p, (*Outer_Inner).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.InnerMessage = wire.OrNew(v.InnerMessage)
+			i = wire.After(v.InnerMessage.ParseRPCX(c, inner), end)
 		case 0x1a:
-			x.Other, i = wire.ParseMessage(x.Other, b, i, p, (*Outer_Inner).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Other = wire.OrNew(x.Other)
+			i = wire.After(x.Other.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i

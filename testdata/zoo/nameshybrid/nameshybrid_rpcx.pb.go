@@ -125,7 +125,7 @@ func (x *Fields) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Fields) InfoRPCX() wire.Info { return wire.HasText }
+func (*Fields) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Fields) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -775,7 +775,7 @@ func (x *String) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*String) InfoRPCX() wire.Info { return wire.HasText }
+func (*String) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *String) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -993,7 +993,7 @@ func (x *Uint64) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Uint64) InfoRPCX() wire.Info { return wire.HasText }
+func (*Uint64) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Uint64) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 

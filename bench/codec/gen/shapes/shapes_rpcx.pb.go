@@ -110,7 +110,7 @@ func (x *Small) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Small) InfoRPCX() wire.Info { return wire.HasText }
+func (*Small) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Small) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -177,7 +177,9 @@ func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x12:
 			x.Name, i = p.Text(b, i)
 		case 0x1a:
-			x.Home, i = wire.ParseMessage(x.Home, b, i, p, (*Address).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Home = wire.OrNew(x.Home)
+			i = wire.After(x.Home.ParseRPCX(c, inner), end)
 		case 0x22:
 			x.Others, i = wire.ParseMessages(x.Others, b, i, p, 0x22, (*Address).ParseRPCX)
 		case 0x2a:
@@ -185,7 +187,9 @@ func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x32:
 			x.Items, i = wire.ParseMessageMap(x.Items, b, i, p, 0x32, wire.Int64Kind, (*Item).ParseRPCX)
 		case 0x3a:
-			x.Audit, i = wire.ParseMessage(x.Audit, b, i, p, (*Audit).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Audit = wire.OrNew(x.Audit)
+			i = wire.After(x.Audit.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -263,7 +267,9 @@ func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x22:
 			x.Country, i = p.Text(b, i)
 		case 0x2a:
-			x.Position, i = wire.ParseMessage(x.Position, b, i, p, (*Position).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Position = wire.OrNew(x.Position)
+			i = wire.After(x.Position.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -398,7 +404,7 @@ func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Item) InfoRPCX() wire.Info { return wire.HasText }
+func (*Item) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Item) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -711,9 +717,13 @@ func (x *Tree) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x12:
 			x.Label, i = p.Text(b, i)
 		case 0x1a:
-			x.Left, i = wire.ParseMessage(x.Left, b, i, p, (*Tree).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Left = wire.OrNew(x.Left)
+			i = wire.After(x.Left.ParseRPCX(c, inner), end)
 		case 0x22:
-			x.Right, i = wire.ParseMessage(x.Right, b, i, p, (*Tree).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Right = wire.OrNew(x.Right)
+			i = wire.After(x.Right.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -840,7 +850,7 @@ func (x *Point) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Point) InfoRPCX() wire.Info { return wire.HasText }
+func (*Point) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Point) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -972,7 +982,9 @@ func (x *Order) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(Order_Card)
 				x.Payment = v
 			}
-			v.Card, i = wire.ParseMessage(v.Card, b, i, p, (*Card).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Card = wire.OrNew(v.Card)
+			i = wire.After(v.Card.ParseRPCX(c, inner), end)
 		case 0x32:
 			v := new(Order_Voucher)
 			v.Voucher, i = p.Text(b, i)
@@ -984,9 +996,13 @@ func (x *Order) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x42:
 			x.Lines, i = wire.ParseMessages(x.Lines, b, i, p, 0x42, (*Line).ParseRPCX)
 		case 0x4a:
-			x.ShipTo, i = wire.ParseMessage(x.ShipTo, b, i, p, (*Address).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.ShipTo = wire.OrNew(x.ShipTo)
+			i = wire.After(x.ShipTo.ParseRPCX(c, inner), end)
 		case 0x52:
-			x.BillTo, i = wire.ParseMessage(x.BillTo, b, i, p, (*Address).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.BillTo = wire.OrNew(x.BillTo)
+			i = wire.After(x.BillTo.ParseRPCX(c, inner), end)
 		case 0x5a:
 			x.Attributes, i = wire.ParseMap(x.Attributes, b, i, p, 0x5a, wire.TextKind, wire.TextKind)
 		case 0x60:

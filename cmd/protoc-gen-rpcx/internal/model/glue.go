@@ -166,6 +166,9 @@ func (w *glueWriter) info() string {
 	var flags []string
 	if w.m.glue.text[w.msg] {
 		flags = append(flags, w.wire("HasText"))
+		if w.m.glue.oneText(w.msg) {
+			flags = append(flags, w.wire("OneText"))
+		}
 	}
 	if w.m.glue.mayLack[w.msg] {
 		flags = append(flags, w.wire("MayLack"))

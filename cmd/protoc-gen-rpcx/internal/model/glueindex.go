@@ -23,7 +23,7 @@ const (
 var glueNames = []string{"SizeRPCX", "PutRPCX", "ParseRPCX", "InfoRPCX", "CheckRPCX", "AppendRPCX", "UnmarshalRPCX"}
 
 // GlueLocals are the names of variables in glue, which imports may not have.
-var GlueLocals = []string{"b", "i", "k", "n", "p", "tag", "unknown", "v", "x"}
+var GlueLocals = []string{"b", "c", "end", "i", "inner", "k", "n", "p", "tag", "unknown", "v", "x"}
 
 // glueIndex knows which messages get glue, and what glue must know of them.
 type glueIndex struct {
@@ -97,9 +97,27 @@ func renamesAccessors(msg *protogen.Message) bool {
 
 // hasText reports whether msg itself has strings or bytes.
 func hasText(msg *protogen.Message) bool {
-	return slices.ContainsFunc(parts(msg), func(f *protogen.Field) bool {
-		return f.Desc.Kind() == protoreflect.StringKind || f.Desc.Kind() == protoreflect.BytesKind
-	})
+	return slices.ContainsFunc(parts(msg), isText)
+}
+
+func isText(f *protogen.Field) bool {
+	return f.Desc.Kind() == protoreflect.StringKind || f.Desc.Kind() == protoreflect.BytesKind
+}
+
+// oneText reports whether msg, which has strings or bytes somewhere, has no more
+// than one.
+func (x *glueIndex) oneText(msg *protogen.Message) bool {
+	var with []*protogen.Field
+	for _, f := range parts(msg) {
+		if isText(f) || x.text[f.Message] {
+			with = append(with, f)
+		}
+	}
+	if len(with) != 1 || with[0].Desc.IsList() || with[0].Parent != msg {
+		return false
+	}
+	// What holds itself and text has two fields with text.
+	return isText(with[0]) || x.oneText(with[0].Message)
 }
 
 // mayLack reports whether msg itself may lack required fields, its own or those

@@ -14,6 +14,7 @@ type messageFuncs struct {
 	size, put, parse string
 	sizeOf           string // %s: the message
 	putBefore        string // %s: the message, and the buffer before which it is put
+	methods          bool   // they are methods of the message
 }
 
 // funcs returns how messages of a type are sized, put and parsed: by their own
@@ -26,6 +27,7 @@ func (w *glueWriter) funcs(msg *protogen.Message) messageFuncs {
 		return messageFuncs{
 			size: "(*" + name + ").SizeRPCX", put: "(*" + name + ").PutRPCX", parse: "(*" + name + ").ParseRPCX",
 			sizeOf: "%s.SizeRPCX()", putBefore: "%s.PutRPCX(%s)",
+			methods: true,
 		}
 	case wellKnown[msg.Desc.FullName()] == msg.GoIdent.GoImportPath:
 		known := func(verb string) string { return w.ident(knownPackage.Ident(verb + msg.GoIdent.GoName)) }
@@ -77,6 +79,20 @@ func (w *glueWriter) message(g *GlueField, field *protogen.Field, sized, message
 		parse = fmt.Sprintf("%s(%s, b, i, p, %s, %s)", w.wire("ParseMessages"), w.value(field), text, funcs.parse)
 	}
 	g.Cases = []*GlueCase{{text, w.assign(field, parse)}}
+	if funcs.methods && !field.Desc.IsList() && !w.accessors {
+		w.parseDirectly(g.Cases[0], field)
+	}
+}
+
+// parseDirectly replaces the last line of c, which has a function called to parse
+// a message, by lines that call the message's own method.
+func (w *glueWriter) parseDirectly(c *GlueCase, field *protogen.Field) {
+	value := w.value(field)
+	c.Lines = append(c.Lines[:len(c.Lines)-1],
+		"c, inner, end := p.Message(b, i)",
+		fmt.Sprintf("%s = %s(%s)", value, w.wire("OrNew"), value),
+		fmt.Sprintf("i = %s(%s.ParseRPCX(c, inner), end)", w.wire("After"), value),
+	)
 }
 
 // group fills in how a message is sized, put and parsed that is between two tags.

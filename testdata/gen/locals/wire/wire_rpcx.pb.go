@@ -51,7 +51,7 @@ func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Message) InfoRPCX() wire.Info { return wire.HasText }
+func (*Message) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Message) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 

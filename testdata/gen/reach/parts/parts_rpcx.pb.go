@@ -51,7 +51,7 @@ func (x *Part) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Part) InfoRPCX() wire.Info { return wire.HasText }
+func (*Part) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Part) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 

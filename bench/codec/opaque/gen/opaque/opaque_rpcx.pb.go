@@ -331,7 +331,7 @@ func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Item) InfoRPCX() wire.Info { return wire.HasText }
+func (*Item) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Item) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 

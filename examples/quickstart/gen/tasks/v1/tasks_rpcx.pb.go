@@ -67,7 +67,7 @@ func (x *Task) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Task) InfoRPCX() wire.Info { return wire.HasText }
+func (*Task) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Task) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -102,7 +102,9 @@ func (x *Duplicate) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Existing, i = wire.ParseMessage(x.Existing, b, i, p, (*Task).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Existing = wire.OrNew(x.Existing)
+			i = wire.After(x.Existing.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -113,7 +115,7 @@ func (x *Duplicate) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*Duplicate) InfoRPCX() wire.Info { return wire.HasText }
+func (*Duplicate) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *Duplicate) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -159,7 +161,7 @@ func (x *CreateRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*CreateRequest) InfoRPCX() wire.Info { return wire.HasText }
+func (*CreateRequest) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *CreateRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -194,7 +196,9 @@ func (x *CreateResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Task, i = wire.ParseMessage(x.Task, b, i, p, (*Task).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Task = wire.OrNew(x.Task)
+			i = wire.After(x.Task.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -205,7 +209,7 @@ func (x *CreateResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*CreateResponse) InfoRPCX() wire.Info { return wire.HasText }
+func (*CreateResponse) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *CreateResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -278,7 +282,9 @@ func (x *WatchResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Task, i = wire.ParseMessage(x.Task, b, i, p, (*Task).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Task = wire.OrNew(x.Task)
+			i = wire.After(x.Task.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -289,7 +295,7 @@ func (x *WatchResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*WatchResponse) InfoRPCX() wire.Info { return wire.HasText }
+func (*WatchResponse) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *WatchResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -335,7 +341,7 @@ func (x *ImportRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*ImportRequest) InfoRPCX() wire.Info { return wire.HasText }
+func (*ImportRequest) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *ImportRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
@@ -478,7 +484,9 @@ func (x *SyncResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Task, i = wire.ParseMessage(x.Task, b, i, p, (*Task).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Task = wire.OrNew(x.Task)
+			i = wire.After(x.Task.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -489,7 +497,7 @@ func (x *SyncResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*SyncResponse) InfoRPCX() wire.Info { return wire.HasText }
+func (*SyncResponse) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
 func (x *SyncResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
 
