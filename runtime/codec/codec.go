@@ -8,6 +8,7 @@ import (
 
 	"github.com/rpcx-go/rpcx/runtime/status"
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // ID is a codec's number in native frames. Numbers are assigned by
@@ -65,6 +66,9 @@ func (protoCodec) AppendMarshal(dst []byte, msg any, size int) ([]byte, error) {
 	if m, ok := msg.(wire.Message); ok {
 		out, err := wire.MarshalOptions{}.AppendSize(dst, m, size)
 		if err != nil {
+			if p, ok := msg.(proto.Message); ok {
+				err = foreign.ExplainPut(err, p)
+			}
 			return dst, status.Errorf(status.Internal, "marshal: %w", err)
 		}
 		return out, nil
@@ -82,7 +86,7 @@ func (protoCodec) AppendMarshal(dst []byte, msg any, size int) ([]byte, error) {
 
 func (protoCodec) Unmarshal(data []byte, msg any) error {
 	if m, ok := msg.(wire.Message); ok {
-		return wire.UnmarshalOptions{Merge: true}.Unmarshal(data, m)
+		return parse(wire.UnmarshalOptions{Merge: true}, data, m)
 	}
 	m, ok := msg.(proto.Message)
 	if !ok {
@@ -96,9 +100,21 @@ func (protoCodec) Unmarshal(data []byte, msg any) error {
 
 func (c protoCodec) UnmarshalOwned(data []byte, msg any) error {
 	if m, ok := msg.(wire.Message); ok {
-		return wire.UnmarshalOptions{Merge: true, Alias: true}.Unmarshal(data, m)
+		return parse(wire.UnmarshalOptions{Merge: true, Alias: true}, data, m)
 	}
 	return c.Unmarshal(data, msg)
+}
+
+// parse has errors name the field.
+func parse(o wire.UnmarshalOptions, data []byte, m wire.Message) error {
+	err := o.Unmarshal(data, m)
+	if err == nil {
+		return nil
+	}
+	if p, ok := m.(proto.Message); ok {
+		return foreign.ExplainParse(err, data, p)
+	}
+	return err
 }
 
 // unmarshal merges into messages that are empty already, which spares a reset,

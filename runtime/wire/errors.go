@@ -1,6 +1,13 @@
 package wire
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrChanged is what the error wraps if a message was seen to change while it was
+// marshalled.
+var ErrChanged = errors.New("its size changed: was it changed meanwhile?")
 
 // What a negative index says.
 const (

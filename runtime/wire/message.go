@@ -111,7 +111,7 @@ func appendSize(b []byte, m Message, size int, o Mode) ([]byte, error) {
 	}
 	put := m.PutRPCX(NewBuffer(b[n:n+size], o))
 	if put.left != 0 {
-		return b[:n], fmt.Errorf("wire: %T cannot be marshalled: its size changed: was it changed meanwhile?", m)
+		return b[:n], fmt.Errorf("wire: %T cannot be marshalled: %w", m, ErrChanged)
 	}
 	if put.mode != o {
 		if err := putError(m, put.mode); err != nil {

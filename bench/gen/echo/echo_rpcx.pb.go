@@ -7,6 +7,7 @@ package echo
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -71,9 +72,9 @@ func (x *Echo) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Echo) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Echo) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Echo) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Echo) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Echo) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *StreamReq) SizeRPCX() (n int) {
 	if x == nil {
@@ -125,6 +126,6 @@ func (x *StreamReq) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*StreamReq) InfoRPCX() wire.Info { return 0 }
 
-func (x *StreamReq) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *StreamReq) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *StreamReq) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *StreamReq) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -7,6 +7,7 @@ package edition2023
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -96,6 +97,6 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Request) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Request) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Request) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Request) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Request) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

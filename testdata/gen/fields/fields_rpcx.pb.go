@@ -158,9 +158,9 @@ func (x *Present) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Present) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Present) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Present) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Present) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Present) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Implicit) SizeRPCX() (n int) {
 	if x == nil {
@@ -252,9 +252,9 @@ func (x *Implicit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Implicit) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Implicit) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Implicit) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Implicit) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Implicit) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Lists) SizeRPCX() (n int) {
 	if x == nil {
@@ -406,9 +406,9 @@ func (x *Lists) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Lists) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Lists) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Lists) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Lists) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Lists) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Maps) SizeRPCX() (n int) {
 	if x == nil {
@@ -476,9 +476,9 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Maps) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Maps) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Maps) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Maps) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Maps) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Oneof) SizeRPCX() (n int) {
 	if x == nil {
@@ -624,9 +624,9 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Oneof) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Oneof) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Oneof) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Oneof) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Oneof) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Required) SizeRPCX() (n int) {
 	if x == nil {
@@ -696,9 +696,9 @@ func (*Required) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
 
 func (x *Required) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Required) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Required) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Required) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Required) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *HoldsRequired) SizeRPCX() (n int) {
 	if x == nil {
@@ -740,9 +740,9 @@ func (*HoldsRequired) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack 
 
 func (x *HoldsRequired) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *HoldsRequired) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *HoldsRequired) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *HoldsRequired) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *HoldsRequired) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Text) SizeRPCX() (n int) {
 	if x == nil {
@@ -786,9 +786,9 @@ func (x *Text) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Text) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Text) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Text) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Text) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Text) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Numbers) SizeRPCX() (n int) {
 	if x == nil {
@@ -842,9 +842,9 @@ func (x *Numbers) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Numbers) InfoRPCX() wire.Info { return 0 }
 
-func (x *Numbers) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Numbers) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Numbers) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Numbers) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Extended) SizeRPCX() (n int) {
 	if x == nil {
@@ -897,9 +897,9 @@ func (*Extended) InfoRPCX() wire.Info { return wire.MayLack }
 
 func (x *Extended) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Extended) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Extended) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Extended) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Extended) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Known) SizeRPCX() (n int) {
 	if x == nil {
@@ -1023,6 +1023,6 @@ func (x *Known) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Known) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Known) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Known) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Known) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Known) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

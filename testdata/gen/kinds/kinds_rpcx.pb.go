@@ -5,6 +5,7 @@ package kinds
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -45,9 +46,9 @@ func (x *Outer) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Outer) InfoRPCX() wire.Info { return 0 }
 
-func (x *Outer) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Outer) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Outer) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Outer) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Outer_Inner) SizeRPCX() (n int) {
 	if x == nil {
@@ -83,6 +84,6 @@ func (x *Outer_Inner) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Outer_Inner) InfoRPCX() wire.Info { return 0 }
 
-func (x *Outer_Inner) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Outer_Inner) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Outer_Inner) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Outer_Inner) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -7,6 +7,7 @@ package large
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -8333,6 +8334,6 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Large) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Large) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Large) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Large) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Large) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -135,6 +135,6 @@ func (x *Locals) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Locals) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Locals) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Locals) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Locals) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Locals) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

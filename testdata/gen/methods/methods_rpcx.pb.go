@@ -72,9 +72,9 @@ func (x *Alike) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Alike) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Alike) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Alike) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Alike) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Alike) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Holder) SizeRPCX() (n int) {
 	if x == nil {
@@ -149,9 +149,9 @@ func (x *Holder) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Holder) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Holder) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Holder) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Holder) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Holder) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Func) SizeRPCX() (n int) {
 	if x == nil {
@@ -205,9 +205,9 @@ func (x *Func) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Func) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Func) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Func) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Func) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Func) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Range) SizeRPCX() (n int) {
 	if x == nil {
@@ -243,9 +243,9 @@ func (x *Range) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Range) InfoRPCX() wire.Info { return 0 }
 
-func (x *Range) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Range) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Range) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Range) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Len) SizeRPCX() (n int) {
 	if x == nil {
@@ -289,9 +289,9 @@ func (x *Len) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Len) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Len) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Len) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Len) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Len) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Message) SizeRPCX() (n int) {
 	if x == nil {
@@ -337,9 +337,9 @@ func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Message) InfoRPCX() wire.Info { return 0 }
 
-func (x *Message) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Message) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Message) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Message) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Wire) SizeRPCX() (n int) {
 	if x == nil {
@@ -375,6 +375,6 @@ func (x *Wire) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Wire) InfoRPCX() wire.Info { return 0 }
 
-func (x *Wire) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Wire) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Wire) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Wire) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -7,6 +7,7 @@ package names
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -91,9 +92,9 @@ func (x *Context) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Context) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Context) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Context) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Context) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Context) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Error) SizeRPCX() (n int) {
 	if x == nil {
@@ -129,9 +130,9 @@ func (x *Error) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Error) InfoRPCX() wire.Info { return 0 }
 
-func (x *Error) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Error) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Error) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Error) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Error_Rpcx) SizeRPCX() (n int) {
 	if x == nil {
@@ -167,9 +168,9 @@ func (x *Error_Rpcx) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Error_Rpcx) InfoRPCX() wire.Info { return 0 }
 
-func (x *Error_Rpcx) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Error_Rpcx) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Error_Rpcx) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Error_Rpcx) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *String) SizeRPCX() (n int) {
 	if x == nil {
@@ -205,9 +206,9 @@ func (x *String) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*String) InfoRPCX() wire.Info { return 0 }
 
-func (x *String) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *String) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *String) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *String) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Caller) SizeRPCX() (n int) {
 	if x == nil {
@@ -243,6 +244,6 @@ func (x *Caller) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Caller) InfoRPCX() wire.Info { return 0 }
 
-func (x *Caller) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Caller) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Caller) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Caller) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -81,9 +81,9 @@ func (*Request) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
 
 func (x *Request) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Request) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Request) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Request) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Request) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Request_Result) SizeRPCX() (n int) {
 	if x == nil {
@@ -127,6 +127,6 @@ func (x *Request_Result) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Request_Result) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Request_Result) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Request_Result) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Request_Result) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Request_Result) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -72,9 +72,9 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Request) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Request) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Request) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Request) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Request) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Value) SizeRPCX() (n int) {
 	if x == nil {
@@ -118,9 +118,9 @@ func (x *Value) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Value) InfoRPCX() wire.Info { return 0 }
 
-func (x *Value) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Value) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Value) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Value) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Answer_Nested) SizeRPCX() (n int) {
 	if x == nil {
@@ -164,6 +164,6 @@ func (x *Answer_Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Answer_Nested) InfoRPCX() wire.Info { return 0 }
 
-func (x *Answer_Nested) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Answer_Nested) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Answer_Nested) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Answer_Nested) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -73,9 +73,9 @@ func (*Request) InfoRPCX() wire.Info { return wire.HasText | wire.OneText | wire
 
 func (x *Request) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Request) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Request) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Request) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Request) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Change) SizeRPCX() (n int) {
 	if x == nil {
@@ -111,9 +111,9 @@ func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Change) InfoRPCX() wire.Info { return 0 }
 
-func (x *Change) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Change) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Change) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Change) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ClashRPCXClient) SizeRPCX() (n int) {
 	if x == nil {
@@ -149,6 +149,6 @@ func (x *ClashRPCXClient) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ClashRPCXClient) InfoRPCX() wire.Info { return 0 }
 
-func (x *ClashRPCXClient) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ClashRPCXClient) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ClashRPCXClient) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ClashRPCXClient) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -8,6 +8,7 @@ package usersv1
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -64,9 +65,9 @@ func (x *User) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*User) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *User) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *User) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *User) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *User) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *GetRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -110,9 +111,9 @@ func (x *GetRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*GetRequest) InfoRPCX() wire.Info { return 0 }
 
-func (x *GetRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *GetRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *GetRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *GetRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *DeleteResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -148,9 +149,9 @@ func (x *DeleteResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*DeleteResponse) InfoRPCX() wire.Info { return 0 }
 
-func (x *DeleteResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *DeleteResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *DeleteResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *DeleteResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *WatchRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -186,9 +187,9 @@ func (x *WatchRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*WatchRequest) InfoRPCX() wire.Info { return 0 }
 
-func (x *WatchRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *WatchRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *WatchRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *WatchRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Change) SizeRPCX() (n int) {
 	if x == nil {
@@ -234,9 +235,9 @@ func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Change) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Change) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Change) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Change) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Change) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ImportResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -280,6 +281,6 @@ func (x *ImportResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ImportResponse) InfoRPCX() wire.Info { return 0 }
 
-func (x *ImportResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ImportResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ImportResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ImportResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -69,9 +69,9 @@ func (x *Small) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Small) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Small) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Small) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Small) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Small) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Empty) SizeRPCX() (n int) {
 	if x == nil {
@@ -107,9 +107,9 @@ func (x *Empty) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Empty) InfoRPCX() wire.Info { return 0 }
 
-func (x *Empty) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Empty) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Empty) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Empty) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Implicit) SizeRPCX() (n int) {
 	if x == nil {
@@ -305,9 +305,9 @@ func (x *Implicit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Implicit) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Implicit) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Implicit) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Implicit) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Implicit) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Explicit) SizeRPCX() (n int) {
 	if x == nil {
@@ -543,9 +543,9 @@ func (x *Explicit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Explicit) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Explicit) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Explicit) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Explicit) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Explicit) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Defaults) SizeRPCX() (n int) {
 	if x == nil {
@@ -751,9 +751,9 @@ func (x *Defaults) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Defaults) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Defaults) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Defaults) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Defaults) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Defaults) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Required) SizeRPCX() (n int) {
 	if x == nil {
@@ -1007,9 +1007,9 @@ func (*Required) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
 
 func (x *Required) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Required) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Required) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Required) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Required) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *RequiredWithin) SizeRPCX() (n int) {
 	if x == nil {
@@ -1093,9 +1093,9 @@ func (*RequiredWithin) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack
 
 func (x *RequiredWithin) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *RequiredWithin) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *RequiredWithin) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *RequiredWithin) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *RequiredWithin) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *RequiredWithin_One) SizeRPCX() (n int) {
 	if x == nil {
@@ -1155,9 +1155,9 @@ func (*RequiredWithin_One) InfoRPCX() wire.Info { return wire.HasText | wire.May
 
 func (x *RequiredWithin_One) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *RequiredWithin_One) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *RequiredWithin_One) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *RequiredWithin_One) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *RequiredWithin_One) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Packed) SizeRPCX() (n int) {
 	if x == nil {
@@ -1403,9 +1403,9 @@ func (x *Packed) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Packed) InfoRPCX() wire.Info { return 0 }
 
-func (x *Packed) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Packed) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Packed) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Packed) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Expanded) SizeRPCX() (n int) {
 	if x == nil {
@@ -1687,9 +1687,9 @@ func (x *Expanded) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Expanded) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Expanded) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Expanded) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Expanded) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Expanded) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Oneof) SizeRPCX() (n int) {
 	if x == nil {
@@ -1927,9 +1927,9 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Oneof) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Oneof) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Oneof) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Oneof) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Oneof) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Maps) SizeRPCX() (n int) {
 	if x == nil {
@@ -2157,9 +2157,9 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Maps) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Maps) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Maps) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Maps) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Maps) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Numbers) SizeRPCX() (n int) {
 	if x == nil {
@@ -2295,9 +2295,9 @@ func (x *Numbers) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Numbers) InfoRPCX() wire.Info { return 0 }
 
-func (x *Numbers) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Numbers) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Numbers) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Numbers) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *FarNumbers) SizeRPCX() (n int) {
 	if x == nil {
@@ -2433,9 +2433,9 @@ func (x *FarNumbers) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*FarNumbers) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *FarNumbers) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *FarNumbers) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *FarNumbers) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *FarNumbers) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Text) SizeRPCX() (n int) {
 	if x == nil {
@@ -2563,9 +2563,9 @@ func (x *Text) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Text) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Text) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Text) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Text) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Text) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Node) SizeRPCX() (n int) {
 	if x == nil {
@@ -2677,9 +2677,9 @@ func (x *Node) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Node) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Node) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Node) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Node) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Node) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Leaf) SizeRPCX() (n int) {
 	if x == nil {
@@ -2735,9 +2735,9 @@ func (x *Leaf) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Leaf) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Leaf) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Leaf) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Leaf) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Leaf) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Lazy) SizeRPCX() (n int) {
 	if x == nil {
@@ -2825,9 +2825,9 @@ func (*Lazy) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
 
 func (x *Lazy) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Lazy) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Lazy) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Lazy) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Lazy) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *All) SizeRPCX() (n int) {
 	if x == nil {
@@ -2973,6 +2973,6 @@ func (x *All) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*All) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *All) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *All) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *All) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *All) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

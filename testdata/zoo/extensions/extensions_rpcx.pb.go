@@ -98,9 +98,9 @@ func (*Extended) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
 
 func (x *Extended) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Extended) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Extended) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Extended) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Extended) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Only) SizeRPCX() (n int) {
 	if x == nil {
@@ -145,9 +145,9 @@ func (*Only) InfoRPCX() wire.Info { return wire.MayLack }
 
 func (x *Only) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Only) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Only) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Only) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Only) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Item) SizeRPCX() (n int) {
 	if x == nil {
@@ -213,9 +213,9 @@ func (*Item) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
 
 func (x *Item) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Item) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Item) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Item) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Item) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *XGroup) SizeRPCX() (n int) {
 	if x == nil {
@@ -271,9 +271,9 @@ func (*XGroup) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
 
 func (x *XGroup) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *XGroup) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *XGroup) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *XGroup) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *XGroup) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ManyGroup) SizeRPCX() (n int) {
 	if x == nil {
@@ -317,6 +317,6 @@ func (x *ManyGroup) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ManyGroup) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *ManyGroup) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ManyGroup) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ManyGroup) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ManyGroup) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -87,9 +87,9 @@ func (*Extended) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
 
 func (x *Extended) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Extended) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Extended) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Extended) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Extended) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Only) SizeRPCX() (n int) {
 	if x == nil {
@@ -134,9 +134,9 @@ func (*Only) InfoRPCX() wire.Info { return wire.MayLack }
 
 func (x *Only) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Only) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Only) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Only) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Only) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Item) SizeRPCX() (n int) {
 	if x == nil {
@@ -206,9 +206,9 @@ func (*Item) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
 
 func (x *Item) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Item) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Item) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Item) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Item) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Delimited) SizeRPCX() (n int) {
 	if x == nil {
@@ -266,6 +266,6 @@ func (*Delimited) InfoRPCX() wire.Info { return wire.HasText | wire.MayLack }
 
 func (x *Delimited) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Delimited) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Delimited) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Delimited) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Delimited) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

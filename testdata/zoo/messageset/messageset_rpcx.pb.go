@@ -30,9 +30,9 @@ func (*Set) InfoRPCX() wire.Info { return wire.MayLack }
 
 func (x *Set) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Set) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Set) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Set) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Set) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Holder) SizeRPCX() (n int) {
 	if x == nil {
@@ -121,9 +121,9 @@ func (*Holder) InfoRPCX() wire.Info { return wire.MayLack }
 
 func (x *Holder) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Holder) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Holder) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Holder) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Holder) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *One) SizeRPCX() (n int) {
 	if x == nil {
@@ -179,9 +179,9 @@ func (*One) InfoRPCX() wire.Info { return wire.MayLack }
 
 func (x *One) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *One) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *One) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *One) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *One) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Two) SizeRPCX() (n int) {
 	if x == nil {
@@ -229,6 +229,6 @@ func (*Two) InfoRPCX() wire.Info { return wire.HasText | wire.OneText | wire.May
 
 func (x *Two) CheckRPCX() error { return foreign.CheckInitialized(x) }
 
-func (x *Two) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Two) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Two) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Two) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -7,6 +7,7 @@ package mixed
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 	"github.com/rpcx-go/rpcx/runtime/wire/known"
 	"google.golang.org/protobuf/types/known/structpb"
 )
@@ -119,9 +120,9 @@ func (x *Open) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Open) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Open) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Open) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Open) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Open) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Hybrid) SizeRPCX() (n int) {
 	if x == nil {
@@ -213,9 +214,9 @@ func (x *Hybrid) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Hybrid) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Hybrid) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Hybrid) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Hybrid) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Hybrid) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Opaque) SizeRPCX() (n int) {
 	if x == nil {
@@ -335,9 +336,9 @@ func (x *Opaque) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Opaque) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Opaque) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Opaque) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Opaque) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Opaque) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Known) SizeRPCX() (n int) {
 	if x == nil {
@@ -566,6 +567,6 @@ func (x *Known) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Known) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Known) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Known) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Known) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Known) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

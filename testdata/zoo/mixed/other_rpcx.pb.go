@@ -7,6 +7,7 @@ package mixed
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -73,9 +74,9 @@ func (x *Other) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Other) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Other) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Other) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Other) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Other) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *OtherOpaque) SizeRPCX() (n int) {
 	if x == nil {
@@ -151,6 +152,6 @@ func (x *OtherOpaque) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*OtherOpaque) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *OtherOpaque) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *OtherOpaque) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *OtherOpaque) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *OtherOpaque) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

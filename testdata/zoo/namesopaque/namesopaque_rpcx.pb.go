@@ -7,6 +7,7 @@ package namesopaque
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -247,9 +248,9 @@ func (x *Methods) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Methods) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Methods) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Methods) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Methods) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Methods) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Fields) SizeRPCX() (n int) {
 	if x == nil {
@@ -365,9 +366,9 @@ func (x *Fields) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Fields) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Fields) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Fields) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Fields) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Fields) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Words) SizeRPCX() (n int) {
 	if x == nil {
@@ -967,9 +968,9 @@ func (x *Words) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Words) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Words) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Words) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Words) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Words) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *String) SizeRPCX() (n int) {
 	if x == nil {
@@ -1015,9 +1016,9 @@ func (x *String) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*String) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *String) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *String) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *String) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *String) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Error) SizeRPCX() (n int) {
 	if x == nil {
@@ -1063,9 +1064,9 @@ func (x *Error) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Error) InfoRPCX() wire.Info { return 0 }
 
-func (x *Error) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Error) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Error) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Error) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Wire) SizeRPCX() (n int) {
 	if x == nil {
@@ -1117,9 +1118,9 @@ func (x *Wire) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Wire) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Wire) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Wire) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Wire) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Wire) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Proto) SizeRPCX() (n int) {
 	if x == nil {
@@ -1165,9 +1166,9 @@ func (x *Proto) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Proto) InfoRPCX() wire.Info { return 0 }
 
-func (x *Proto) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Proto) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Proto) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Proto) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Uint64) SizeRPCX() (n int) {
 	if x == nil {
@@ -1233,9 +1234,9 @@ func (x *Uint64) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Uint64) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Uint64) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Uint64) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Uint64) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Uint64) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Append) SizeRPCX() (n int) {
 	if x == nil {
@@ -1281,9 +1282,9 @@ func (x *Append) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Append) InfoRPCX() wire.Info { return 0 }
 
-func (x *Append) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Append) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Append) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Append) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Len) SizeRPCX() (n int) {
 	if x == nil {
@@ -1343,9 +1344,9 @@ func (x *Len) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Len) InfoRPCX() wire.Info { return 0 }
 
-func (x *Len) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Len) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Len) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Len) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Outer) SizeRPCX() (n int) {
 	if x == nil {
@@ -1411,9 +1412,9 @@ func (x *Outer) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Outer) InfoRPCX() wire.Info { return 0 }
 
-func (x *Outer) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Outer) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Outer) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Outer) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Outer_Inner) SizeRPCX() (n int) {
 	if x == nil {
@@ -1459,6 +1460,6 @@ func (x *Outer_Inner) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Outer_Inner) InfoRPCX() wire.Info { return 0 }
 
-func (x *Outer_Inner) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Outer_Inner) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Outer_Inner) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Outer_Inner) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

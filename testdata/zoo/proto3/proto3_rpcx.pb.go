@@ -8,6 +8,7 @@ package proto3
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -64,9 +65,9 @@ func (x *Small) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Small) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Small) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Small) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Small) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Small) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Empty) SizeRPCX() (n int) {
 	if x == nil {
@@ -102,9 +103,9 @@ func (x *Empty) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Empty) InfoRPCX() wire.Info { return 0 }
 
-func (x *Empty) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Empty) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Empty) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Empty) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Implicit) SizeRPCX() (n int) {
 	if x == nil {
@@ -268,9 +269,9 @@ func (x *Implicit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Implicit) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Implicit) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Implicit) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Implicit) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Implicit) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Explicit) SizeRPCX() (n int) {
 	if x == nil {
@@ -454,9 +455,9 @@ func (x *Explicit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Explicit) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Explicit) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Explicit) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Explicit) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Explicit) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Packed) SizeRPCX() (n int) {
 	if x == nil {
@@ -632,9 +633,9 @@ func (x *Packed) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Packed) InfoRPCX() wire.Info { return 0 }
 
-func (x *Packed) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Packed) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Packed) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Packed) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Expanded) SizeRPCX() (n int) {
 	if x == nil {
@@ -828,9 +829,9 @@ func (x *Expanded) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Expanded) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Expanded) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Expanded) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Expanded) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Expanded) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Oneof) SizeRPCX() (n int) {
 	if x == nil {
@@ -1149,9 +1150,9 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Oneof) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Oneof) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Oneof) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Oneof) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Oneof) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Maps) SizeRPCX() (n int) {
 	if x == nil {
@@ -1311,9 +1312,9 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Maps) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Maps) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Maps) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Maps) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Maps) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Numbers) SizeRPCX() (n int) {
 	if x == nil {
@@ -1429,9 +1430,9 @@ func (x *Numbers) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Numbers) InfoRPCX() wire.Info { return 0 }
 
-func (x *Numbers) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Numbers) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Numbers) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Numbers) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *FarNumbers) SizeRPCX() (n int) {
 	if x == nil {
@@ -1547,9 +1548,9 @@ func (x *FarNumbers) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*FarNumbers) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *FarNumbers) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *FarNumbers) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *FarNumbers) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *FarNumbers) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Node) SizeRPCX() (n int) {
 	if x == nil {
@@ -1663,9 +1664,9 @@ func (x *Node) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Node) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Node) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Node) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Node) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Node) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Leaf) SizeRPCX() (n int) {
 	if x == nil {
@@ -1719,9 +1720,9 @@ func (x *Leaf) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Leaf) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Leaf) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Leaf) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Leaf) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Leaf) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Lazy) SizeRPCX() (n int) {
 	if x == nil {
@@ -1795,9 +1796,9 @@ func (x *Lazy) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Lazy) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Lazy) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Lazy) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Lazy) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Lazy) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *All) SizeRPCX() (n int) {
 	if x == nil {
@@ -1921,6 +1922,6 @@ func (x *All) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*All) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *All) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *All) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *All) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *All) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -8,6 +8,7 @@ package proto3opaque
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -68,9 +69,9 @@ func (x *Small) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Small) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Small) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Small) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Small) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Small) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Empty) SizeRPCX() (n int) {
 	if x == nil {
@@ -106,9 +107,9 @@ func (x *Empty) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Empty) InfoRPCX() wire.Info { return 0 }
 
-func (x *Empty) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Empty) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Empty) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Empty) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Implicit) SizeRPCX() (n int) {
 	if x == nil {
@@ -304,9 +305,9 @@ func (x *Implicit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Implicit) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Implicit) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Implicit) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Implicit) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Implicit) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Explicit) SizeRPCX() (n int) {
 	if x == nil {
@@ -522,9 +523,9 @@ func (x *Explicit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Explicit) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Explicit) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Explicit) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Explicit) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Explicit) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Packed) SizeRPCX() (n int) {
 	if x == nil {
@@ -756,9 +757,9 @@ func (x *Packed) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Packed) InfoRPCX() wire.Info { return 0 }
 
-func (x *Packed) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Packed) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Packed) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Packed) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Expanded) SizeRPCX() (n int) {
 	if x == nil {
@@ -1016,9 +1017,9 @@ func (x *Expanded) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Expanded) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Expanded) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Expanded) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Expanded) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Expanded) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Oneof) SizeRPCX() (n int) {
 	if x == nil {
@@ -1240,9 +1241,9 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Oneof) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Oneof) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Oneof) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Oneof) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Oneof) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Maps) SizeRPCX() (n int) {
 	if x == nil {
@@ -1464,9 +1465,9 @@ func (x *Maps) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Maps) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Maps) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Maps) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Maps) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Maps) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Numbers) SizeRPCX() (n int) {
 	if x == nil {
@@ -1602,9 +1603,9 @@ func (x *Numbers) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Numbers) InfoRPCX() wire.Info { return 0 }
 
-func (x *Numbers) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Numbers) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Numbers) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Numbers) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *FarNumbers) SizeRPCX() (n int) {
 	if x == nil {
@@ -1740,9 +1741,9 @@ func (x *FarNumbers) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*FarNumbers) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *FarNumbers) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *FarNumbers) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *FarNumbers) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *FarNumbers) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Node) SizeRPCX() (n int) {
 	if x == nil {
@@ -1844,9 +1845,9 @@ func (x *Node) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Node) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Node) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Node) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Node) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Node) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Leaf) SizeRPCX() (n int) {
 	if x == nil {
@@ -1902,9 +1903,9 @@ func (x *Leaf) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Leaf) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Leaf) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Leaf) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Leaf) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Leaf) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Lazy) SizeRPCX() (n int) {
 	if x == nil {
@@ -1980,9 +1981,9 @@ func (x *Lazy) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Lazy) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Lazy) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Lazy) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Lazy) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Lazy) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *All) SizeRPCX() (n int) {
 	if x == nil {
@@ -2108,6 +2109,6 @@ func (x *All) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*All) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *All) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *All) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *All) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *All) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -7,6 +7,7 @@ package shapes
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 	"github.com/rpcx-go/rpcx/runtime/wire/known"
 )
 
@@ -112,9 +113,9 @@ func (x *Small) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Small) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Small) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Small) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Small) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Small) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Nested) SizeRPCX() (n int) {
 	if x == nil {
@@ -202,9 +203,9 @@ func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Nested) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Nested) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Nested) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Nested) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Nested) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Address) SizeRPCX() (n int) {
 	if x == nil {
@@ -282,9 +283,9 @@ func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Address) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Address) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Address) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Address) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Address) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Position) SizeRPCX() (n int) {
 	if x == nil {
@@ -336,9 +337,9 @@ func (x *Position) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Position) InfoRPCX() wire.Info { return 0 }
 
-func (x *Position) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Position) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Position) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Position) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Item) SizeRPCX() (n int) {
 	if x == nil {
@@ -406,9 +407,9 @@ func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Item) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Item) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Item) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Item) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Item) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Audit) SizeRPCX() (n int) {
 	if x == nil {
@@ -476,9 +477,9 @@ func (x *Audit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Audit) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Audit) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Audit) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Audit) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Audit) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Strings) SizeRPCX() (n int) {
 	if x == nil {
@@ -554,9 +555,9 @@ func (x *Strings) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Strings) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Strings) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Strings) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Strings) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Strings) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Packed) SizeRPCX() (n int) {
 	if x == nil {
@@ -662,9 +663,9 @@ func (x *Packed) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Packed) InfoRPCX() wire.Info { return 0 }
 
-func (x *Packed) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Packed) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Packed) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Packed) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Tree) SizeRPCX() (n int) {
 	if x == nil {
@@ -736,9 +737,9 @@ func (x *Tree) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Tree) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Tree) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Tree) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Tree) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Tree) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Many) SizeRPCX() (n int) {
 	if x == nil {
@@ -782,9 +783,9 @@ func (x *Many) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Many) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Many) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Many) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Many) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Many) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Point) SizeRPCX() (n int) {
 	if x == nil {
@@ -852,9 +853,9 @@ func (x *Point) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Point) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Point) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Point) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Point) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Point) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Order) SizeRPCX() (n int) {
 	if x == nil {
@@ -1025,9 +1026,9 @@ func (x *Order) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Order) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Order) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Order) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Order) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Order) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Card) SizeRPCX() (n int) {
 	if x == nil {
@@ -1095,9 +1096,9 @@ func (x *Card) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Card) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Card) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Card) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Card) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Card) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Line) SizeRPCX() (n int) {
 	if x == nil {
@@ -1173,6 +1174,6 @@ func (x *Line) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Line) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Line) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Line) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Line) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Line) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

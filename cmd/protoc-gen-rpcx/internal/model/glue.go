@@ -49,15 +49,16 @@ type GlueMessage struct {
 	Unknown, ParseUnknown string
 }
 
-// GlueForeign names what the template needs of package foreign, where the
-// message is Wholly or Extendable.
+// GlueForeign names what the template needs of package foreign: the first two for
+// methods, the others where the message is Wholly or Extendable.
 type GlueForeign struct {
+	Append, Unmarshal                                string
 	SizeWhole, PutWhole, ParseWhole, ParseExtensions string
 }
 
 // GlueWire names what the template needs of package wire.
 type GlueWire struct {
-	Buffer, Parser, Varint, Info, Append, Unmarshal string
+	Buffer, Parser, Varint, Info string
 }
 
 // GlueField is a field, or a oneof with its fields.
@@ -115,7 +116,7 @@ func (m *Model) glueMessage(file *protogen.File, msg *protogen.Message, ident Id
 		Wholly:     msg.Desc.Options().(*descriptorpb.MessageOptions).GetMessageSetWireFormat(),
 		Wire: GlueWire{
 			Buffer: w.wire("Buffer"), Parser: w.wire("Parser"), Varint: w.wire("Varint"),
-			Info: w.wire("Info"), Append: w.wire("Append"), Unmarshal: w.wire("Unmarshal"),
+			Info: w.wire("Info"),
 		},
 	}
 	if m.opts.Functions {
@@ -145,6 +146,7 @@ func (w *glueWriter) declareMethods(g *GlueMessage) {
 	g.SizeFunc, g.PutFunc, g.ParseFunc = receiver+"SizeRPCX()", receiver+"PutRPCX(", receiver+"ParseRPCX("
 	g.Unknown = "x.unknownFields"
 	g.ParseUnknown = "x.unknownFields, i = p.Unknown(x.unknownFields, b, i, tag)"
+	g.Foreign.Append, g.Foreign.Unmarshal = w.foreign("Append"), w.foreign("Unmarshal")
 	if w.m.glue.mayLack[w.msg] {
 		g.Check = w.foreign("CheckInitialized") + "(x)"
 	}

@@ -5,6 +5,7 @@ package v
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -53,6 +54,6 @@ func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Message) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Message) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Message) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Message) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Message) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -7,6 +7,7 @@ package opaque
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -109,9 +110,9 @@ func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Nested) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Nested) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Nested) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Nested) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Nested) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Address) SizeRPCX() (n int) {
 	if x == nil {
@@ -197,9 +198,9 @@ func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Address) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Address) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Address) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Address) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Address) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Position) SizeRPCX() (n int) {
 	if x == nil {
@@ -255,9 +256,9 @@ func (x *Position) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Position) InfoRPCX() wire.Info { return 0 }
 
-func (x *Position) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Position) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Position) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Position) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Item) SizeRPCX() (n int) {
 	if x == nil {
@@ -333,9 +334,9 @@ func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Item) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Item) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Item) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Item) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Item) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Audit) SizeRPCX() (n int) {
 	if x == nil {
@@ -411,6 +412,6 @@ func (x *Audit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Audit) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Audit) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Audit) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Audit) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Audit) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

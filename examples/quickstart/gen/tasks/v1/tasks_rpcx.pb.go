@@ -5,6 +5,7 @@ package tasksv1
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -69,9 +70,9 @@ func (x *Task) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Task) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Task) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Task) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Task) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Task) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Duplicate) SizeRPCX() (n int) {
 	if x == nil {
@@ -117,9 +118,9 @@ func (x *Duplicate) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Duplicate) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *Duplicate) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Duplicate) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Duplicate) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Duplicate) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *CreateRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -163,9 +164,9 @@ func (x *CreateRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*CreateRequest) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *CreateRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *CreateRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *CreateRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *CreateRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *CreateResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -211,9 +212,9 @@ func (x *CreateResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*CreateResponse) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *CreateResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *CreateResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *CreateResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *CreateResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *WatchRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -249,9 +250,9 @@ func (x *WatchRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*WatchRequest) InfoRPCX() wire.Info { return 0 }
 
-func (x *WatchRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *WatchRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *WatchRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *WatchRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *WatchResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -297,9 +298,9 @@ func (x *WatchResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*WatchResponse) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *WatchResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *WatchResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *WatchResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *WatchResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ImportRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -343,9 +344,9 @@ func (x *ImportRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ImportRequest) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *ImportRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ImportRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ImportRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ImportRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ImportResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -397,9 +398,9 @@ func (x *ImportResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ImportResponse) InfoRPCX() wire.Info { return 0 }
 
-func (x *ImportResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ImportResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ImportResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ImportResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *SyncRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -451,9 +452,9 @@ func (x *SyncRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*SyncRequest) InfoRPCX() wire.Info { return 0 }
 
-func (x *SyncRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *SyncRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *SyncRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *SyncRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *SyncResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -499,6 +500,6 @@ func (x *SyncResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*SyncResponse) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *SyncResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *SyncResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *SyncResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *SyncResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -5,6 +5,7 @@ package v1
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -45,6 +46,6 @@ func (x *MessageX) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*MessageX) InfoRPCX() wire.Info { return 0 }
 
-func (x *MessageX) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *MessageX) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *MessageX) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *MessageX) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -5,6 +5,7 @@ package v1
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -45,6 +46,6 @@ func (x *MessageY) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*MessageY) InfoRPCX() wire.Info { return 0 }
 
-func (x *MessageY) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *MessageY) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *MessageY) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *MessageY) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
