@@ -77,6 +77,14 @@ func TestWhatIsLinked(t *testing.T) {
 			},
 		},
 		{
+			name:     "a program that speaks binary protobuf only carries no JSON codec",
+			patterns: []string{"./runtime/rpcx", "./testdata/gen/users/usersv1rpcx"},
+			forbidden: []string{
+				module + "/runtime/codec/jsoncodec", "google.golang.org/protobuf/encoding/protojson",
+				"google.golang.org/protobuf/types/dynamicpb", "regexp", // what protojson's init functions keep
+			},
+		},
+		{
 			name:      "messages and their glue need no runtime but wire",
 			patterns:  []string{"./proto/...", "./testdata/gen/users", "./testdata/gen/fields"},
 			forbidden: []string{module + "/runtime/rpcx", module + "/runtime/codec", module + "/runtime/status", module + "/runtime/internal/"},

@@ -194,6 +194,41 @@ func serverFormats() []testCase {
 				t.failf(`"aGVsbG8="`, "%q", r.raw)
 			}
 		}},
+		{"format/json-of-stream", "9.1", func(t *T) {
+			p := t.connect(kCodecs, 3)
+			if p.theirs[kCodecs]&2 == 0 {
+				t.na("the server does not take codec 1")
+			}
+			p.send(open(1, fCaller, "Sum").withFormat(1))
+			for _, m := range []string{`"eA=="`, ` "eXo=" `} {
+				p.send(data(1, fMessage|fCredited, []byte(m)).withFormat(1))
+			}
+			p.send(halfClose(1))
+			if r := p.wantStatus(1, sOK); string(r.raw) != `"MiAz"` {
+				t.failf(`"MiAz"`, "%q", r.raw)
+			}
+		}},
+		{"format/json-undecodable", "9.1", func(t *T) {
+			p := t.connect(kCodecs, 3)
+			if p.theirs[kCodecs]&2 == 0 {
+				t.na("the server does not take codec 1")
+			}
+			for i, m := range []string{"", "{", "\"", "\x0a\x01x", "nothing"} {
+				p.send(open(uint64(2*i+1), fHalfClose|fMessage, "Put", []byte(m)).withFormat(1))
+				p.wantStatus(uint64(2*i+1), sInvalidArgument)
+			}
+			p.echo(99)
+		}},
+		{"format/codec-that-the-client-does-not-take", "9.1", func(t *T) {
+			p, key := t.connect(), t.key()
+			if p.theirs[kCodecs]&2 == 0 {
+				t.na("the server does not take codec 1")
+			}
+			p.send(open(1, fHalfClose|fMessage, "Put", []byte(`"eA=="`)).withFormat(1))
+			p.wantRefusal(1, sUnimplemented)
+			p.echo(3)
+			t.wantRuns(key, 0)
+		}},
 		{"format/undecodable", "9.1", func(t *T) {
 			p := t.connect()
 			for i, m := range []string{"\x0a\x7fshort", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x0a", "\x00\x00"} {

@@ -35,6 +35,8 @@ type common struct {
 	log          *slog.Logger
 	handshake    time.Duration
 	stall        time.Duration
+	codec        codec.Codec   // of calls that this side makes
+	codecs       []codec.Codec // further ones that calls of the peer may use
 	compressors  *codec.Compressors
 	compressor   codec.Compressor
 	compressFrom int
@@ -78,6 +80,7 @@ func newCommon() common {
 	}
 	return common{
 		settings:     settings,
+		codec:        codec.Proto,
 		compressors:  compressors,
 		protocols:    []string{alpn},
 		log:          slog.New(errorsOnly{}),
@@ -96,7 +99,8 @@ func (c *common) transport() *transport.Config {
 	return &transport.Config{
 		Budget:           budget,
 		Settings:         c.settings,
-		Codec:            codec.Proto,
+		Codec:            c.codec,
+		Codecs:           c.codecs,
 		HandshakeTimeout: c.handshake,
 		WriteStall:       c.stall,
 		RestAfter:        restAfter,
@@ -231,6 +235,44 @@ func WithAcceptedCompressions(names ...string) Option {
 	})
 }
 
+// WithCodec has a Conn make its calls in c, and a Server accept and answer calls
+// in c. The default is binary protobuf, which servers always accept. It is meant
+// for jsoncodec.Codec, to look at what is sent; other codecs of the program's own
+// have the numbers 8 to 15. Given more than once, the last one counts for a Conn,
+// and for a Server all that have different numbers. Calls to a server that does
+// not accept c fail with UNIMPLEMENTED, not run.
+func WithCodec(c codec.Codec) Option { return codecOption{c} }
+
+type codecOption struct{ codec.Codec }
+
+func (o codecOption) applyDial(c *dialConfig) {
+	if o.check(&c.common) {
+		c.codec = o.Codec
+		c.settings.Codecs = 1 | 1<<o.ID()
+	}
+}
+
+func (o codecOption) applyServer(c *serverConfig) {
+	if !o.check(&c.common) {
+		return
+	}
+	if o.ID() == codec.ProtoID {
+		c.fail(fmt.Errorf("rpcx: WithCodec: %q has the number of binary protobuf", o.Name()))
+		return
+	}
+	c.settings.Codecs |= 1 << o.ID()
+	c.codecs = append([]codec.Codec{o.Codec}, c.codecs...) // the first one with its number is taken
+}
+
+// check reports whether the codec's number is one that frames can have.
+func (o codecOption) check(c *common) bool {
+	if o.ID() > 15 {
+		c.fail(fmt.Errorf("rpcx: WithCodec: %q has the number %d, the range is 0 to 15", o.Name(), o.ID()))
+		return false
+	}
+	return true
+}
+
 // WithChecksums has frames carry a CRC32C if the peer wants it, too. A wrong sum
 // closes the connection. The default is off: TCP has a checksum of its own, TLS
 // a better one.
@@ -240,10 +282,17 @@ func WithChecksums() Option {
 
 func (c *common) compressorNamed(opt, name string) codec.Compressor {
 	found := c.compressors.ByName(name)
-	if found == nil && c.err == nil {
-		c.err = fmt.Errorf("rpcx: %s: no compression %q (have: gzip, zstd, s2)", opt, name)
+	if found == nil {
+		c.fail(fmt.Errorf("rpcx: %s: no compression %q (have: gzip, zstd, s2)", opt, name))
 	}
 	return found
+}
+
+// fail keeps err as what is wrong with the options, unless something is already.
+func (c *common) fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
 }
 
 func clamp(v, low, high int) uint32 { return uint32(min(max(v, low), high)) }

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rpcx-go/rpcx/runtime/codec/jsoncodec"
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
 )
 
@@ -46,7 +47,7 @@ func serve(args []string, stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	srv := rpcx.NewServer(rpcx.WithChecksums(), rpcx.WithHandshakeTimeout(*handshake))
+	srv := rpcx.NewServer(rpcx.WithChecksums(), rpcx.WithCodec(jsoncodec.Codec), rpcx.WithHandshakeTimeout(*handshake))
 	register(srv)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()

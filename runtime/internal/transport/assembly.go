@@ -143,14 +143,14 @@ func (a *assembly) take() ([]byte, uint8) {
 	return buf, a.compression
 }
 
-// checkFormat checks how the message that h begins or continues is encoded. A
-// compression that was not offered costs only the call, which ends with code.
-func (l *link) checkFormat(h *frame.Header, continues bool, code status.Code) error {
+// checkFormat checks how the message that h begins or continues is encoded, in a
+// call in the codec in. A compression that was not offered costs only the call, which ends with code.
+func (l *link) checkFormat(h *frame.Header, in uint8, continues bool, code status.Code) error {
 	switch {
 	case continues && (h.Codec != 0 || h.Compression != 0):
 		return protocolErrorf("stream %d: codec %d, compression %d on the continuation of a message", h.ID, h.Codec, h.Compression)
-	case !continues && h.Codec != uint8(l.cfg.Codec.ID()):
-		return protocolErrorf("stream %d: a message in codec %d in a call in codec %d", h.ID, h.Codec, l.cfg.Codec.ID())
+	case !continues && h.Codec != in:
+		return protocolErrorf("stream %d: a message in codec %d in a call in codec %d", h.ID, h.Codec, in)
 	case !l.cfg.Settings.AcceptsCompression(h.Compression):
 		return &callBreach{status.New(code, notAccepted(h.Compression))}
 	}

@@ -89,7 +89,7 @@ func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan stru
 	limit := int(c.peer().MaxFrame)
 	whole := o.room(m.size) <= limit
 	if !whole { // so that nobody waits while it is marshalled
-		if err := m.encode(c.cfg.Codec); err != nil {
+		if err := m.encode(); err != nil {
 			return err
 		}
 	}
@@ -99,13 +99,13 @@ func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan stru
 	w := &c.w
 	mark, defined := len(w.buf), c.defined
 	h := o.header(c)
-	m.begin(c.cfg.Codec, &h)
+	m.begin(&h)
 	buf := o.append(c, h.Append(w.buf), &h)
 	var rest []byte
 	var err error
 	if whole {
 		h.Flags |= frame.FlagMessage | frame.FlagHalfClose
-		buf, err = m.append(c.cfg.Codec, buf)
+		buf, err = m.append(buf)
 	} else {
 		h.Flags |= frame.FlagMessage | frame.FlagMore | frame.FlagTotal
 		buf = frame.AppendTotal(buf, uint32(m.size))
@@ -163,7 +163,7 @@ func (c *Client) openedLocked(p *pending, id frame.StreamID) {
 	c.nextID = id + 2
 	p.id, p.epoch = id, c.w.batches
 	if p.stream != nil {
-		p.stream.init(&c.link, c, id)
+		p.stream.init(&c.link, c, id, uint8(c.cfg.Codec.ID()))
 		p.stream.badMessage = status.Internal
 	}
 	c.calls.put(id, p)

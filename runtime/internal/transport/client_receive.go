@@ -130,7 +130,7 @@ func (c *Client) unaryPart(p *pending, h *frame.Header, sec *frame.Sections) (*a
 		return nil, protocolErrorf("stream %d: the single answer ends in DATA, not in CLOSE", h.ID)
 	}
 	c.flood.progressed()
-	if err := c.checkFormat(h, p.asm != nil, status.Internal); err != nil {
+	if err := c.checkFormat(h, uint8(c.cfg.Codec.ID()), p.asm != nil, status.Internal); err != nil {
 		return nil, err
 	}
 	if p.asm == nil {
@@ -233,7 +233,7 @@ func (c *Client) closed(p *pending, h *frame.Header, sec *frame.Sections) error 
 // answer copies the message of a unary call, or its last part, out of the read buffer.
 func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error {
 	r := &p.result
-	if err := c.checkFormat(h, p.asm != nil, status.Internal); err != nil {
+	if err := c.checkFormat(h, uint8(c.cfg.Codec.ID()), p.asm != nil, status.Internal); err != nil {
 		r.err = breachOf(err)
 		return connectionBreach(err)
 	}

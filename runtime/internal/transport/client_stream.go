@@ -149,7 +149,7 @@ func (s *ClientStream) open(o *opening, late <-chan time.Time) error {
 
 // openWith sends OPEN with the single request.
 func (s *ClientStream) openWith(o *opening, req any, late <-chan time.Time) error {
-	m, err := s.c.message(req)
+	m, err := s.c.message(s.c.cfg.Codec, req)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
@@ -61,22 +62,22 @@ func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
 const earlyMessage = 32 << 10
 
 // ready waits until the peer has said what it accepts, unless the method may
-// be sent twice without harm and req is small: those are sent before that is
-// known.
+// be sent twice without harm and req is small and in the codec that everybody
+// accepts: those are sent before that is known.
 func (c *Client) ready(ctx context.Context, m *call.Method, req any, late <-chan time.Time) error {
 	select {
 	case <-c.settled:
-		return nil
+		return c.understood()
 	default:
 	}
-	if m.Kind() == call.KindUnary && m.Idempotency().SafeToRepeat() {
+	if m.Kind() == call.KindUnary && m.Idempotency().SafeToRepeat() && c.cfg.Codec.ID() == codec.ProtoID {
 		if size, err := codec.Size(c.cfg.Codec, req); err != nil || size <= earlyMessage {
 			return err
 		}
 	}
 	select {
 	case <-c.settled:
-		return nil
+		return c.understood()
 	case <-c.dead:
 		return c.Err()
 	case <-ctx.Done():
@@ -84,6 +85,14 @@ func (c *Client) ready(ctx context.Context, m *call.Method, req any, late <-chan
 	case <-late:
 		return errLate
 	}
+}
+
+// understood returns an error if the peer does not accept calls in c's codec.
+func (c *Client) understood() error {
+	if in := c.cfg.Codec; !c.peer().AcceptsCodec(uint8(in.ID())) {
+		return status.New(status.Unimplemented, fmt.Sprintf("codec %d (%s) is not accepted by the server (its option WithCodec)", in.ID(), in.Name()))
+	}
+	return nil
 }
 
 // late returns what ends a call that must not start any more.
@@ -119,7 +128,7 @@ func (c *Client) sendUnary(ctx context.Context, p *pending, u *Unary, late <-cha
 	if err := c.ready(ctx, u.Method, u.Req, late); err != nil {
 		return err
 	}
-	m, err := c.message(u.Req)
+	m, err := c.message(c.cfg.Codec, u.Req)
 	if err != nil {
 		return err
 	}
@@ -192,7 +201,7 @@ func (c *Client) outcome(ctx context.Context, p *pending, u *Unary, err error, p
 		}
 		return r.err
 	}
-	if err := c.decode(r.compression, r.msg, len(r.msg) > keepMessage, u.Res); err != nil {
+	if err := c.decode(c.cfg.Codec, r.compression, r.msg, len(r.msg) > keepMessage, u.Res); err != nil {
 		return undecodable(err, status.Internal, "answer")
 	}
 	return nil

@@ -18,8 +18,10 @@ import (
 type Config struct {
 	// Settings are what this side accepts from the peer.
 	Settings frame.Settings
-	// Codec encodes and decodes messages.
-	Codec codec.Codec
+	// Codec encodes and decodes messages of calls that this side makes. Calls of
+	// the peer may use it, too, and those in Codecs. The settings offer them all.
+	Codec  codec.Codec
+	Codecs []codec.Codec
 	// Compressors decompress what the settings accept; it may be nil if they
 	// accept nothing.
 	Compressors *codec.Compressors

@@ -13,32 +13,46 @@ import (
 // the connection's buffer, or, if it is compressed or was marshalled before, its
 // bytes.
 type message struct {
+	codec       codec.Codec
 	value       any
 	encoded     []byte // nil while value is to be marshalled
 	size        int    // bytes as sent
 	compression codec.CompressionID
 }
 
-// message prepares v for sending: it checks the size and compresses what is
-// worth it and the peer accepts.
-func (l *link) message(v any) (message, error) {
-	size, err := codec.Size(l.cfg.Codec, v)
+// codec returns the codec with the given id, nil if it is not spoken here.
+func (l *link) codec(id uint8) codec.Codec {
+	if c := l.cfg.Codec; uint8(c.ID()) == id {
+		return c
+	}
+	for _, c := range l.cfg.Codecs {
+		if uint8(c.ID()) == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// message prepares v for sending in the codec in: it checks the size and
+// compresses what is worth it and the peer accepts.
+func (l *link) message(in codec.Codec, v any) (message, error) {
+	size, err := codec.Size(in, v)
 	if err != nil {
 		return message{}, err
 	}
 	if limit := int(l.peer().MaxMessage); size > limit {
 		return message{}, status.Errorf(status.ResourceExhausted, "message of %d bytes is above the limit of %d of the %s that was to receive it (its option WithMaxMessageSize)", size, limit, l.peerRole())
 	}
-	m := message{value: v, size: size}
+	m := message{codec: in, value: v, size: size}
 	if c := l.cfg.Compressor; c != nil && size >= l.cfg.CompressFrom && l.peer().AcceptsCompression(uint8(c.ID())) {
-		err = m.compress(l.cfg.Codec, c)
+		err = m.compress(c)
 	}
 	return m, err
 }
 
 // compress compresses m unless that makes it larger.
-func (m *message) compress(c codec.Codec, with codec.Compressor) error {
-	if err := m.encode(c); err != nil {
+func (m *message) compress(with codec.Compressor) error {
+	if err := m.encode(); err != nil {
 		return err
 	}
 	packed, err := with.AppendCompressed(nil, m.encoded)
@@ -52,30 +66,30 @@ func (m *message) compress(c codec.Codec, with codec.Compressor) error {
 }
 
 // encode marshals m if that has not been done.
-func (m *message) encode(c codec.Codec) (err error) {
+func (m *message) encode() (err error) {
 	if m.encoded == nil {
-		m.encoded, err = codec.Append(c, make([]byte, 0, m.size), m.value, m.size)
+		m.encoded, err = codec.Append(m.codec, make([]byte, 0, m.size), m.value, m.size)
 	}
 	return err
 }
 
 // append appends m's bytes to b; if it fails, b is as it was.
-func (m *message) append(c codec.Codec, b []byte) ([]byte, error) {
+func (m *message) append(b []byte) ([]byte, error) {
 	if m.encoded != nil {
 		return append(b, m.encoded...), nil
 	}
-	return codec.Append(c, b, m.value, m.size)
+	return codec.Append(m.codec, b, m.value, m.size)
 }
 
 // begin says in h, the first frame of m, how m is encoded.
-func (m *message) begin(c codec.Codec, h *frame.Header) {
-	h.Codec, h.Compression = uint8(c.ID()), uint8(m.compression)
+func (m *message) begin(h *frame.Header) {
+	h.Codec, h.Compression = uint8(m.codec.ID()), uint8(m.compression)
 }
 
-// decode fills v from a message that arrived. v may refer to data afterwards if
-// own says that nobody else will use it. Its errors carry no code, except
-// RESOURCE_EXHAUSTED for one that is too large once it is decompressed.
-func (l *link) decode(compression uint8, data []byte, own bool, v any) error {
+// decode fills v from a message that arrived in the codec in. v may refer to data
+// afterwards if own says that nobody else will use it. Its errors carry no code,
+// except RESOURCE_EXHAUSTED for one that is too large once it is decompressed.
+func (l *link) decode(in codec.Codec, compression uint8, data []byte, own bool, v any) error {
 	if compression != 0 {
 		c := l.cfg.Compressors.ByID(codec.CompressionID(compression))
 		var err error
@@ -90,9 +104,9 @@ func (l *link) decode(compression uint8, data []byte, own bool, v any) error {
 	}
 	// What refers to data keeps all of it alive, so not more than it is worth.
 	if own && cap(data) <= 2*len(data) {
-		return codec.DecodeOwned(l.cfg.Codec, data, v)
+		return codec.DecodeOwned(in, data, v)
 	}
-	return codec.Decode(l.cfg.Codec, data, v)
+	return codec.Decode(in, data, v)
 }
 
 // undecodable gives an error of decode the given code unless it has one.

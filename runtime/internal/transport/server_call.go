@@ -27,6 +27,7 @@ type serverCall struct {
 	asm *assembly
 
 	msg         []byte // the single request, in its own buffer unless the handler runs inline
+	codec       uint8  // of all its messages
 	compression uint8
 	pooled      bool        // msg goes back to the pool of buffers
 	own         bool        // nobody else uses msg
@@ -44,7 +45,7 @@ type serverCall struct {
 }
 
 func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Method, timeout time.Duration) *serverCall {
-	c := &serverCall{s: s, id: h.ID, method: m, closed: h.Flags.Has(frame.FlagHalfClose)}
+	c := &serverCall{s: s, id: h.ID, method: m, codec: h.Codec, closed: h.Flags.Has(frame.FlagHalfClose)}
 	s.flood.progressed()
 	c.Init(s.base, m, c, &s.remotePeer, s.r.now, timeout)
 	if len(sec.Headers) > 0 {
@@ -52,7 +53,7 @@ func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 	}
 	if m.Unary == nil {
 		c.stream = new(stream)
-		c.stream.init(&s.link, s, h.ID)
+		c.stream.init(&s.link, s, h.ID, h.Codec)
 		c.stream.takeHeader = c.TakeHeader
 		c.stream.badMessage = status.InvalidArgument
 	}
@@ -105,7 +106,7 @@ func (c *serverCall) request(msg []byte) {
 
 // part takes in a part of a single request.
 func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
-	if err := c.s.checkFormat(h, true, status.Unimplemented); err != nil {
+	if err := c.s.checkFormat(h, c.codec, true, status.Unimplemented); err != nil {
 		return err
 	}
 	if more := h.Flags.Has(frame.FlagMore); more == c.closed {
@@ -282,7 +283,7 @@ func (c *serverCall) DecodeRequest(msg any) error {
 	if c.used.Swap(true) {
 		return status.New(status.Internal, "the call is over, or its request has been decoded")
 	}
-	err := c.s.decode(c.compression, c.msg, c.own, msg)
+	err := c.s.decode(c.s.codec(c.codec), c.compression, c.msg, c.own, msg)
 	c.giveRequest()
 	c.asm.release()
 	if err != nil {
@@ -325,9 +326,9 @@ func (c *serverCall) Send(msg any) error {
 
 // answer keeps the single answer until the call ends.
 func (c *serverCall) answer(msg any) error {
-	m, err := c.s.message(msg)
+	m, err := c.s.message(c.s.codec(c.codec), msg)
 	if err == nil {
-		err = m.encode(c.s.cfg.Codec) // it may be changed once this returns
+		err = m.encode() // it may be changed once this returns
 	}
 	if err == nil {
 		c.single = &m

@@ -78,7 +78,7 @@ func (c *serverCall) succeed(res any, header, trailer metadata.MD) (int, *status
 	switch {
 	case c.stream == nil:
 		var err error
-		if msg, err = c.s.message(res); err != nil {
+		if msg, err = c.s.message(c.s.codec(c.codec), res); err != nil {
 			return 0, status.FromError(err)
 		}
 	case !c.method.Kind().CalleeStreams():
@@ -106,12 +106,12 @@ func (c *serverCall) succeedWhole(m *message, header, trailer metadata.MD) *stat
 	mark := len(w.buf)
 	h := closeHeader(c.id, header, trailer)
 	h.Flags |= frame.FlagMessage
-	m.begin(c.s.cfg.Codec, &h)
+	m.begin(&h)
 	buf := h.Append(w.buf)
 	if header != nil || trailer != nil {
 		buf = appendMetadata(buf, header, trailer)
 	}
-	buf, err := m.append(c.s.cfg.Codec, buf)
+	buf, err := m.append(buf)
 	if err != nil {
 		w.buf = buf[:mark]
 		w.unlockAsync()
@@ -128,7 +128,7 @@ func (c *serverCall) succeedWhole(m *message, header, trailer metadata.MD) *stat
 // CLOSE with the last part. It is marshalled beforehand, so that nobody waits
 // for that.
 func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *status.Error {
-	if err := m.encode(c.s.cfg.Codec); err != nil {
+	if err := m.encode(); err != nil {
 		return status.FromError(err)
 	}
 	data := m.encoded
@@ -141,7 +141,7 @@ func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *stat
 		room := limit
 		if first {
 			h.Flags |= frame.FlagTotal
-			m.begin(c.s.cfg.Codec, &h)
+			m.begin(&h)
 			room -= totalSize
 			if header != nil {
 				h.Flags |= frame.FlagHeaders

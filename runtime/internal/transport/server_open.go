@@ -76,8 +76,11 @@ func (s *Server) refusal(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 	if caller, callee := h.Flags.Has(frame.FlagCallerStreams), h.Flags.Has(frame.FlagCalleeStreams); caller != want.CallerStreams() || callee != want.CalleeStreams() {
 		return status.New(status.Unimplemented, fmt.Sprintf("method %s is %v; it was called as another kind", m.FullName(), want)), nil
 	}
-	if h.Codec != uint8(s.cfg.Codec.ID()) {
-		return status.New(status.Unimplemented, fmt.Sprintf("codec %d is not supported", h.Codec)), nil
+	if s.codec(h.Codec) == nil {
+		return status.New(status.Unimplemented, fmt.Sprintf("codec %d is not accepted here (option WithCodec)", h.Codec)), nil
+	}
+	if !s.peer().AcceptsCodec(h.Codec) { // it could not be answered
+		return status.New(status.Unimplemented, fmt.Sprintf("codec %d is not among those that the client accepts", h.Codec)), nil
 	}
 	if !s.cfg.Settings.AcceptsCompression(h.Compression) {
 		return status.New(status.Unimplemented, notAccepted(h.Compression)), nil

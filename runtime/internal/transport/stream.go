@@ -29,6 +29,7 @@ type stream struct {
 	takeHeader func() metadata.MD
 	// badMessage is the code for messages that cannot be decoded.
 	badMessage status.Code
+	codec      uint8 // of all its messages
 
 	// gone is closed when nothing more may be sent.
 	gone     chan struct{}
@@ -78,8 +79,8 @@ type item struct {
 // arenaItem is the largest message that is copied into the arena.
 const arenaItem = 4 << 10
 
-func (s *stream) init(l *link, owner exhausted, id frame.StreamID) {
-	s.l, s.owner, s.id = l, owner, id
+func (s *stream) init(l *link, owner exhausted, id frame.StreamID, in uint8) {
+	s.l, s.owner, s.id, s.codec = l, owner, id, in
 	s.gone, s.ready = make(chan struct{}), make(chan struct{}, 1)
 	s.window = int64(l.cfg.Settings.StreamCredit)
 	s.limit.Store(s.window)
@@ -90,7 +91,7 @@ func (s *stream) init(l *link, owner exhausted, id frame.StreamID) {
 // the call is a *callBreach; code is that of one in an unknown compression.
 func (s *stream) admit(h *frame.Header, sec *frame.Sections, code status.Code) error {
 	continues := s.assembling()
-	if err := s.l.checkFormat(h, continues, code); err != nil || continues {
+	if err := s.l.checkFormat(h, s.codec, continues, code); err != nil || continues {
 		return err
 	}
 	return s.l.tooLarge(h, sec)
@@ -301,7 +302,7 @@ func (s *stream) recv(msg any) error {
 	if last := s.unread.Add(-1) == 0; last && s.partial.Load() || s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
 		s.settle()
 	}
-	err := s.l.decode(it.compression, data, len(data) > arenaItem, msg)
+	err := s.l.decode(s.l.codec(s.codec), it.compression, data, len(data) > arenaItem, msg)
 	if s.pos == len(s.cur) {
 		s.emptied()
 	}

@@ -10,7 +10,7 @@ import (
 // send sends one message, waiting for credit. It returns io.EOF if the stream
 // has ended.
 func (s *stream) send(v any) error {
-	m, err := s.l.message(v)
+	m, err := s.l.message(s.l.codec(s.codec), v)
 	if err != nil {
 		return err
 	}
@@ -47,8 +47,8 @@ func (s *stream) sendWhole(m *message) error {
 	}
 	mark := len(w.buf)
 	h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagCredited, ID: s.id, Length: uint32(m.size)}
-	m.begin(s.l.cfg.Codec, &h)
-	buf, err := m.append(s.l.cfg.Codec, h.Append(w.buf))
+	m.begin(&h)
+	buf, err := m.append(h.Append(w.buf))
 	if err != nil {
 		w.buf = w.buf[:mark]
 		s.unreserveLocked(frame.HeaderSize + m.size)
@@ -64,7 +64,7 @@ func (s *stream) sendWhole(m *message) error {
 // sendParts sends a message that is larger than a frame or the credit. It is
 // marshalled beforehand, so that nobody waits for that.
 func (s *stream) sendParts(m *message) error {
-	if err := m.encode(s.l.cfg.Codec); err != nil {
+	if err := m.encode(); err != nil {
 		return err
 	}
 	for rest, first := m.encoded, true; len(rest) > 0; first = false {
@@ -74,7 +74,7 @@ func (s *stream) sendParts(m *message) error {
 		h.Length = uint32(len(part))
 		if first {
 			h.Flags |= frame.FlagTotal
-			m.begin(s.l.cfg.Codec, &h)
+			m.begin(&h)
 			h.Length += totalSize
 		}
 		if len(rest) > 0 {
