@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/address"
+	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
 	"github.com/rpcx-go/rpcx/runtime/internal/fallback"
 	"github.com/rpcx-go/rpcx/runtime/internal/stats"
@@ -89,6 +91,9 @@ func (cfg *serverConfig) forFallback(d *dispatch.Dispatcher) fallback.Config {
 		CompressFrom:     cfg.compressFrom,
 		HandshakeTimeout: cfg.handshake,
 		WriteStall:       cfg.stall,
+	}
+	if i := slices.IndexFunc(cfg.codecs, func(c codec.Codec) bool { return c.ID() == codec.JSONID }); i >= 0 {
+		f.JSON = cfg.codecs[i]
 	}
 	for _, c := range cfg.compressors.All() {
 		if cfg.settings.AcceptsCompression(uint8(c.ID())) {

@@ -59,8 +59,8 @@ type Config struct {
 	// answers of at least CompressFrom bytes are compressed.
 	Compressions []codec.CompressionID
 	CompressFrom int
-	// StrictJSON has unknown fields in JSON refused.
-	StrictJSON bool
+	// JSON is the codec for JSON that the server's user has chosen; nil if none.
+	JSON codec.Codec
 	// HandshakeTimeout bounds the time until the protocol is known and each
 	// request's header is there, WriteStall how long a peer may take or send
 	// nothing in the middle of a message; zero means for ever.
