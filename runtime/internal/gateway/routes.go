@@ -92,8 +92,35 @@ func unknownRoute(options []connecthttp.Option) *route {
 	r := &route{callerStreams: true}
 	connecthttp.Mount(mount(func(path string, h http.Handler) {
 		if strings.HasSuffix(path, "/") {
-			r.handler = h
+			r.handler = unserved(h)
 		}
 	}), server, options...)
 	return r
 }
+
+// unserved has h, which refuses whatever comes, do so over HTTP/1.1, too, where
+// connect thinks that the call might stream both ways, and with status 404: that
+// a path is not there has a status of its own, unlike a call that ends so.
+func unserved(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 {
+			anyVersion := *r
+			anyVersion.ProtoMajor, anyVersion.ProtoMinor = 2, 0
+			r = &anyVersion
+		}
+		h.ServeHTTP(notFound{w}, r)
+	})
+}
+
+// notFound answers 404 instead of 501.
+type notFound struct{ http.ResponseWriter }
+
+func (w notFound) WriteHeader(status int) {
+	if status == http.StatusNotImplemented {
+		status = http.StatusNotFound
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Flush implements http.Flusher, which connect wants.
+func (w notFound) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() } // the next write fails, too
