@@ -5,6 +5,7 @@ package conformancev1
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 	"github.com/rpcx-go/rpcx/runtime/wire/known"
 )
 
@@ -171,7 +172,9 @@ func (x *ClientCompatRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x42:
 			x.ServerTlsCert, i = p.Bytes(b, i)
 		case 0x4a:
-			x.ClientTlsCreds, i = wire.ParseMessage(x.ClientTlsCreds, b, i, p, (*TLSCreds).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.ClientTlsCreds = wire.OrNew(x.ClientTlsCreds)
+			i = wire.After(x.ClientTlsCreds.ParseRPCX(c, inner), end)
 		case 0x50:
 			x.MessageReceiveLimit, i = wire.Uint32(b, i)
 		case 0x5a:
@@ -191,9 +194,13 @@ func (x *ClientCompatRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x90:
 			x.RequestDelayMs, i = wire.Uint32(b, i)
 		case 0x9a:
-			x.Cancel, i = wire.ParseMessage(x.Cancel, b, i, p, (*ClientCompatRequest_Cancel).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Cancel = wire.OrNew(x.Cancel)
+			i = wire.After(x.Cancel.ParseRPCX(c, inner), end)
 		case 0xa2:
-			x.RawRequest, i = wire.ParseMessage(x.RawRequest, b, i, p, (*RawHTTPRequest).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.RawRequest = wire.OrNew(x.RawRequest)
+			i = wire.After(x.RawRequest.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -206,9 +213,9 @@ func (x *ClientCompatRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ClientCompatRequest) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *ClientCompatRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ClientCompatRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ClientCompatRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ClientCompatRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ClientCompatRequest_Cancel) SizeRPCX() (n int) {
 	if x == nil {
@@ -287,9 +294,11 @@ func (x *ClientCompatRequest_Cancel) ParseRPCX(b []byte, p wire.Parser) (i int) 
 
 func (*ClientCompatRequest_Cancel) InfoRPCX() wire.Info { return 0 }
 
-func (x *ClientCompatRequest_Cancel) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ClientCompatRequest_Cancel) AppendRPCX(b []byte) ([]byte, error) {
+	return foreign.Append(b, x)
+}
 
-func (x *ClientCompatRequest_Cancel) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ClientCompatRequest_Cancel) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ClientCompatResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -347,14 +356,18 @@ func (x *ClientCompatResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(ClientCompatResponse_Response)
 				x.Result = v
 			}
-			v.Response, i = wire.ParseMessage(v.Response, b, i, p, (*ClientResponseResult).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Response = wire.OrNew(v.Response)
+			i = wire.After(v.Response.ParseRPCX(c, inner), end)
 		case 0x1a:
 			v, _ := x.Result.(*ClientCompatResponse_Error)
 			if v == nil {
 				v = new(ClientCompatResponse_Error)
 				x.Result = v
 			}
-			v.Error, i = wire.ParseMessage(v.Error, b, i, p, (*ClientErrorResult).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Error = wire.OrNew(v.Error)
+			i = wire.After(v.Error.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -367,9 +380,9 @@ func (x *ClientCompatResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ClientCompatResponse) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *ClientCompatResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ClientCompatResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ClientCompatResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ClientCompatResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ClientResponseResult) SizeRPCX() (n int) {
 	if x == nil {
@@ -440,7 +453,9 @@ func (x *ClientResponseResult) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x12:
 			x.Payloads, i = wire.ParseMessages(x.Payloads, b, i, p, 0x12, (*ConformancePayload).ParseRPCX)
 		case 0x1a:
-			x.Error, i = wire.ParseMessage(x.Error, b, i, p, (*Error).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Error = wire.OrNew(x.Error)
+			i = wire.After(x.Error.ParseRPCX(c, inner), end)
 		case 0x22:
 			x.ResponseTrailers, i = wire.ParseMessages(x.ResponseTrailers, b, i, p, 0x22, (*Header).ParseRPCX)
 		case 0x28:
@@ -461,9 +476,9 @@ func (x *ClientResponseResult) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ClientResponseResult) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *ClientResponseResult) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ClientResponseResult) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ClientResponseResult) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ClientResponseResult) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ClientErrorResult) SizeRPCX() (n int) {
 	if x == nil {
@@ -505,11 +520,11 @@ func (x *ClientErrorResult) ParseRPCX(b []byte, p wire.Parser) (i int) {
 	return p.End(i)
 }
 
-func (*ClientErrorResult) InfoRPCX() wire.Info { return wire.HasText }
+func (*ClientErrorResult) InfoRPCX() wire.Info { return wire.HasText | wire.OneText }
 
-func (x *ClientErrorResult) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ClientErrorResult) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ClientErrorResult) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ClientErrorResult) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *WireDetails) SizeRPCX() (n int) {
 	if x == nil {
@@ -577,6 +592,6 @@ func (x *WireDetails) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*WireDetails) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *WireDetails) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *WireDetails) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *WireDetails) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *WireDetails) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

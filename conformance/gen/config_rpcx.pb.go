@@ -5,6 +5,7 @@ package conformancev1
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -52,7 +53,9 @@ func (x *Config) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Features, i = wire.ParseMessage(x.Features, b, i, p, (*Features).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Features = wire.OrNew(x.Features)
+			i = wire.After(x.Features.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.IncludeCases, i = wire.ParseMessages(x.IncludeCases, b, i, p, 0x12, (*ConfigCase).ParseRPCX)
 		case 0x1a:
@@ -69,9 +72,9 @@ func (x *Config) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Config) InfoRPCX() wire.Info { return 0 }
 
-func (x *Config) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Config) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Config) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Config) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Features) SizeRPCX() (n int) {
 	if x == nil {
@@ -213,9 +216,9 @@ func (x *Features) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Features) InfoRPCX() wire.Info { return 0 }
 
-func (x *Features) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Features) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Features) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Features) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ConfigCase) SizeRPCX() (n int) {
 	if x == nil {
@@ -315,9 +318,9 @@ func (x *ConfigCase) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ConfigCase) InfoRPCX() wire.Info { return 0 }
 
-func (x *ConfigCase) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ConfigCase) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ConfigCase) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ConfigCase) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *TLSCreds) SizeRPCX() (n int) {
 	if x == nil {
@@ -369,6 +372,6 @@ func (x *TLSCreds) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*TLSCreds) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *TLSCreds) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *TLSCreds) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *TLSCreds) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *TLSCreds) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -5,6 +5,7 @@ package conformancev1
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -80,7 +81,9 @@ func (x *ServerCompatRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x30:
 			x.MessageReceiveLimit, i = wire.Uint32(b, i)
 		case 0x3a:
-			x.ServerCreds, i = wire.ParseMessage(x.ServerCreds, b, i, p, (*TLSCreds).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.ServerCreds = wire.OrNew(x.ServerCreds)
+			i = wire.After(x.ServerCreds.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -93,9 +96,9 @@ func (x *ServerCompatRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ServerCompatRequest) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *ServerCompatRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ServerCompatRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ServerCompatRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ServerCompatRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ServerCompatResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -155,6 +158,6 @@ func (x *ServerCompatResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ServerCompatResponse) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *ServerCompatResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ServerCompatResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ServerCompatResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ServerCompatResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

@@ -5,6 +5,7 @@ package conformancev1
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 	"github.com/rpcx-go/rpcx/runtime/wire/known"
 )
 
@@ -90,11 +91,15 @@ func (x *UnaryResponseDefinition) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(UnaryResponseDefinition_Error)
 				x.Response = v
 			}
-			v.Error, i = wire.ParseMessage(v.Error, b, i, p, (*Error).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Error = wire.OrNew(v.Error)
+			i = wire.After(v.Error.ParseRPCX(c, inner), end)
 		case 0x22:
 			x.ResponseTrailers, i = wire.ParseMessages(x.ResponseTrailers, b, i, p, 0x22, (*Header).ParseRPCX)
 		case 0x2a:
-			x.RawResponse, i = wire.ParseMessage(x.RawResponse, b, i, p, (*RawHTTPResponse).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.RawResponse = wire.OrNew(x.RawResponse)
+			i = wire.After(x.RawResponse.ParseRPCX(c, inner), end)
 		case 0x30:
 			x.ResponseDelayMs, i = wire.Uint32(b, i)
 		default:
@@ -109,9 +114,9 @@ func (x *UnaryResponseDefinition) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*UnaryResponseDefinition) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *UnaryResponseDefinition) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *UnaryResponseDefinition) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *UnaryResponseDefinition) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *UnaryResponseDefinition) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *StreamResponseDefinition) SizeRPCX() (n int) {
 	if x == nil {
@@ -178,11 +183,15 @@ func (x *StreamResponseDefinition) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x18:
 			x.ResponseDelayMs, i = wire.Uint32(b, i)
 		case 0x22:
-			x.Error, i = wire.ParseMessage(x.Error, b, i, p, (*Error).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Error = wire.OrNew(x.Error)
+			i = wire.After(x.Error.ParseRPCX(c, inner), end)
 		case 0x2a:
 			x.ResponseTrailers, i = wire.ParseMessages(x.ResponseTrailers, b, i, p, 0x2a, (*Header).ParseRPCX)
 		case 0x32:
-			x.RawResponse, i = wire.ParseMessage(x.RawResponse, b, i, p, (*RawHTTPResponse).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.RawResponse = wire.OrNew(x.RawResponse)
+			i = wire.After(x.RawResponse.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -195,9 +204,9 @@ func (x *StreamResponseDefinition) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*StreamResponseDefinition) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *StreamResponseDefinition) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *StreamResponseDefinition) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *StreamResponseDefinition) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *StreamResponseDefinition) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *UnaryRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -234,7 +243,9 @@ func (x *UnaryRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.ResponseDefinition, i = wire.ParseMessage(x.ResponseDefinition, b, i, p, (*UnaryResponseDefinition).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.ResponseDefinition = wire.OrNew(x.ResponseDefinition)
+			i = wire.After(x.ResponseDefinition.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.RequestData, i = p.Bytes(b, i)
 		default:
@@ -249,9 +260,9 @@ func (x *UnaryRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*UnaryRequest) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *UnaryRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *UnaryRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *UnaryRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *UnaryRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *UnaryResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -282,7 +293,9 @@ func (x *UnaryResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Payload, i = wire.ParseMessage(x.Payload, b, i, p, (*ConformancePayload).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Payload = wire.OrNew(x.Payload)
+			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -295,9 +308,9 @@ func (x *UnaryResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*UnaryResponse) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *UnaryResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *UnaryResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *UnaryResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *UnaryResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *IdempotentUnaryRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -334,7 +347,9 @@ func (x *IdempotentUnaryRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.ResponseDefinition, i = wire.ParseMessage(x.ResponseDefinition, b, i, p, (*UnaryResponseDefinition).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.ResponseDefinition = wire.OrNew(x.ResponseDefinition)
+			i = wire.After(x.ResponseDefinition.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.RequestData, i = p.Bytes(b, i)
 		default:
@@ -349,9 +364,9 @@ func (x *IdempotentUnaryRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*IdempotentUnaryRequest) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *IdempotentUnaryRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *IdempotentUnaryRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *IdempotentUnaryRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *IdempotentUnaryRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *IdempotentUnaryResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -382,7 +397,9 @@ func (x *IdempotentUnaryResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Payload, i = wire.ParseMessage(x.Payload, b, i, p, (*ConformancePayload).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Payload = wire.OrNew(x.Payload)
+			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -395,9 +412,9 @@ func (x *IdempotentUnaryResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*IdempotentUnaryResponse) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *IdempotentUnaryResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *IdempotentUnaryResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *IdempotentUnaryResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *IdempotentUnaryResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ServerStreamRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -434,7 +451,9 @@ func (x *ServerStreamRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.ResponseDefinition, i = wire.ParseMessage(x.ResponseDefinition, b, i, p, (*StreamResponseDefinition).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.ResponseDefinition = wire.OrNew(x.ResponseDefinition)
+			i = wire.After(x.ResponseDefinition.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.RequestData, i = p.Bytes(b, i)
 		default:
@@ -449,9 +468,9 @@ func (x *ServerStreamRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ServerStreamRequest) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *ServerStreamRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ServerStreamRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ServerStreamRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ServerStreamRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ServerStreamResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -482,7 +501,9 @@ func (x *ServerStreamResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Payload, i = wire.ParseMessage(x.Payload, b, i, p, (*ConformancePayload).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Payload = wire.OrNew(x.Payload)
+			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -495,9 +516,9 @@ func (x *ServerStreamResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ServerStreamResponse) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *ServerStreamResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ServerStreamResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ServerStreamResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ServerStreamResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ClientStreamRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -534,7 +555,9 @@ func (x *ClientStreamRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.ResponseDefinition, i = wire.ParseMessage(x.ResponseDefinition, b, i, p, (*UnaryResponseDefinition).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.ResponseDefinition = wire.OrNew(x.ResponseDefinition)
+			i = wire.After(x.ResponseDefinition.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.RequestData, i = p.Bytes(b, i)
 		default:
@@ -549,9 +572,9 @@ func (x *ClientStreamRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ClientStreamRequest) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *ClientStreamRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ClientStreamRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ClientStreamRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ClientStreamRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ClientStreamResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -582,7 +605,9 @@ func (x *ClientStreamResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Payload, i = wire.ParseMessage(x.Payload, b, i, p, (*ConformancePayload).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Payload = wire.OrNew(x.Payload)
+			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -595,9 +620,9 @@ func (x *ClientStreamResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ClientStreamResponse) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *ClientStreamResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ClientStreamResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ClientStreamResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ClientStreamResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *BidiStreamRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -640,7 +665,9 @@ func (x *BidiStreamRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.ResponseDefinition, i = wire.ParseMessage(x.ResponseDefinition, b, i, p, (*StreamResponseDefinition).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.ResponseDefinition = wire.OrNew(x.ResponseDefinition)
+			i = wire.After(x.ResponseDefinition.ParseRPCX(c, inner), end)
 		case 0x10:
 			x.FullDuplex, i = wire.Bool(b, i)
 		case 0x1a:
@@ -657,9 +684,9 @@ func (x *BidiStreamRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*BidiStreamRequest) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *BidiStreamRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *BidiStreamRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *BidiStreamRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *BidiStreamRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *BidiStreamResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -690,7 +717,9 @@ func (x *BidiStreamResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Payload, i = wire.ParseMessage(x.Payload, b, i, p, (*ConformancePayload).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Payload = wire.OrNew(x.Payload)
+			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -703,9 +732,9 @@ func (x *BidiStreamResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*BidiStreamResponse) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *BidiStreamResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *BidiStreamResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *BidiStreamResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *BidiStreamResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *UnimplementedRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -741,9 +770,9 @@ func (x *UnimplementedRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*UnimplementedRequest) InfoRPCX() wire.Info { return 0 }
 
-func (x *UnimplementedRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *UnimplementedRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *UnimplementedRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *UnimplementedRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *UnimplementedResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -779,9 +808,9 @@ func (x *UnimplementedResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*UnimplementedResponse) InfoRPCX() wire.Info { return 0 }
 
-func (x *UnimplementedResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *UnimplementedResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *UnimplementedResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *UnimplementedResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ConformancePayload) SizeRPCX() (n int) {
 	if x == nil {
@@ -820,7 +849,9 @@ func (x *ConformancePayload) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x0a:
 			x.Data, i = p.Bytes(b, i)
 		case 0x12:
-			x.RequestInfo, i = wire.ParseMessage(x.RequestInfo, b, i, p, (*ConformancePayload_RequestInfo).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.RequestInfo = wire.OrNew(x.RequestInfo)
+			i = wire.After(x.RequestInfo.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -833,9 +864,9 @@ func (x *ConformancePayload) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*ConformancePayload) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *ConformancePayload) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *ConformancePayload) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *ConformancePayload) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ConformancePayload) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *ConformancePayload_RequestInfo) SizeRPCX() (n int) {
 	if x == nil {
@@ -890,7 +921,9 @@ func (x *ConformancePayload_RequestInfo) ParseRPCX(b []byte, p wire.Parser) (i i
 		case 0x1a:
 			x.Requests, i = wire.ParseMessages(x.Requests, b, i, p, 0x1a, known.ParseAny)
 		case 0x22:
-			x.ConnectGetInfo, i = wire.ParseMessage(x.ConnectGetInfo, b, i, p, (*ConformancePayload_ConnectGetInfo).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.ConnectGetInfo = wire.OrNew(x.ConnectGetInfo)
+			i = wire.After(x.ConnectGetInfo.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -904,10 +937,12 @@ func (x *ConformancePayload_RequestInfo) ParseRPCX(b []byte, p wire.Parser) (i i
 func (*ConformancePayload_RequestInfo) InfoRPCX() wire.Info { return wire.HasText }
 
 func (x *ConformancePayload_RequestInfo) AppendRPCX(b []byte) ([]byte, error) {
-	return wire.Append(b, x)
+	return foreign.Append(b, x)
 }
 
-func (x *ConformancePayload_RequestInfo) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *ConformancePayload_RequestInfo) UnmarshalRPCX(b []byte) error {
+	return foreign.Unmarshal(b, x)
+}
 
 func (x *ConformancePayload_ConnectGetInfo) SizeRPCX() (n int) {
 	if x == nil {
@@ -952,11 +987,11 @@ func (x *ConformancePayload_ConnectGetInfo) ParseRPCX(b []byte, p wire.Parser) (
 func (*ConformancePayload_ConnectGetInfo) InfoRPCX() wire.Info { return wire.HasText }
 
 func (x *ConformancePayload_ConnectGetInfo) AppendRPCX(b []byte) ([]byte, error) {
-	return wire.Append(b, x)
+	return foreign.Append(b, x)
 }
 
 func (x *ConformancePayload_ConnectGetInfo) UnmarshalRPCX(b []byte) error {
-	return wire.Unmarshal(b, x)
+	return foreign.Unmarshal(b, x)
 }
 
 func (x *Error) SizeRPCX() (n int) {
@@ -1017,9 +1052,9 @@ func (x *Error) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Error) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Error) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Error) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Error) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Error) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *Header) SizeRPCX() (n int) {
 	if x == nil {
@@ -1071,9 +1106,9 @@ func (x *Header) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*Header) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *Header) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *Header) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *Header) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *Header) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *RawHTTPRequest) SizeRPCX() (n int) {
 	if x == nil {
@@ -1163,14 +1198,18 @@ func (x *RawHTTPRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(RawHTTPRequest_Unary)
 				x.Body = v
 			}
-			v.Unary, i = wire.ParseMessage(v.Unary, b, i, p, (*MessageContents).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Unary = wire.OrNew(v.Unary)
+			i = wire.After(v.Unary.ParseRPCX(c, inner), end)
 		case 0x3a:
 			v, _ := x.Body.(*RawHTTPRequest_Stream)
 			if v == nil {
 				v = new(RawHTTPRequest_Stream)
 				x.Body = v
 			}
-			v.Stream, i = wire.ParseMessage(v.Stream, b, i, p, (*StreamContents).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Stream = wire.OrNew(v.Stream)
+			i = wire.After(v.Stream.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -1183,9 +1222,9 @@ func (x *RawHTTPRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*RawHTTPRequest) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *RawHTTPRequest) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *RawHTTPRequest) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *RawHTTPRequest) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *RawHTTPRequest) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *RawHTTPRequest_EncodedQueryParam) SizeRPCX() (n int) {
 	if x == nil {
@@ -1230,7 +1269,9 @@ func (x *RawHTTPRequest_EncodedQueryParam) ParseRPCX(b []byte, p wire.Parser) (i
 		case 0x0a:
 			x.Name, i = p.Text(b, i)
 		case 0x12:
-			x.Value, i = wire.ParseMessage(x.Value, b, i, p, (*MessageContents).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Value = wire.OrNew(x.Value)
+			i = wire.After(x.Value.ParseRPCX(c, inner), end)
 		case 0x18:
 			x.Base64Encode, i = wire.Bool(b, i)
 		default:
@@ -1246,10 +1287,12 @@ func (x *RawHTTPRequest_EncodedQueryParam) ParseRPCX(b []byte, p wire.Parser) (i
 func (*RawHTTPRequest_EncodedQueryParam) InfoRPCX() wire.Info { return wire.HasText }
 
 func (x *RawHTTPRequest_EncodedQueryParam) AppendRPCX(b []byte) ([]byte, error) {
-	return wire.Append(b, x)
+	return foreign.Append(b, x)
 }
 
-func (x *RawHTTPRequest_EncodedQueryParam) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *RawHTTPRequest_EncodedQueryParam) UnmarshalRPCX(b []byte) error {
+	return foreign.Unmarshal(b, x)
+}
 
 func (x *MessageContents) SizeRPCX() (n int) {
 	if x == nil {
@@ -1336,9 +1379,9 @@ func (x *MessageContents) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*MessageContents) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *MessageContents) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *MessageContents) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *MessageContents) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *MessageContents) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *StreamContents) SizeRPCX() (n int) {
 	if x == nil {
@@ -1382,9 +1425,9 @@ func (x *StreamContents) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*StreamContents) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *StreamContents) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *StreamContents) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *StreamContents) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *StreamContents) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *StreamContents_StreamItem) SizeRPCX() (n int) {
 	if x == nil {
@@ -1431,7 +1474,9 @@ func (x *StreamContents_StreamItem) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x10:
 			x.Length, i = wire.Ptr(wire.Uint32(b, i))
 		case 0x1a:
-			x.Payload, i = wire.ParseMessage(x.Payload, b, i, p, (*MessageContents).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Payload = wire.OrNew(x.Payload)
+			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i
@@ -1444,9 +1489,9 @@ func (x *StreamContents_StreamItem) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*StreamContents_StreamItem) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *StreamContents_StreamItem) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *StreamContents_StreamItem) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *StreamContents_StreamItem) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *StreamContents_StreamItem) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *RawHTTPResponse) SizeRPCX() (n int) {
 	if x == nil {
@@ -1518,14 +1563,18 @@ func (x *RawHTTPResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				v = new(RawHTTPResponse_Unary)
 				x.Body = v
 			}
-			v.Unary, i = wire.ParseMessage(v.Unary, b, i, p, (*MessageContents).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Unary = wire.OrNew(v.Unary)
+			i = wire.After(v.Unary.ParseRPCX(c, inner), end)
 		case 0x22:
 			v, _ := x.Body.(*RawHTTPResponse_Stream)
 			if v == nil {
 				v = new(RawHTTPResponse_Stream)
 				x.Body = v
 			}
-			v.Stream, i = wire.ParseMessage(v.Stream, b, i, p, (*StreamContents).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			v.Stream = wire.OrNew(v.Stream)
+			i = wire.After(v.Stream.ParseRPCX(c, inner), end)
 		case 0x2a:
 			x.Trailers, i = wire.ParseMessages(x.Trailers, b, i, p, 0x2a, (*Header).ParseRPCX)
 		default:
@@ -1540,6 +1589,6 @@ func (x *RawHTTPResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*RawHTTPResponse) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *RawHTTPResponse) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *RawHTTPResponse) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *RawHTTPResponse) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *RawHTTPResponse) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }

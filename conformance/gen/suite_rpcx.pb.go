@@ -5,6 +5,7 @@ package conformancev1
 
 import (
 	"github.com/rpcx-go/rpcx/runtime/wire"
+	"github.com/rpcx-go/rpcx/runtime/wire/foreign"
 )
 
 // This is version 1 of generated code. If the next line does not compile, the
@@ -149,9 +150,9 @@ func (x *TestSuite) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*TestSuite) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *TestSuite) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *TestSuite) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *TestSuite) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *TestSuite) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *TestCase) SizeRPCX() (n int) {
 	if x == nil {
@@ -200,11 +201,15 @@ func (x *TestCase) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			x.Request, i = wire.ParseMessage(x.Request, b, i, p, (*ClientCompatRequest).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.Request = wire.OrNew(x.Request)
+			i = wire.After(x.Request.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.ExpandRequests, i = wire.ParseMessages(x.ExpandRequests, b, i, p, 0x12, (*TestCase_ExpandedSize).ParseRPCX)
 		case 0x1a:
-			x.ExpectedResponse, i = wire.ParseMessage(x.ExpectedResponse, b, i, p, (*ClientResponseResult).ParseRPCX)
+			c, inner, end := p.Message(b, i)
+			x.ExpectedResponse = wire.OrNew(x.ExpectedResponse)
+			i = wire.After(x.ExpectedResponse.ParseRPCX(c, inner), end)
 		case 0x20:
 			x.OtherAllowedErrorCodes, i = wire.List(x.OtherAllowedErrorCodes, b, i, 0x20, wire.Int[Code])
 		case 0x22:
@@ -221,9 +226,9 @@ func (x *TestCase) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*TestCase) InfoRPCX() wire.Info { return wire.HasText }
 
-func (x *TestCase) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *TestCase) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *TestCase) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *TestCase) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
 
 func (x *TestCase_ExpandedSize) SizeRPCX() (n int) {
 	if x == nil {
@@ -267,6 +272,6 @@ func (x *TestCase_ExpandedSize) ParseRPCX(b []byte, p wire.Parser) (i int) {
 
 func (*TestCase_ExpandedSize) InfoRPCX() wire.Info { return 0 }
 
-func (x *TestCase_ExpandedSize) AppendRPCX(b []byte) ([]byte, error) { return wire.Append(b, x) }
+func (x *TestCase_ExpandedSize) AppendRPCX(b []byte) ([]byte, error) { return foreign.Append(b, x) }
 
-func (x *TestCase_ExpandedSize) UnmarshalRPCX(b []byte) error { return wire.Unmarshal(b, x) }
+func (x *TestCase_ExpandedSize) UnmarshalRPCX(b []byte) error { return foreign.Unmarshal(b, x) }
