@@ -60,7 +60,7 @@ func (s *Server) serveConn(nc net.Conn, ended func(error)) {
 		v.c.Start(v.accepted, v)
 		return
 	}
-	v.Divert(nil)
+	v.divert(nil)
 }
 
 // Begun implements transport.Owner.
@@ -77,12 +77,18 @@ func (v *visit) opened(protocol string) {
 	}
 }
 
-// Divert implements transport.Owner.
+// Divert implements transport.Owner. On TLS it has been agreed on what is spoken.
 func (v *visit) Divert(first []byte) bool {
-	s := v.s
-	if s.fallback == nil {
+	if v.s.fallback == nil || v.peer.TLS != nil {
 		return false
 	}
+	v.divert(first)
+	return true
+}
+
+// divert has the connection served by the fallback.
+func (v *visit) divert(first []byte) {
+	s := v.s
 	c := &fallback.Conn{Conn: v.nc, First: first, Peer: *v.peer, Accepted: v.accepted, Begun: v.opened, Ended: v.Ended}
 	v.other.Store(c)
 	if v.c != nil {
@@ -91,7 +97,6 @@ func (v *visit) Divert(first []byte) bool {
 		s.mu.Unlock()
 	}
 	s.fallback.Serve(c)
-	return true
 }
 
 // Ended implements transport.Owner.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
@@ -65,7 +66,7 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	x := &exchange{w: w, conn: conn}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
-	if !route.callerStreams && g.cfg.WriteStall > 0 {
+	if !route.callerStreams {
 		x.body = &promptBody{ReadCloser: r.Body, rc: http.NewResponseController(w), patience: g.cfg.WriteStall}
 		r.Body = x.body
 	}
@@ -111,21 +112,53 @@ func isCall(r *http.Request) bool {
 // another origin cannot send one without asking beforehand.
 func acceptable(r *http.Request) bool { return r.Method != http.MethodPost || isCall(r) }
 
-// promptBody is a body that must come without long pauses. One goroutine reads it.
+// size returns how large the single message of a request is, as far as the
+// request states it beforehand, and else 0.
+func (x *exchange) size() int64 {
+	switch {
+	case x.body == nil || x.r.Method != http.MethodPost:
+		return 0
+	case strings.HasPrefix(x.r.Header.Get("Content-Type"), "application/connect+"), strings.HasPrefix(x.r.Header.Get("Content-Type"), "application/grpc"):
+		return x.body.prefixed()
+	}
+	return x.r.ContentLength
+}
+
+// promptBody is the body of a request with one message, which must come without
+// long pauses. One goroutine reads it.
 type promptBody struct {
 	io.ReadCloser
 	rc       *http.ResponseController
-	patience time.Duration
+	patience time.Duration // 0: for ever
 	stalled  atomic.Bool
+	head     [5]byte // read ahead; what is left of it is head[from:to]
+	from, to int
+}
+
+// prefixed returns the length that stands before the message, behind a byte of
+// flags, or 0 if that cannot be read.
+func (b *promptBody) prefixed() int64 {
+	n, err := io.ReadFull(b, b.head[:])
+	if b.to = n; err != nil {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint32(b.head[1:]))
 }
 
 func (b *promptBody) Read(p []byte) (int, error) {
-	_ = b.rc.SetReadDeadline(time.Now().Add(b.patience)) // nothing more can be done if that cannot be
+	if b.from < b.to {
+		n := copy(p, b.head[b.from:b.to])
+		b.from += n
+		return n, nil
+	}
+	if b.patience > 0 {
+		_ = b.rc.SetReadDeadline(time.Now().Add(b.patience)) // nothing more can be done if that cannot be
+	}
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		b.stalled.Store(true)
-	case err != nil:
+	case err != nil && b.patience > 0:
 		_ = b.rc.SetReadDeadline(time.Time{})
 	}
 	return n, err

@@ -48,8 +48,7 @@ func (g *Gateway) serve(ctx context.Context, m *dispatch.Method, stream connect.
 	info, _ := connect.CallInfoForServerContext(ctx)
 	c := &httpCall{g: g, method: m, x: x, stream: stream, info: info, peer: x.conn.Peer}
 	c.peer.Protocol = info.Protocol
-	var refusal *status.Error
-	if c.md, refusal = requestMetadata(info.RequestHeader(), g.cfg.MaxMetadata); refusal != nil {
+	if refusal := c.refusal(); refusal != nil {
 		return c.fail(refusal.WithNotRun())
 	}
 	start := time.Now()
@@ -68,6 +67,18 @@ func (g *Gateway) serve(ctx context.Context, m *dispatch.Method, stream connect.
 		g.cfg.Dispatcher.Run(&c.Call)
 	}
 	return c.result
+}
+
+// refusal says why the call is not let in, if it is not: before anything is
+// decoded, or known to those who decide who may call.
+func (c *httpCall) refusal() (err *status.Error) {
+	if c.md, err = requestMetadata(c.info.RequestHeader(), c.g.cfg.MaxMetadata); err != nil {
+		return err
+	}
+	if n, limit := c.x.size(), c.g.cfg.MaxMessage; n > int64(limit) {
+		return status.New(status.ResourceExhausted, fmt.Sprintf("received message of %d bytes is above the limit of %d (option WithMaxMessageSize)", n, limit)).WithDoNotRetry()
+	}
+	return nil
 }
 
 // interrupt has a Receive that waits for the client return.
@@ -116,7 +127,9 @@ func (c *httpCall) receiveError(err error) error {
 	case c.x.stalled():
 		return status.New(status.DeadlineExceeded, fmt.Sprintf("nothing of the request came for %v (option WithWriteStall)", c.g.cfg.WriteStall))
 	case e.Code() == status.ResourceExhausted:
-		return status.New(e.Code(), fmt.Sprintf("%s (option WithMaxMessageSize)", e.Message())).WithDoNotRetry()
+		return status.New(e.Code(), fmt.Sprintf("received message is above the limit of %d (option WithMaxMessageSize)", c.g.cfg.MaxMessage))
+	case e.Code() == status.Unknown: // what was sent is not what HTTP asks for
+		return status.New(status.InvalidArgument, e.Message())
 	}
 	return e
 }

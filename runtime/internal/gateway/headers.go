@@ -19,7 +19,11 @@ func requestMetadata(h *connect.Header, limit int) (metadata.MD, *status.Error) 
 	}
 	switch {
 	case errors.Is(err, metadata.ErrTooLarge):
-		return nil, status.New(status.ResourceExhausted, err.Error()+" (option WithMaxMetadataSize)").WithDoNotRetry()
+		what := fmt.Sprintf("metadata of %d bytes, the limit is %d (option WithMaxMetadataSize)", md.Size(), limit)
+		if len(md) > metadata.MaxEntries {
+			what = fmt.Sprintf("%d metadata entries, the limit is %d (fixed)", len(md), metadata.MaxEntries)
+		}
+		return nil, status.New(status.ResourceExhausted, what).WithDoNotRetry()
 	case err != nil:
 		return nil, status.New(status.InvalidArgument, err.Error())
 	}

@@ -89,7 +89,7 @@ func unknownRoute(options []connecthttp.Option) *route {
 	})
 	// connect has a handler for the unknown methods of each service that it knows.
 	server.Register(connect.Method{Spec: connect.Spec{Procedure: "/none/None"}})
-	r := &route{callerStreams: true}
+	r := &route{callerStreams: true, calleeStreams: true}
 	connecthttp.Mount(mount(func(path string, h http.Handler) {
 		if strings.HasSuffix(path, "/") {
 			r.handler = unserved(h)
