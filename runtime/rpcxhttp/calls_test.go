@@ -130,14 +130,15 @@ func TestLeftBehind(t *testing.T) {
 		left := make(chan error, 2)
 		m := rpcx.NewMethod[text, text](rpcx.MethodSpec{Service: "test.v1.Echo", Name: "Leave", Kind: rpcx.BidiStream})
 		s, c := d.site(t, echo)
-		s.Register(rpcx.BidiStreamHandler(m, func(_ context.Context, st rpcx.BidiStreamingServer[text, text]) error {
+		s.Register(rpcx.BidiStreamHandler(m, func(ctx context.Context, st rpcx.BidiStreamingServer[text, text]) error {
 			go func() {
-				for {
-					if _, err := st.Recv(); err != nil {
-						left <- err
-						break
-					}
+				var err error
+				for err == nil { // until the end of the call or of the stream, whichever comes first
+					_, err = st.Recv()
 				}
+				<-ctx.Done()
+				_, err = st.Recv()
+				left <- err
 				left <- st.Send(&text{})
 			}()
 			return status.New(status.Aborted, "enough")
