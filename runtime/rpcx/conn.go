@@ -3,11 +3,8 @@ package rpcx
 import (
 	"context"
 	"fmt"
-	"net"
-	"strings"
 	"time"
 
-	"github.com/rpcx-go/rpcx/runtime/address"
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/cluster"
 	"github.com/rpcx-go/rpcx/runtime/internal/stats"
@@ -30,8 +27,8 @@ type Conn struct {
 
 // Dial returns a Conn to target: "host:port", "tcp://host:port" or
 // "unix:///path"; with WithDialer also any other name that the dialer
-// understands. It does not connect yet: an error says that the target or an
-// option is wrong.
+// understands, and with the options of package rpcxhttp also a URL. It does not
+// connect yet: an error says that the target or an option is wrong.
 func Dial(target string, opts ...DialOption) (*Conn, error) {
 	cfg := dialConfig{
 		common:           newCommon(),
@@ -46,47 +43,25 @@ func Dial(target string, opts ...DialOption) (*Conn, error) {
 	if cfg.err != nil {
 		return nil, cfg.err
 	}
-	endpoint, err := address.Parse(target)
-	switch {
-	case cfg.dial == nil:
-		cfg.dial = new(net.Dialer).DialContext
-	case err != nil && !strings.Contains(target, "://"):
-		// What a dialer of the user's takes for an address is its own matter.
-		endpoint, err = address.Endpoint{Network: "tcp", Addr: target}, nil
-	}
+	cc, err := cfg.resolve(target)
 	if err != nil {
 		return nil, fmt.Errorf("rpcx: dial: %w", err)
 	}
-	if err := cfg.secureDial(); err != nil {
-		return nil, err
+	if cfg.secure != nil {
+		secure, err := cfg.secure(call.Client, &cfg.common)
+		if err != nil {
+			return nil, err
+		}
+		cc.Secure = cluster.SecureFunc(secure)
 	}
 	c := &Conn{target: target, cfg: cfg, defaults: CallOptions(cfg.defaults...)}
-	c.cluster = cfg.cluster(endpoint)
+	if c.cluster, err = cfg.cluster(cc); err != nil {
+		return nil, err
+	}
 	if len(cfg.interceptors) > 0 {
 		c.chain = call.Chain(cfg.interceptors, innermost)
 	}
 	return c, nil
-}
-
-func (cfg *dialConfig) cluster(e address.Endpoint) cluster.Cluster {
-	cc := cluster.Config{
-		Endpoint:         e,
-		Dial:             cfg.dial,
-		DialTimeout:      cfg.dialTimeout,
-		Backoff:          cfg.backoff,
-		Keepalive:        cfg.keepalive,
-		KeepaliveTimeout: cfg.keepaliveTimeout,
-		Transport:        cfg.transport(),
-		Observers:        cfg.observers,
-		Log:              cfg.log,
-	}
-	switch {
-	case cfg.perCall:
-		return cluster.NewPerCall(cc, cfg.keepIdle)
-	case cfg.connections > 1:
-		return cluster.NewMulti(cc, cfg.connections)
-	}
-	return cluster.NewSingle(cc)
 }
 
 // Target returns what was given to Dial.
@@ -253,7 +228,7 @@ func (c *Conn) started(m *call.Method, start time.Time) call.Info {
 	if len(c.cfg.observers) == 0 {
 		return call.Info{}
 	}
-	info := call.Info{Method: m, Side: call.Client, Peer: call.Peer{Protocol: "rpcx"}, Start: start}
+	info := call.Info{Method: m, Side: call.Client, Peer: call.Peer{Protocol: c.cfg.protocol()}, Start: start}
 	for _, o := range c.cfg.observers {
 		o.CallStarted(info)
 	}

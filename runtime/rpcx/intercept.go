@@ -69,7 +69,7 @@ func (c *Conn) newCall(ctx context.Context, m *call.Method, req any, o *call.Opt
 	}
 	cc := &clientCall{c: c, o: o, md: md.Clone()}
 	return call.New(call.Config{
-		Method: m, Side: call.Client, Peer: call.Peer{Protocol: "rpcx"},
+		Method: m, Side: call.Client, Peer: call.Peer{Protocol: c.cfg.protocol()},
 		RequestHeader: &cc.md, Carrier: cc,
 	}, req), cc, nil
 }

@@ -16,9 +16,13 @@ type dialConfig struct {
 	defaults    []CallOption
 
 	keepalive, keepaliveTimeout time.Duration
+	ping                        bool // these two come from an option
 	connections                 int  // that calls share
 	perCall                     bool // each call has its own
 	keepIdle                    int  // of those
+
+	foreign    *cluster.Foreign // nil: the native protocol is spoken
+	foreignTLS secureOption     // of https:// without an option that says more
 }
 
 type dialOption func(*dialConfig)
@@ -50,7 +54,7 @@ func WithBackoff(base, longest time.Duration) DialOption {
 // closed and its calls fail with UNAVAILABLE. The defaults are 30 s and 20 s,
 // any times are allowed; a zero interval means never to ping.
 func WithKeepalive(interval, timeout time.Duration) DialOption {
-	return dialOption(func(c *dialConfig) { c.keepalive, c.keepaliveTimeout = interval, timeout })
+	return dialOption(func(c *dialConfig) { c.keepalive, c.keepaliveTimeout, c.ping = interval, timeout, true })
 }
 
 // WithConnections has calls share n connections in turn, instead of one. Several
@@ -74,4 +78,15 @@ func WithShortConnections() DialOption { return WithPooledConnections(0) }
 // WithDefaultCallOptions sets options of all calls; a call's own come after them.
 func WithDefaultCallOptions(opts ...CallOption) DialOption {
 	return dialOption(func(c *dialConfig) { c.defaults = append(c.defaults, opts...) })
+}
+
+// WithCluster has a Conn call servers that do not speak the native protocol.
+// Packages of this module call it, such as rpcxhttp in its options WithConnect,
+// WithGRPC and WithGRPCWeb. The default is the native protocol.
+func WithCluster(f cluster.Foreign) DialOption {
+	return dialOption(func(c *dialConfig) {
+		var secured common
+		WithTLS(nil).(option)(&secured)
+		c.foreign, c.foreignTLS, c.protocols = &f, secured.secure, f.Protocols
+	})
 }

@@ -1,12 +1,15 @@
 package rpcx
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
@@ -28,7 +31,8 @@ type secureFunc func(ctx context.Context, nc net.Conn, addr string) (net.Conn, e
 
 // WithTLS has all connections of a server or a Conn run over TLS, version 1.2 or
 // later, as cfg says, of which a copy is made. The protocol "rpcx/1" takes the
-// place of cfg.NextProtos, on a server with HTTP followed by "h2" and "http/1.1".
+// place of cfg.NextProtos, on a server with HTTP followed by "h2" and "http/1.1",
+// on a Conn that calls over HTTP those instead.
 //
 // A server needs a certificate; otherwise its Serve methods fail. It refuses
 // connections without TLS, on all its listeners, and, unless it has HTTP, TLS
@@ -103,26 +107,6 @@ func WithTLSFiles(certFile, keyFile, caFile string) Option {
 	})
 }
 
-// secureDial has cfg.dial return secure connections if an option says so.
-func (cfg *dialConfig) secureDial() error {
-	if cfg.secure == nil {
-		return nil
-	}
-	secure, err := cfg.secure(call.Client, &cfg.common)
-	if err != nil {
-		return err
-	}
-	dial := cfg.dial
-	cfg.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		nc, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		return secure(ctx, nc, addr)
-	}
-	return nil
-}
-
 func certificates(m *certs.Material) []tls.Certificate {
 	if m.Certificate == nil {
 		return nil
@@ -148,16 +132,23 @@ func clientTLS(c *common, fresh func() *tls.Config) secureFunc {
 		conn := tls.Client(raw, cfg)
 		if err := conn.HandshakeContext(ctx); err != nil {
 			nc.Close()
-			return nil, fmt.Errorf("TLS handshake with %q for %q: %w", cfg.ServerName, alpn, explain(err))
+			return nil, fmt.Errorf("TLS handshake with %q for %q: %w", cfg.ServerName, strings.Join(c.protocols, ", "), explain(err))
 		}
-		if got := conn.ConnectionState().NegotiatedProtocol; got != alpn {
+		got := conn.ConnectionState().NegotiatedProtocol
+		if !slices.Contains(c.protocols, cmp.Or(got, withoutALPN)) {
 			conn.Close()
-			return nil, fmt.Errorf("TLS handshake with %q: the server does not speak %q: it chose protocol %q", cfg.ServerName, alpn, got)
+			return nil, fmt.Errorf("TLS handshake with %q: the server does not speak %q: it chose protocol %q", cfg.ServerName, strings.Join(c.protocols, ", "), got)
 		}
 		raw.SetStall(c.stall)
+		if got != alpn {
+			return conn, nil // which those want who speak HTTP
+		}
 		return &secureConn{conn, nc}, nil
 	}
 }
+
+// withoutALPN is what those speak who agree on no protocol.
+const withoutALPN = "http/1.1"
 
 // serverName returns the name that the certificate of a server must have.
 func serverName(nc net.Conn, addr string) string {

@@ -13,10 +13,10 @@ type Backoff struct {
 	Base, Max time.Duration
 }
 
-// delay returns how long to wait after the given number of failures in a row:
+// Delay returns how long to wait after the given number of failures in a row:
 // at least half of the longest wait, at random, so that clients that lost the
 // same server do not come back together.
-func (b Backoff) delay(failures int) time.Duration {
+func (b Backoff) Delay(failures int) time.Duration {
 	longest := float64(b.Base) * math.Pow(1.6, float64(failures-1))
 	longest = min(longest, float64(b.Max))
 	return time.Duration(longest * (0.5 + rand.Float64()/2))

@@ -42,10 +42,29 @@ type Client interface {
 // DialFunc opens a connection to addr.
 type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
+// SecureFunc makes a TLS connection of nc, which was dialed to addr. It closes nc
+// if it fails.
+type SecureFunc func(ctx context.Context, nc net.Conn, addr string) (net.Conn, error)
+
+// Foreign makes clusters of servers that do not speak the native protocol.
+type Foreign struct {
+	// Name is what call.Peer.Protocol says of the servers.
+	Name string
+	// Protocols are the names by which TLS knows what is spoken, the best first.
+	Protocols []string
+	// New returns a cluster, or why what is asked for cannot be had.
+	New func(Config) (Cluster, error)
+}
+
 // Config is what a cluster of one endpoint is made from.
 type Config struct {
 	Endpoint address.Endpoint
-	Dial     DialFunc
+	// Path is what stands before the names of methods in a URL, for those who
+	// make URLs; it begins with a slash if it is not empty.
+	Path string
+	Dial DialFunc
+	// Secure, if not nil, makes what Dial returns secure.
+	Secure SecureFunc
 	// DialTimeout bounds each attempt to connect.
 	DialTimeout time.Duration
 	Backoff     Backoff
@@ -53,14 +72,20 @@ type Config struct {
 	// before it is pinged, KeepaliveTimeout how long the answer may take; zero
 	// means never to ping.
 	Keepalive, KeepaliveTimeout time.Duration
-	Transport                   *transport.Config
-	Observers                   []call.Observer
-	Log                         *slog.Logger
+	// Connections is how many connections calls share, PerCall that each call has
+	// one of its own instead, of which KeepIdle are kept for later ones.
+	Connections int
+	PerCall     bool
+	KeepIdle    int
+
+	Transport *transport.Config
+	Observers []call.Observer
+	Log       *slog.Logger
 }
 
-// expired is the error of a call that ended with err before it had a connection;
+// Expired is the error of a call that ended with err before it had a connection;
 // last is why the last attempt failed, or nil.
-func (cfg *Config) expired(err, last error) *status.Error {
+func (cfg *Config) Expired(err, last error) *status.Error {
 	e := status.FromError(err)
 	msg := "no connection to " + cfg.Endpoint.String() + " in time"
 	if last != nil {
@@ -73,28 +98,44 @@ func (cfg *Config) expired(err, last error) *status.Error {
 	return e
 }
 
-// unavailable is the error of a call that has no connection because of err.
-func unavailable(err error) *status.Error {
+// Unavailable is the error of a call that has no connection because of err.
+func Unavailable(err error) *status.Error {
 	if err == nil {
 		err = transport.ErrClosed
 	}
 	return status.New(status.Unavailable, err.Error()).WithCause(err).WithNotRun()
 }
 
+// Connect opens a connection that is not secure yet. Its errors name the address.
+func (cfg *Config) Connect(ctx context.Context) (net.Conn, error) {
+	nc, err := cfg.Dial(ctx, cfg.Endpoint.Network, cfg.Endpoint.Addr)
+	if err == nil {
+		return nc, nil
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return nil, err // which names the address itself
+	}
+	return nil, cfg.Named(err)
+}
+
+// Named says in err which address it is about.
+func (cfg *Config) Named(err error) error { return fmt.Errorf("dial %s: %w", cfg.Endpoint, err) }
+
 // open makes a connection. Whoever opens it calls tend, which closes it.
 func (cfg *Config) open(ctx context.Context) (*connection, error) {
-	e := cfg.Endpoint
 	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
 	defer cancel()
-	nc, err := cfg.Dial(ctx, e.Network, e.Addr)
+	nc, err := cfg.Connect(ctx)
 	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) && op.Op == "dial" {
-			return nil, err // which names the address itself
-		}
-		return nil, fmt.Errorf("dial %s: %w", e, err)
+		return nil, err
 	}
-	peer := peerOf(nc, e)
+	if cfg.Secure != nil {
+		if nc, err = cfg.Secure(ctx, nc, cfg.Endpoint.Addr); err != nil {
+			return nil, cfg.Named(err)
+		}
+	}
+	peer := cfg.PeerOf(nc, "rpcx")
 	c := &connection{
 		Client: transport.NewClient(nc, cfg.Transport, peer),
 		cfg:    cfg,

@@ -35,7 +35,7 @@ func NewPerCall(cfg Config, keep int) *PerCall {
 
 // Pick implements Cluster.
 func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
-	ctx, cancel := merge(ctx, p.ctx, deadline)
+	ctx, cancel := Merge(ctx, p.ctx, deadline)
 	defer cancel()
 	for {
 		if c := p.take(); c != nil {
@@ -47,15 +47,15 @@ func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (Clie
 		}
 		switch {
 		case p.ctx.Err() != nil:
-			return nil, unavailable(transport.ErrClosed)
+			return nil, Unavailable(transport.ErrClosed)
 		case ctx.Err() != nil:
-			return nil, p.cfg.expired(ctx.Err(), err)
+			return nil, p.cfg.Expired(ctx.Err(), err)
 		case !wait:
-			return nil, unavailable(err)
+			return nil, Unavailable(err)
 		}
 		p.mu.Lock()
 		p.failures++
-		pause := p.cfg.Backoff.delay(p.failures)
+		pause := p.cfg.Backoff.Delay(p.failures)
 		p.mu.Unlock()
 		select {
 		case <-time.After(pause):
@@ -64,8 +64,8 @@ func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (Clie
 	}
 }
 
-// merge returns a context that is done when one of both is, or at deadline.
-func merge(ctx, other context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+// Merge returns a context that is done when one of both is, or at deadline.
+func Merge(ctx, other context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
 	var cancel context.CancelFunc
 	if deadline.IsZero() {
 		ctx, cancel = context.WithCancel(ctx)

@@ -142,10 +142,10 @@ func (s *Single) expired(err error) *status.Error {
 	s.mu.Lock()
 	last := s.err
 	s.mu.Unlock()
-	return s.cfg.expired(err, last)
+	return s.cfg.Expired(err, last)
 }
 
-func (s *Single) failed(err error) *status.Error { return unavailable(err) }
+func (s *Single) failed(err error) *status.Error { return Unavailable(err) }
 
 // connect makes one connection and tends it until it is over. A second one takes
 // its place at once if the first ends unanswered, as happens when a server stops
@@ -211,7 +211,7 @@ func (s *Single) conclude(a *attempt, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failures++
-	s.next = time.Now().Add(s.cfg.Backoff.delay(s.failures))
+	s.next = time.Now().Add(s.cfg.Backoff.Delay(s.failures))
 	s.err, s.attempt = err, nil
 	a.err = err
 	close(a.over)

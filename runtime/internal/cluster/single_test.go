@@ -447,7 +447,7 @@ func TestBackoff(t *testing.T) {
 	for failures := 1; failures <= 200; failures++ {
 		low, high := time.Duration(longest), time.Duration(0)
 		for range 200 {
-			d := b.delay(failures)
+			d := b.Delay(failures)
 			low, high = min(low, d), max(high, d)
 		}
 		bound := time.Duration(longest)

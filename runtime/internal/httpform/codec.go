@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/rpcx-go/rpcx/runtime/codec"
 )
@@ -45,6 +46,23 @@ func (c Codec) MarshalWrite(_ context.Context, dst io.Writer, msg any) error {
 	_, err = dst.Write(out)
 	return err
 }
+
+// MarshalWriteStable implements connect.StableCodec, for messages that become part
+// of a URL.
+func (c Codec) MarshalWriteStable(ctx context.Context, dst io.Writer, msg any) error {
+	m, ok := msg.(proto.Message)
+	if !ok || c.ID() != codec.ProtoID {
+		return c.MarshalWrite(ctx, dst, msg)
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err == nil {
+		_, err = dst.Write(b)
+	}
+	return err
+}
+
+// IsBinary implements connect.StableCodec.
+func (c Codec) IsBinary() bool { return c.ID() != codec.JSONID }
 
 // buffers hold messages while they are decoded.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

@@ -64,3 +64,23 @@ func AddAdvice(trailer *connect.Header, err *status.Error) {
 		trailer.Set(grpcPushBackKey, ms)
 	}
 }
+
+// TakeAdvice adds to err what trailers say of it; it undoes AddAdvice. What
+// gRPC's servers say counts, too.
+func TakeAdvice(trailer *connect.Header, err *status.Error) *status.Error {
+	if trailer.Get(NotRunKey) == "1" {
+		err = err.WithNotRun()
+	}
+	said := trailer.Get(PushBackKey)
+	if said == "" {
+		said = trailer.Get(grpcPushBackKey)
+	}
+	if said == "" {
+		return err
+	}
+	ms, bad := strconv.ParseInt(said, 10, 32)
+	if bad != nil || ms < 0 { // never, or what nobody understands
+		return err.WithDoNotRetry()
+	}
+	return err.WithRetryAfter(time.Duration(ms) * time.Millisecond)
+}
