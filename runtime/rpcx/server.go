@@ -34,6 +34,8 @@ type Server struct {
 	unfit     error          // why it cannot serve, if so
 	serving   sync.WaitGroup // connections, and calls of Serve
 
+	hooks hooks
+
 	// killed is done when nobody is waited for any more.
 	killed context.Context
 	kill   context.CancelFunc
@@ -270,6 +272,7 @@ func (s *Server) stop() []*transport.Server {
 // calls have ended. If ctx is done first, the calls that are left are
 // cancelled, and it returns the context's error once their handlers have returned.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.hooks.run()
 	var drains sync.WaitGroup
 	for _, c := range s.stop() {
 		drains.Go(func() { c.Drain(ctx) })

@@ -1,0 +1,20 @@
+module github.com/rpcx-go/rpcx/interop
+
+go 1.26.0
+
+replace github.com/rpcx-go/rpcx => ../
+
+require (
+	github.com/rpcx-go/rpcx v0.0.0-00010101000000-000000000000
+	google.golang.org/grpc v1.85.0
+	google.golang.org/protobuf v1.36.12
+)
+
+require (
+	connectrpc.com/connect/v2 v2.0.2 // indirect
+	github.com/klauspost/compress v1.20.3 // indirect
+	golang.org/x/net v0.60.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
+	golang.org/x/text v0.42.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
+)
