@@ -30,7 +30,7 @@ var Codec = New(Options{})
 // program marshals them: fields are in the order of the proto file, maps in that
 // of their keys. A message is marshalled once for its size and once for its
 // bytes. Messages nested deeper than [codec.MaxNesting], those within an Any
-// included, are refused both ways. Whatever an Any or an extension holds must be
+// included, and more than 10 Anys in one another are refused both ways. Whatever an Any or an extension holds must be
 // linked into the program. Messages must be proto.Messages.
 func New(o Options) codec.Codec {
 	return jsonCodec{unmarshal: protojson.UnmarshalOptions{
@@ -49,7 +49,7 @@ func (jsonCodec) Size(msg any) (int, error) {
 	if !ok {
 		return 0, notProto(msg)
 	}
-	if err := checkNesting(m.ProtoReflect(), codec.MaxNesting); err != nil {
+	if err := checkNesting(m.ProtoReflect(), codec.MaxNesting, maxAnys); err != nil {
 		return 0, status.Errorf(status.Internal, "marshal %T as JSON: %w", msg, err)
 	}
 	out, err := appendJSON(nil, m)
@@ -98,6 +98,9 @@ func (c jsonCodec) Unmarshal(data []byte, msg any) error {
 	m, ok := msg.(proto.Message)
 	if !ok {
 		return notProto(msg)
+	}
+	if err := checkAnys(data); err != nil {
+		return fmt.Errorf("JSON of %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
 	}
 	if err := c.unmarshal.Unmarshal(data, m); err != nil {
 		return explain(err.Error(), data, m)

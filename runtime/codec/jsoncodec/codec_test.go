@@ -164,6 +164,44 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
+// TestAnys: only so many Anys may be in one another, as each costs all that is in it.
+func TestAnys(t *testing.T) {
+	for _, many := range []int{maxAnys + 2, 1000} {
+		if _, err := codec.Size(Codec, anys(t, many)); status.CodeOf(err) != status.Internal || !strings.Contains(err.Error(), "more than 10 Anys") {
+			t.Errorf("size of %d: %v", many, err)
+		}
+	}
+	inAnys := func(n int, typ, inside string) string {
+		return strings.Repeat(`{`+typ+`:"x/google.protobuf.Any","value":`, n) + inside + strings.Repeat("}", n)
+	}
+	behind := func(n int, inside string) string {
+		return strings.Repeat(`{"value":`, n) + inside + strings.Repeat(`,"@type":"x/google.protobuf.Any"}`, n)
+	}
+	for what, test := range map[string]struct {
+		in   string
+		fine bool
+	}{
+		"as many as may be":   {inAnys(maxAnys, `"@type"`, `{}`), true},
+		"behind":              {behind(maxAnys, `{}`), true},
+		"one too many":        {inAnys(maxAnys+1, `"@type"`, `{}`), false},
+		"one too many behind": {behind(maxAnys+1, `{}`), false},
+		"far too many":        {inAnys(10_000, `"@type"`, `{}`), false},
+		"escaped":             {inAnys(90, `"\u0040t\u0079pe"`, `{}`), false},
+		"both":                {inAnys(5, `"@type"`, behind(6, `{}`)), false},
+		"side by side":        {`{"@type":"x/google.protobuf.ListValue","value":[` + strings.Repeat(`{"@type":[]},`, 50) + `{}]}`, true},
+	} {
+		err := codec.Decode(Codec, []byte(test.in), new(anypb.Any))
+		if test.fine && err != nil || !test.fine && (err == nil || !strings.Contains(err.Error(), "in one another") && !strings.Contains(err.Error(), "deeper than 100")) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, in := range []string{`}"@type"`, `[]]"@type"`, `"@type`, `{"@type":`, `{"@type\`} {
+		if err := checkAnys([]byte(in)); err != nil {
+			t.Errorf("%s: %v", in, err)
+		}
+	}
+}
+
 // list returns a value of so many lists in one another.
 func list(depth int) *structpb.Value {
 	v := structpb.NewNullValue()
@@ -195,7 +233,7 @@ func anys(t *testing.T, depth int) *anypb.Any {
 func TestNesting(t *testing.T) {
 	for what, m := range map[string]proto.Message{
 		"fields": chain(codec.MaxNesting),
-		"Anys":   anys(t, codec.MaxNesting),
+		"Anys":   anys(t, maxAnys+1),
 		"lists":  list(codec.MaxNesting/2 - 1),
 	} {
 		text := marshal(t, m)
@@ -206,7 +244,6 @@ func TestNesting(t *testing.T) {
 	const many = 10_000
 	for what, m := range map[string]proto.Message{
 		"fields": chain(codec.MaxNesting + 1),
-		"Anys":   anys(t, many/10),
 		"lists":  list(codec.MaxNesting),
 		"a map":  &fieldspb.Known{Struct: &structpb.Struct{Fields: map[string]*structpb.Value{"x": list(codec.MaxNesting)}}},
 	} {
@@ -223,7 +260,6 @@ func TestNesting(t *testing.T) {
 		"unknown lists":  {`[`, "]", new(fieldspb.Text)},
 		"lists":          {`[`, "]", new(structpb.Value)},
 		"structs":        {`{"x":`, "}", new(structpb.Struct)},
-		"Anys":           {`{"@type":"x/google.protobuf.Any","value":`, "}", new(anypb.Any)},
 	} {
 		text := strings.Repeat(in.open, many) + "{}" + strings.Repeat(in.shut, many)
 		if what == "unknown lists" {
