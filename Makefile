@@ -147,6 +147,10 @@ bench-gen: ## the generated codecs beside vtprotobuf's: text, time to generate a
 bench-idle: ## measure a server's memory per idle connection, plain and TLS
 	@scripts/bench idle $(ARGS)
 
+.PHONY: bench-size
+bench-size: ## the binaries of the smallest clients and servers, beside grpc-go's and connect-go's
+	@cd bench && go run ./size
+
 .PHONY: bench-smoke
 bench-smoke: ## (test) the same in short, failing only if a run breaks
 	@scripts/bench -rounds 1 -seconds 0.3 -warmup 0.1 $(ARGS)

@@ -1,0 +1,21 @@
+// Command rpcxserver serves one method.
+package main
+
+import (
+	"context"
+	"os"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/rpcx-go/rpcx/runtime/rpcx"
+)
+
+var echo = rpcx.NewMethod[wrapperspb.StringValue, wrapperspb.StringValue](rpcx.MethodSpec{Service: "echo.v1.Echo", Name: "Echo"})
+
+func main() {
+	srv := rpcx.NewServer()
+	srv.Register(rpcx.UnaryHandler(echo, func(_ context.Context, req *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
+		return req, nil
+	}))
+	panic(srv.ListenAndServe(context.Background(), os.Args[1]))
+}
