@@ -29,7 +29,7 @@ demo: ## generate the quickstart with buf and call all four kinds of methods
 # The go test stage stands last, so that its lines close the output.
 .PHONY: test
 test: ## run every check marked (test) and print the seconds of each
-	@scripts/stages checkgenerate fmt-check vet lint buf-lint cross demo corpus-short conformance-proto bench-smoke fuzz-short faults-short unit
+	@scripts/stages checkgenerate fmt-check vet lint buf-lint cross demo corpus-short conformance-proto conformance-connect-short bench-smoke fuzz-short faults-short unit
 
 .PHONY: generate
 generate: ## generate all committed code from its protos
@@ -95,6 +95,14 @@ fuzz-glue: ## compare INPUTS random inputs with protobuf-go, then fuzz for FUZZT
 .PHONY: conformance-proto
 conformance-proto: ## (test) protobuf's official conformance suite
 	@go run ./internal/conformance $(ARGS)
+
+.PHONY: conformance-connect
+conformance-connect: ## Connect's official conformance suite: HTTP in all its protocols, and native
+	@cd conformance && go run . $(ARGS)
+
+.PHONY: conformance-connect-short
+conformance-connect-short: ## (test) the same with fewer combinations, but each pair
+	@cd conformance && go run . -short
 
 .PHONY: faults-short
 faults-short: ## (test) 50,000 calls with random cancels, 1,000 schedules of make sim

@@ -19,29 +19,36 @@ import (
 	conformancev1 "github.com/rpcx-go/rpcx/conformance/gen"
 	"github.com/rpcx-go/rpcx/conformance/gen/conformancev1rpcx"
 	"github.com/rpcx-go/rpcx/conformance/service"
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
 	"github.com/rpcx-go/rpcx/runtime/rpcxhttp"
 )
 
 func main() {
 	native := flag.Bool("native", false, "speak the native protocol only")
+	compression := flag.String("compression", "zstd", "with what native answers are compressed for clients that accept it")
+	mistake := flag.Bool("break", false, "make a mistake in each answer")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if err := run(ctx, *native); err != nil {
+	if err := run(ctx, *native, *compression, *mistake); err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, native bool) error {
+func run(ctx context.Context, native bool, compression string, mistake bool) error {
 	req := new(conformancev1.ServerCompatRequest)
 	if err := compat.Read(os.Stdin, req); err != nil {
 		return err
 	}
-	opts, err := options(req, native)
+	opts, err := options(req, native, compression)
 	if err != nil {
 		return err
+	}
+	if mistake {
+		opts = append(opts, rpcx.WithInterceptors(oneTooMany))
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -66,9 +73,10 @@ func run(ctx context.Context, native bool) error {
 }
 
 // options returns the options of a server as the runner wants it. A limit of zero
-// means none, for which ours is high enough.
-func options(req *conformancev1.ServerCompatRequest, native bool) ([]rpcx.ServerOption, error) {
-	var opts []rpcx.ServerOption
+// means none, for which ours is high enough. However small an answer is, it is
+// compressed if the caller likes that; over HTTP the caller says how.
+func options(req *conformancev1.ServerCompatRequest, native bool, compression string) ([]rpcx.ServerOption, error) {
+	opts := []rpcx.ServerOption{rpcx.WithCompression(compression, 1)}
 	if !native {
 		opts = append(opts, rpcxhttp.WithHTTP())
 	}
@@ -98,4 +106,13 @@ func tlsConfig(req *conformancev1.ServerCompatRequest) (*tls.Config, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// oneTooMany is a mistake: it adds a value to a trailer that handlers set, too.
+func oneTooMany(ctx context.Context, c *call.Call, next call.Next) error {
+	err := next(ctx, c)
+	if e := rpcx.SetTrailer(ctx, metadata.Pairs("x-custom-trailer", "one too many")); e != nil {
+		return e
+	}
+	return err
 }
