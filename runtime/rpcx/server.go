@@ -75,6 +75,7 @@ func NewServer(opts ...ServerOption) *Server {
 	if cfg.fallback != nil {
 		s.fallback = cfg.fallback(cfg.forFallback(s.dispatch))
 		cfg.protocols = append(cfg.protocols, s.fallback.Protocols()...)
+		WithCodec(s.fallback.JSON()).applyServer(&cfg)
 	}
 	s.cfg, s.transport = cfg, cfg.transport()
 	s.door, s.unfit = newDoor(&s.cfg)

@@ -8,7 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
 	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/codec/jsoncodec"
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
@@ -196,6 +199,22 @@ func TestClose(t *testing.T) {
 		}
 		if s.observer.open != 0 {
 			t.Errorf("%d calls and connections are open", s.observer.open)
+		}
+	})
+}
+
+// TestNativeJSON: a server that speaks HTTP takes JSON over native frames, too.
+func TestNativeJSON(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, echo)
+		conn, err := rpcx.Dial("server:1", rpcx.WithDialer(s.Dial), rpcx.WithCodec(jsoncodec.Codec))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		res, err := rpcx.CallUnary(t.Context(), conn, unary, wrapperspb.String("x"))
+		if err != nil || res.GetValue() != "x" {
+			t.Errorf("got %v, %v", res, err)
 		}
 	})
 }

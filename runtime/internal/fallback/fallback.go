@@ -18,6 +18,9 @@ import (
 type Fallback interface {
 	// Protocols returns the names by which TLS knows what is spoken, the best first.
 	Protocols() []string
+	// JSON returns the codec of messages in JSON, which the native protocol then
+	// has, too.
+	JSON() codec.Codec
 	// Serve has c served. It may block until it is known what c speaks; c ends later.
 	Serve(c *Conn)
 	// Shutdown waits until all calls have ended and closes all connections, or

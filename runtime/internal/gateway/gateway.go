@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/fallback"
 )
 
@@ -81,6 +82,9 @@ func New(opts Options) fallback.New {
 
 // Protocols implements fallback.Fallback.
 func (g *Gateway) Protocols() []string { return []string{"h2", "http/1.1"} }
+
+// JSON implements fallback.Fallback.
+func (g *Gateway) JSON() codec.Codec { return g.codecs.json.Codec }
 
 type connKey struct{}
 
