@@ -283,7 +283,7 @@ func TestOther(t *testing.T) {
 		}{
 			{"GET", "/", "X-A: b", 200},
 			{"GET", "/test.v1.Echo/", "X-A: b", 200},
-			{"POST", "/test.v1.Echo/None", "Content-Type: application/json", 501},
+			{"POST", "/test.v1.Echo/None", "Content-Type: application/json", 404},
 			{"POST", "/test.v1.Echo/Unary", "Content-Type: application/json", 200},
 			{"PUT", "/test.v1.Echo/Unary", "Content-Type: application/json", 405},
 			{"GET", "/test.v1.Echo/Unary", "X-A: b", 405},
