@@ -133,3 +133,20 @@ func TestTooDeep(t *testing.T) {
 func FuzzGlue(f *testing.F) {
 	Fuzz(f, Types(prefixes...))
 }
+
+// TestRequiredInLaterMembers: protobuf-go unmarshals a oneof whose second member
+// lacks a required field, and refuses to marshal it. The codec refuses both.
+func TestRequiredInLaterMembers(t *testing.T) {
+	mt := new(proto2.RequiredWithin).ProtoReflect().Type()
+	data := []byte{6<<3 | 2, 0}
+	if err := Check(mt, data); err != nil {
+		t.Error(err)
+	}
+	m := mt.New().Interface()
+	if err := codec.Proto.Unmarshal(data, m); err == nil {
+		t.Error("the codec unmarshals it")
+	}
+	if err := proto.Unmarshal(data, m); err != nil {
+		t.Errorf("protobuf-go sees it too, so that Check need not allow for it: %v", err)
+	}
+}

@@ -891,6 +891,10 @@ func (x *RequiredWithin) SizeRPCX() (n int) {
 		if v != nil {
 			n += 1 + wire.SizeLen(v.Small.SizeRPCX())
 		}
+	case *RequiredWithin_Other:
+		if v != nil {
+			n += 1 + wire.SizeLen(v.Other.SizeRPCX())
+		}
 	}
 	return n + len(x.unknownFields)
 }
@@ -908,6 +912,10 @@ func (x *RequiredWithin) PutRPCX(b wire.Buffer) wire.Buffer {
 	case *RequiredWithin_Small:
 		if v != nil {
 			b = v.Small.PutRPCX(b).Len(b).Tag(0x2a)
+		}
+	case *RequiredWithin_Other:
+		if v != nil {
+			b = v.Other.PutRPCX(b).Len(b).Tag(0x32)
 		}
 	}
 	b = wire.PutMessageMap(b, x.ByNumber, 0x1a, wire.Int32Kind, (*RequiredWithin_One).PutRPCX)
@@ -953,6 +961,15 @@ func (x *RequiredWithin) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			c, inner, end := p.Message(b, i)
 			v.Small = wire.OrNew(v.Small)
 			i = wire.After(v.Small.ParseRPCX(c, inner), end)
+		case 0x32:
+			v, _ := x.Choice.(*RequiredWithin_Other)
+			if v == nil {
+				v = new(RequiredWithin_Other)
+				x.Choice = v
+			}
+			c, inner, end := p.Message(b, i)
+			v.Other = wire.OrNew(v.Other)
+			i = wire.After(v.Other.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
 				return i

@@ -2487,6 +2487,15 @@ func (x *RequiredWithin) GetSmall() *Small {
 	return nil
 }
 
+func (x *RequiredWithin) GetOther() *RequiredWithin_One {
+	if x != nil {
+		if x, ok := x.xxx_hidden_Choice.(*requiredWithin_Other); ok {
+			return x.Other
+		}
+	}
+	return nil
+}
+
 func (x *RequiredWithin) SetOne(v *RequiredWithin_One) {
 	x.xxx_hidden_One = v
 }
@@ -2513,6 +2522,14 @@ func (x *RequiredWithin) SetSmall(v *Small) {
 		return
 	}
 	x.xxx_hidden_Choice = &requiredWithin_Small{v}
+}
+
+func (x *RequiredWithin) SetOther(v *RequiredWithin_One) {
+	if v == nil {
+		x.xxx_hidden_Choice = nil
+		return
+	}
+	x.xxx_hidden_Choice = &requiredWithin_Other{v}
 }
 
 func (x *RequiredWithin) HasOne() bool {
@@ -2545,6 +2562,14 @@ func (x *RequiredWithin) HasSmall() bool {
 	return ok
 }
 
+func (x *RequiredWithin) HasOther() bool {
+	if x == nil {
+		return false
+	}
+	_, ok := x.xxx_hidden_Choice.(*requiredWithin_Other)
+	return ok
+}
+
 func (x *RequiredWithin) ClearOne() {
 	x.xxx_hidden_One = nil
 }
@@ -2565,9 +2590,16 @@ func (x *RequiredWithin) ClearSmall() {
 	}
 }
 
+func (x *RequiredWithin) ClearOther() {
+	if _, ok := x.xxx_hidden_Choice.(*requiredWithin_Other); ok {
+		x.xxx_hidden_Choice = nil
+	}
+}
+
 const RequiredWithin_Choice_not_set_case case_RequiredWithin_Choice = 0
 const RequiredWithin_Chosen_case case_RequiredWithin_Choice = 4
 const RequiredWithin_Small_case case_RequiredWithin_Choice = 5
+const RequiredWithin_Other_case case_RequiredWithin_Choice = 6
 
 func (x *RequiredWithin) WhichChoice() case_RequiredWithin_Choice {
 	if x == nil {
@@ -2578,6 +2610,8 @@ func (x *RequiredWithin) WhichChoice() case_RequiredWithin_Choice {
 		return RequiredWithin_Chosen_case
 	case *requiredWithin_Small:
 		return RequiredWithin_Small_case
+	case *requiredWithin_Other:
+		return RequiredWithin_Other_case
 	default:
 		return RequiredWithin_Choice_not_set_case
 	}
@@ -2592,6 +2626,7 @@ type RequiredWithin_builder struct {
 	// Fields of oneof xxx_hidden_Choice:
 	Chosen *RequiredWithin_One
 	Small  *Small
+	Other  *RequiredWithin_One
 	// -- end of xxx_hidden_Choice
 }
 
@@ -2607,6 +2642,9 @@ func (b0 RequiredWithin_builder) Build() *RequiredWithin {
 	}
 	if b.Small != nil {
 		x.xxx_hidden_Choice = &requiredWithin_Small{b.Small}
+	}
+	if b.Other != nil {
+		x.xxx_hidden_Choice = &requiredWithin_Other{b.Other}
 	}
 	return m0
 }
@@ -2633,9 +2671,15 @@ type requiredWithin_Small struct {
 	Small *Small `protobuf:"bytes,5,opt,name=small,oneof"`
 }
 
+type requiredWithin_Other struct {
+	Other *RequiredWithin_One `protobuf:"bytes,6,opt,name=other,oneof"`
+}
+
 func (*requiredWithin_Chosen) isRequiredWithin_Choice() {}
 
 func (*requiredWithin_Small) isRequiredWithin_Choice() {}
+
+func (*requiredWithin_Other) isRequiredWithin_Choice() {}
 
 type Packed struct {
 	state               protoimpl.MessageState `protogen:"opaque.v1"`
@@ -6781,13 +6825,14 @@ const file_edition2023opaque_proto_rawDesc = "" +
 	"\x05bytes\x18\x0f \x01(\fB\x05\xaa\x01\x02\b\x03R\x05bytes\x12<\n" +
 	"\x06closed\x18\x10 \x01(\x0e2\x1d.zoo.edition2023opaque.ClosedB\x05\xaa\x01\x02\b\x03R\x06closed\x126\n" +
 	"\x04open\x18\x11 \x01(\x0e2\x1b.zoo.edition2023opaque.OpenB\x05\xaa\x01\x02\b\x03R\x04open\x129\n" +
-	"\x05small\x18\x1e \x01(\v2\x1c.zoo.edition2023opaque.SmallB\x05\xaa\x01\x02\b\x03R\x05small\"\xa6\x04\n" +
+	"\x05small\x18\x1e \x01(\v2\x1c.zoo.edition2023opaque.SmallB\x05\xaa\x01\x02\b\x03R\x05small\"\xe9\x04\n" +
 	"\x0eRequiredWithin\x12;\n" +
 	"\x03one\x18\x01 \x01(\v2).zoo.edition2023opaque.RequiredWithin.OneR\x03one\x12=\n" +
 	"\x04many\x18\x02 \x03(\v2).zoo.edition2023opaque.RequiredWithin.OneR\x04many\x12P\n" +
 	"\tby_number\x18\x03 \x03(\v23.zoo.edition2023opaque.RequiredWithin.ByNumberEntryR\bbyNumber\x12C\n" +
 	"\x06chosen\x18\x04 \x01(\v2).zoo.edition2023opaque.RequiredWithin.OneH\x00R\x06chosen\x124\n" +
-	"\x05small\x18\x05 \x01(\v2\x1c.zoo.edition2023opaque.SmallH\x00R\x05small\x1aY\n" +
+	"\x05small\x18\x05 \x01(\v2\x1c.zoo.edition2023opaque.SmallH\x00R\x05small\x12A\n" +
+	"\x05other\x18\x06 \x01(\v2).zoo.edition2023opaque.RequiredWithin.OneH\x00R\x05other\x1aY\n" +
 	"\x03One\x12\x13\n" +
 	"\x01a\x18\x01 \x01(\x05B\x05\xaa\x01\x02\b\x03R\x01a\x12=\n" +
 	"\x06within\x18\x02 \x01(\v2%.zoo.edition2023opaque.RequiredWithinR\x06within\x1af\n" +
@@ -7183,90 +7228,91 @@ var file_edition2023opaque_proto_depIdxs = []int32{
 	22, // 13: zoo.edition2023opaque.RequiredWithin.by_number:type_name -> zoo.edition2023opaque.RequiredWithin.ByNumberEntry
 	21, // 14: zoo.edition2023opaque.RequiredWithin.chosen:type_name -> zoo.edition2023opaque.RequiredWithin.One
 	3,  // 15: zoo.edition2023opaque.RequiredWithin.small:type_name -> zoo.edition2023opaque.Small
-	1,  // 16: zoo.edition2023opaque.Packed.closed:type_name -> zoo.edition2023opaque.Closed
-	0,  // 17: zoo.edition2023opaque.Packed.open:type_name -> zoo.edition2023opaque.Open
-	1,  // 18: zoo.edition2023opaque.Expanded.closed:type_name -> zoo.edition2023opaque.Closed
-	0,  // 19: zoo.edition2023opaque.Expanded.open:type_name -> zoo.edition2023opaque.Open
-	3,  // 20: zoo.edition2023opaque.Expanded.small:type_name -> zoo.edition2023opaque.Small
-	4,  // 21: zoo.edition2023opaque.Expanded.empty:type_name -> zoo.edition2023opaque.Empty
-	3,  // 22: zoo.edition2023opaque.Expanded.delimited:type_name -> zoo.edition2023opaque.Small
-	1,  // 23: zoo.edition2023opaque.Oneof.closed:type_name -> zoo.edition2023opaque.Closed
-	0,  // 24: zoo.edition2023opaque.Oneof.open:type_name -> zoo.edition2023opaque.Open
-	3,  // 25: zoo.edition2023opaque.Oneof.small:type_name -> zoo.edition2023opaque.Small
-	4,  // 26: zoo.edition2023opaque.Oneof.empty:type_name -> zoo.edition2023opaque.Empty
-	12, // 27: zoo.edition2023opaque.Oneof.nested:type_name -> zoo.edition2023opaque.Oneof
-	3,  // 28: zoo.edition2023opaque.Oneof.delimited:type_name -> zoo.edition2023opaque.Small
-	23, // 29: zoo.edition2023opaque.Maps.from_int32:type_name -> zoo.edition2023opaque.Maps.FromInt32Entry
-	24, // 30: zoo.edition2023opaque.Maps.from_int64:type_name -> zoo.edition2023opaque.Maps.FromInt64Entry
-	25, // 31: zoo.edition2023opaque.Maps.from_uint32:type_name -> zoo.edition2023opaque.Maps.FromUint32Entry
-	26, // 32: zoo.edition2023opaque.Maps.from_uint64:type_name -> zoo.edition2023opaque.Maps.FromUint64Entry
-	27, // 33: zoo.edition2023opaque.Maps.from_sint32:type_name -> zoo.edition2023opaque.Maps.FromSint32Entry
-	28, // 34: zoo.edition2023opaque.Maps.from_sint64:type_name -> zoo.edition2023opaque.Maps.FromSint64Entry
-	29, // 35: zoo.edition2023opaque.Maps.from_fixed32:type_name -> zoo.edition2023opaque.Maps.FromFixed32Entry
-	30, // 36: zoo.edition2023opaque.Maps.from_fixed64:type_name -> zoo.edition2023opaque.Maps.FromFixed64Entry
-	31, // 37: zoo.edition2023opaque.Maps.from_sfixed32:type_name -> zoo.edition2023opaque.Maps.FromSfixed32Entry
-	32, // 38: zoo.edition2023opaque.Maps.from_sfixed64:type_name -> zoo.edition2023opaque.Maps.FromSfixed64Entry
-	33, // 39: zoo.edition2023opaque.Maps.from_bool:type_name -> zoo.edition2023opaque.Maps.FromBoolEntry
-	34, // 40: zoo.edition2023opaque.Maps.from_string:type_name -> zoo.edition2023opaque.Maps.FromStringEntry
-	35, // 41: zoo.edition2023opaque.Maps.to_int32:type_name -> zoo.edition2023opaque.Maps.ToInt32Entry
-	36, // 42: zoo.edition2023opaque.Maps.to_int64:type_name -> zoo.edition2023opaque.Maps.ToInt64Entry
-	37, // 43: zoo.edition2023opaque.Maps.to_uint32:type_name -> zoo.edition2023opaque.Maps.ToUint32Entry
-	38, // 44: zoo.edition2023opaque.Maps.to_uint64:type_name -> zoo.edition2023opaque.Maps.ToUint64Entry
-	39, // 45: zoo.edition2023opaque.Maps.to_sint32:type_name -> zoo.edition2023opaque.Maps.ToSint32Entry
-	40, // 46: zoo.edition2023opaque.Maps.to_sint64:type_name -> zoo.edition2023opaque.Maps.ToSint64Entry
-	41, // 47: zoo.edition2023opaque.Maps.to_fixed32:type_name -> zoo.edition2023opaque.Maps.ToFixed32Entry
-	42, // 48: zoo.edition2023opaque.Maps.to_fixed64:type_name -> zoo.edition2023opaque.Maps.ToFixed64Entry
-	43, // 49: zoo.edition2023opaque.Maps.to_sfixed32:type_name -> zoo.edition2023opaque.Maps.ToSfixed32Entry
-	44, // 50: zoo.edition2023opaque.Maps.to_sfixed64:type_name -> zoo.edition2023opaque.Maps.ToSfixed64Entry
-	45, // 51: zoo.edition2023opaque.Maps.to_float:type_name -> zoo.edition2023opaque.Maps.ToFloatEntry
-	46, // 52: zoo.edition2023opaque.Maps.to_double:type_name -> zoo.edition2023opaque.Maps.ToDoubleEntry
-	47, // 53: zoo.edition2023opaque.Maps.to_bool:type_name -> zoo.edition2023opaque.Maps.ToBoolEntry
-	48, // 54: zoo.edition2023opaque.Maps.to_string:type_name -> zoo.edition2023opaque.Maps.ToStringEntry
-	49, // 55: zoo.edition2023opaque.Maps.to_bytes:type_name -> zoo.edition2023opaque.Maps.ToBytesEntry
-	50, // 56: zoo.edition2023opaque.Maps.to_open:type_name -> zoo.edition2023opaque.Maps.ToOpenEntry
-	51, // 57: zoo.edition2023opaque.Maps.to_closed:type_name -> zoo.edition2023opaque.Maps.ToClosedEntry
-	52, // 58: zoo.edition2023opaque.Maps.to_small:type_name -> zoo.edition2023opaque.Maps.ToSmallEntry
-	53, // 59: zoo.edition2023opaque.Maps.to_empty:type_name -> zoo.edition2023opaque.Maps.ToEmptyEntry
-	54, // 60: zoo.edition2023opaque.Maps.to_maps:type_name -> zoo.edition2023opaque.Maps.ToMapsEntry
-	55, // 61: zoo.edition2023opaque.Text.verify_by_name:type_name -> zoo.edition2023opaque.Text.VerifyByNameEntry
-	56, // 62: zoo.edition2023opaque.Text.none_by_name:type_name -> zoo.edition2023opaque.Text.NoneByNameEntry
-	17, // 63: zoo.edition2023opaque.Node.next:type_name -> zoo.edition2023opaque.Node
-	17, // 64: zoo.edition2023opaque.Node.children:type_name -> zoo.edition2023opaque.Node
-	57, // 65: zoo.edition2023opaque.Node.by_name:type_name -> zoo.edition2023opaque.Node.ByNameEntry
-	17, // 66: zoo.edition2023opaque.Node.chosen:type_name -> zoo.edition2023opaque.Node
-	18, // 67: zoo.edition2023opaque.Node.leaf:type_name -> zoo.edition2023opaque.Leaf
-	18, // 68: zoo.edition2023opaque.Node.last:type_name -> zoo.edition2023opaque.Leaf
-	17, // 69: zoo.edition2023opaque.Node.inner:type_name -> zoo.edition2023opaque.Node
-	17, // 70: zoo.edition2023opaque.Leaf.node:type_name -> zoo.edition2023opaque.Node
-	18, // 71: zoo.edition2023opaque.Leaf.leaves:type_name -> zoo.edition2023opaque.Leaf
-	6,  // 72: zoo.edition2023opaque.Lazy.explicit:type_name -> zoo.edition2023opaque.Explicit
-	19, // 73: zoo.edition2023opaque.Lazy.lazy:type_name -> zoo.edition2023opaque.Lazy
-	13, // 74: zoo.edition2023opaque.Lazy.maps:type_name -> zoo.edition2023opaque.Maps
-	8,  // 75: zoo.edition2023opaque.Lazy.required:type_name -> zoo.edition2023opaque.Required
-	5,  // 76: zoo.edition2023opaque.All.implicit:type_name -> zoo.edition2023opaque.Implicit
-	6,  // 77: zoo.edition2023opaque.All.explicit:type_name -> zoo.edition2023opaque.Explicit
-	10, // 78: zoo.edition2023opaque.All.packed:type_name -> zoo.edition2023opaque.Packed
-	11, // 79: zoo.edition2023opaque.All.expanded:type_name -> zoo.edition2023opaque.Expanded
-	12, // 80: zoo.edition2023opaque.All.choice:type_name -> zoo.edition2023opaque.Oneof
-	13, // 81: zoo.edition2023opaque.All.maps:type_name -> zoo.edition2023opaque.Maps
-	14, // 82: zoo.edition2023opaque.All.numbers:type_name -> zoo.edition2023opaque.Numbers
-	17, // 83: zoo.edition2023opaque.All.node:type_name -> zoo.edition2023opaque.Node
-	20, // 84: zoo.edition2023opaque.All.more:type_name -> zoo.edition2023opaque.All
-	16, // 85: zoo.edition2023opaque.All.text:type_name -> zoo.edition2023opaque.Text
-	7,  // 86: zoo.edition2023opaque.All.defaults:type_name -> zoo.edition2023opaque.Defaults
-	9,  // 87: zoo.edition2023opaque.RequiredWithin.One.within:type_name -> zoo.edition2023opaque.RequiredWithin
-	21, // 88: zoo.edition2023opaque.RequiredWithin.ByNumberEntry.value:type_name -> zoo.edition2023opaque.RequiredWithin.One
-	0,  // 89: zoo.edition2023opaque.Maps.ToOpenEntry.value:type_name -> zoo.edition2023opaque.Open
-	2,  // 90: zoo.edition2023opaque.Maps.ToClosedEntry.value:type_name -> zoo.edition2023opaque.ClosedAtZero
-	3,  // 91: zoo.edition2023opaque.Maps.ToSmallEntry.value:type_name -> zoo.edition2023opaque.Small
-	4,  // 92: zoo.edition2023opaque.Maps.ToEmptyEntry.value:type_name -> zoo.edition2023opaque.Empty
-	13, // 93: zoo.edition2023opaque.Maps.ToMapsEntry.value:type_name -> zoo.edition2023opaque.Maps
-	17, // 94: zoo.edition2023opaque.Node.ByNameEntry.value:type_name -> zoo.edition2023opaque.Node
-	95, // [95:95] is the sub-list for method output_type
-	95, // [95:95] is the sub-list for method input_type
-	95, // [95:95] is the sub-list for extension type_name
-	95, // [95:95] is the sub-list for extension extendee
-	0,  // [0:95] is the sub-list for field type_name
+	21, // 16: zoo.edition2023opaque.RequiredWithin.other:type_name -> zoo.edition2023opaque.RequiredWithin.One
+	1,  // 17: zoo.edition2023opaque.Packed.closed:type_name -> zoo.edition2023opaque.Closed
+	0,  // 18: zoo.edition2023opaque.Packed.open:type_name -> zoo.edition2023opaque.Open
+	1,  // 19: zoo.edition2023opaque.Expanded.closed:type_name -> zoo.edition2023opaque.Closed
+	0,  // 20: zoo.edition2023opaque.Expanded.open:type_name -> zoo.edition2023opaque.Open
+	3,  // 21: zoo.edition2023opaque.Expanded.small:type_name -> zoo.edition2023opaque.Small
+	4,  // 22: zoo.edition2023opaque.Expanded.empty:type_name -> zoo.edition2023opaque.Empty
+	3,  // 23: zoo.edition2023opaque.Expanded.delimited:type_name -> zoo.edition2023opaque.Small
+	1,  // 24: zoo.edition2023opaque.Oneof.closed:type_name -> zoo.edition2023opaque.Closed
+	0,  // 25: zoo.edition2023opaque.Oneof.open:type_name -> zoo.edition2023opaque.Open
+	3,  // 26: zoo.edition2023opaque.Oneof.small:type_name -> zoo.edition2023opaque.Small
+	4,  // 27: zoo.edition2023opaque.Oneof.empty:type_name -> zoo.edition2023opaque.Empty
+	12, // 28: zoo.edition2023opaque.Oneof.nested:type_name -> zoo.edition2023opaque.Oneof
+	3,  // 29: zoo.edition2023opaque.Oneof.delimited:type_name -> zoo.edition2023opaque.Small
+	23, // 30: zoo.edition2023opaque.Maps.from_int32:type_name -> zoo.edition2023opaque.Maps.FromInt32Entry
+	24, // 31: zoo.edition2023opaque.Maps.from_int64:type_name -> zoo.edition2023opaque.Maps.FromInt64Entry
+	25, // 32: zoo.edition2023opaque.Maps.from_uint32:type_name -> zoo.edition2023opaque.Maps.FromUint32Entry
+	26, // 33: zoo.edition2023opaque.Maps.from_uint64:type_name -> zoo.edition2023opaque.Maps.FromUint64Entry
+	27, // 34: zoo.edition2023opaque.Maps.from_sint32:type_name -> zoo.edition2023opaque.Maps.FromSint32Entry
+	28, // 35: zoo.edition2023opaque.Maps.from_sint64:type_name -> zoo.edition2023opaque.Maps.FromSint64Entry
+	29, // 36: zoo.edition2023opaque.Maps.from_fixed32:type_name -> zoo.edition2023opaque.Maps.FromFixed32Entry
+	30, // 37: zoo.edition2023opaque.Maps.from_fixed64:type_name -> zoo.edition2023opaque.Maps.FromFixed64Entry
+	31, // 38: zoo.edition2023opaque.Maps.from_sfixed32:type_name -> zoo.edition2023opaque.Maps.FromSfixed32Entry
+	32, // 39: zoo.edition2023opaque.Maps.from_sfixed64:type_name -> zoo.edition2023opaque.Maps.FromSfixed64Entry
+	33, // 40: zoo.edition2023opaque.Maps.from_bool:type_name -> zoo.edition2023opaque.Maps.FromBoolEntry
+	34, // 41: zoo.edition2023opaque.Maps.from_string:type_name -> zoo.edition2023opaque.Maps.FromStringEntry
+	35, // 42: zoo.edition2023opaque.Maps.to_int32:type_name -> zoo.edition2023opaque.Maps.ToInt32Entry
+	36, // 43: zoo.edition2023opaque.Maps.to_int64:type_name -> zoo.edition2023opaque.Maps.ToInt64Entry
+	37, // 44: zoo.edition2023opaque.Maps.to_uint32:type_name -> zoo.edition2023opaque.Maps.ToUint32Entry
+	38, // 45: zoo.edition2023opaque.Maps.to_uint64:type_name -> zoo.edition2023opaque.Maps.ToUint64Entry
+	39, // 46: zoo.edition2023opaque.Maps.to_sint32:type_name -> zoo.edition2023opaque.Maps.ToSint32Entry
+	40, // 47: zoo.edition2023opaque.Maps.to_sint64:type_name -> zoo.edition2023opaque.Maps.ToSint64Entry
+	41, // 48: zoo.edition2023opaque.Maps.to_fixed32:type_name -> zoo.edition2023opaque.Maps.ToFixed32Entry
+	42, // 49: zoo.edition2023opaque.Maps.to_fixed64:type_name -> zoo.edition2023opaque.Maps.ToFixed64Entry
+	43, // 50: zoo.edition2023opaque.Maps.to_sfixed32:type_name -> zoo.edition2023opaque.Maps.ToSfixed32Entry
+	44, // 51: zoo.edition2023opaque.Maps.to_sfixed64:type_name -> zoo.edition2023opaque.Maps.ToSfixed64Entry
+	45, // 52: zoo.edition2023opaque.Maps.to_float:type_name -> zoo.edition2023opaque.Maps.ToFloatEntry
+	46, // 53: zoo.edition2023opaque.Maps.to_double:type_name -> zoo.edition2023opaque.Maps.ToDoubleEntry
+	47, // 54: zoo.edition2023opaque.Maps.to_bool:type_name -> zoo.edition2023opaque.Maps.ToBoolEntry
+	48, // 55: zoo.edition2023opaque.Maps.to_string:type_name -> zoo.edition2023opaque.Maps.ToStringEntry
+	49, // 56: zoo.edition2023opaque.Maps.to_bytes:type_name -> zoo.edition2023opaque.Maps.ToBytesEntry
+	50, // 57: zoo.edition2023opaque.Maps.to_open:type_name -> zoo.edition2023opaque.Maps.ToOpenEntry
+	51, // 58: zoo.edition2023opaque.Maps.to_closed:type_name -> zoo.edition2023opaque.Maps.ToClosedEntry
+	52, // 59: zoo.edition2023opaque.Maps.to_small:type_name -> zoo.edition2023opaque.Maps.ToSmallEntry
+	53, // 60: zoo.edition2023opaque.Maps.to_empty:type_name -> zoo.edition2023opaque.Maps.ToEmptyEntry
+	54, // 61: zoo.edition2023opaque.Maps.to_maps:type_name -> zoo.edition2023opaque.Maps.ToMapsEntry
+	55, // 62: zoo.edition2023opaque.Text.verify_by_name:type_name -> zoo.edition2023opaque.Text.VerifyByNameEntry
+	56, // 63: zoo.edition2023opaque.Text.none_by_name:type_name -> zoo.edition2023opaque.Text.NoneByNameEntry
+	17, // 64: zoo.edition2023opaque.Node.next:type_name -> zoo.edition2023opaque.Node
+	17, // 65: zoo.edition2023opaque.Node.children:type_name -> zoo.edition2023opaque.Node
+	57, // 66: zoo.edition2023opaque.Node.by_name:type_name -> zoo.edition2023opaque.Node.ByNameEntry
+	17, // 67: zoo.edition2023opaque.Node.chosen:type_name -> zoo.edition2023opaque.Node
+	18, // 68: zoo.edition2023opaque.Node.leaf:type_name -> zoo.edition2023opaque.Leaf
+	18, // 69: zoo.edition2023opaque.Node.last:type_name -> zoo.edition2023opaque.Leaf
+	17, // 70: zoo.edition2023opaque.Node.inner:type_name -> zoo.edition2023opaque.Node
+	17, // 71: zoo.edition2023opaque.Leaf.node:type_name -> zoo.edition2023opaque.Node
+	18, // 72: zoo.edition2023opaque.Leaf.leaves:type_name -> zoo.edition2023opaque.Leaf
+	6,  // 73: zoo.edition2023opaque.Lazy.explicit:type_name -> zoo.edition2023opaque.Explicit
+	19, // 74: zoo.edition2023opaque.Lazy.lazy:type_name -> zoo.edition2023opaque.Lazy
+	13, // 75: zoo.edition2023opaque.Lazy.maps:type_name -> zoo.edition2023opaque.Maps
+	8,  // 76: zoo.edition2023opaque.Lazy.required:type_name -> zoo.edition2023opaque.Required
+	5,  // 77: zoo.edition2023opaque.All.implicit:type_name -> zoo.edition2023opaque.Implicit
+	6,  // 78: zoo.edition2023opaque.All.explicit:type_name -> zoo.edition2023opaque.Explicit
+	10, // 79: zoo.edition2023opaque.All.packed:type_name -> zoo.edition2023opaque.Packed
+	11, // 80: zoo.edition2023opaque.All.expanded:type_name -> zoo.edition2023opaque.Expanded
+	12, // 81: zoo.edition2023opaque.All.choice:type_name -> zoo.edition2023opaque.Oneof
+	13, // 82: zoo.edition2023opaque.All.maps:type_name -> zoo.edition2023opaque.Maps
+	14, // 83: zoo.edition2023opaque.All.numbers:type_name -> zoo.edition2023opaque.Numbers
+	17, // 84: zoo.edition2023opaque.All.node:type_name -> zoo.edition2023opaque.Node
+	20, // 85: zoo.edition2023opaque.All.more:type_name -> zoo.edition2023opaque.All
+	16, // 86: zoo.edition2023opaque.All.text:type_name -> zoo.edition2023opaque.Text
+	7,  // 87: zoo.edition2023opaque.All.defaults:type_name -> zoo.edition2023opaque.Defaults
+	9,  // 88: zoo.edition2023opaque.RequiredWithin.One.within:type_name -> zoo.edition2023opaque.RequiredWithin
+	21, // 89: zoo.edition2023opaque.RequiredWithin.ByNumberEntry.value:type_name -> zoo.edition2023opaque.RequiredWithin.One
+	0,  // 90: zoo.edition2023opaque.Maps.ToOpenEntry.value:type_name -> zoo.edition2023opaque.Open
+	2,  // 91: zoo.edition2023opaque.Maps.ToClosedEntry.value:type_name -> zoo.edition2023opaque.ClosedAtZero
+	3,  // 92: zoo.edition2023opaque.Maps.ToSmallEntry.value:type_name -> zoo.edition2023opaque.Small
+	4,  // 93: zoo.edition2023opaque.Maps.ToEmptyEntry.value:type_name -> zoo.edition2023opaque.Empty
+	13, // 94: zoo.edition2023opaque.Maps.ToMapsEntry.value:type_name -> zoo.edition2023opaque.Maps
+	17, // 95: zoo.edition2023opaque.Node.ByNameEntry.value:type_name -> zoo.edition2023opaque.Node
+	96, // [96:96] is the sub-list for method output_type
+	96, // [96:96] is the sub-list for method input_type
+	96, // [96:96] is the sub-list for extension type_name
+	96, // [96:96] is the sub-list for extension extendee
+	0,  // [0:96] is the sub-list for field type_name
 }
 
 func init() { file_edition2023opaque_proto_init() }
@@ -7277,6 +7323,7 @@ func file_edition2023opaque_proto_init() {
 	file_edition2023opaque_proto_msgTypes[6].OneofWrappers = []any{
 		(*requiredWithin_Chosen)(nil),
 		(*requiredWithin_Small)(nil),
+		(*requiredWithin_Other)(nil),
 	}
 	file_edition2023opaque_proto_msgTypes[9].OneofWrappers = []any{
 		(*oneof_Int32)(nil),

@@ -1027,6 +1027,8 @@ func (x *RequiredWithin) SizeRPCX() (n int) {
 		n += 1 + wire.SizeLen(x.GetChosen().SizeRPCX())
 	case 5:
 		n += 1 + wire.SizeLen(x.GetSmall().SizeRPCX())
+	case 6:
+		n += 1 + wire.SizeLen(x.GetOther().SizeRPCX())
 	}
 	return n + len(x.unknownFields)
 }
@@ -1041,6 +1043,8 @@ func (x *RequiredWithin) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = x.GetChosen().PutRPCX(b).Len(b).Tag(0x22)
 	case 5:
 		b = x.GetSmall().PutRPCX(b).Len(b).Tag(0x2a)
+	case 6:
+		b = x.GetOther().PutRPCX(b).Len(b).Tag(0x32)
 	}
 	b = wire.PutMessageMap(b, x.GetByNumber(), 0x1a, wire.Int32Kind, (*RequiredWithin_One).PutRPCX)
 	for k := len(x.GetMany()) - 1; k >= 0; k-- {
@@ -1078,6 +1082,10 @@ func (x *RequiredWithin) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		case 0x2a:
 			v, n := wire.ParseMessage(x.GetSmall(), b, i, p, (*Small).ParseRPCX)
 			x.SetSmall(v)
+			i = n
+		case 0x32:
+			v, n := wire.ParseMessage(x.GetOther(), b, i, p, (*RequiredWithin_One).ParseRPCX)
+			x.SetOther(v)
 			i = n
 		default:
 			if p.Ends(tag) {

@@ -1008,6 +1008,7 @@ type RequiredWithin struct {
 	//
 	//	*RequiredWithin_Chosen
 	//	*RequiredWithin_Small
+	//	*RequiredWithin_Other
 	Choice        isRequiredWithin_Choice `protobuf_oneof:"choice"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1089,6 +1090,15 @@ func (x *RequiredWithin) GetSmall() *Small {
 	return nil
 }
 
+func (x *RequiredWithin) GetOther() *RequiredWithin_One {
+	if x != nil {
+		if x, ok := x.Choice.(*RequiredWithin_Other); ok {
+			return x.Other
+		}
+	}
+	return nil
+}
+
 type isRequiredWithin_Choice interface {
 	isRequiredWithin_Choice()
 }
@@ -1101,9 +1111,15 @@ type RequiredWithin_Small struct {
 	Small *Small `protobuf:"bytes,5,opt,name=small,oneof"`
 }
 
+type RequiredWithin_Other struct {
+	Other *RequiredWithin_One `protobuf:"bytes,6,opt,name=other,oneof"`
+}
+
 func (*RequiredWithin_Chosen) isRequiredWithin_Choice() {}
 
 func (*RequiredWithin_Small) isRequiredWithin_Choice() {}
+
+func (*RequiredWithin_Other) isRequiredWithin_Choice() {}
 
 type Packed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3093,13 +3109,14 @@ const file_edition2024open_proto_rawDesc = "" +
 	"\x05bytes\x18\x0f \x01(\fB\x05\xaa\x01\x02\b\x03R\x05bytes\x12:\n" +
 	"\x06closed\x18\x10 \x01(\x0e2\x1b.zoo.edition2024open.ClosedB\x05\xaa\x01\x02\b\x03R\x06closed\x124\n" +
 	"\x04open\x18\x11 \x01(\x0e2\x19.zoo.edition2024open.OpenB\x05\xaa\x01\x02\b\x03R\x04open\x127\n" +
-	"\x05small\x18\x1e \x01(\v2\x1a.zoo.edition2024open.SmallB\x05\xaa\x01\x02\b\x03R\x05small\"\x98\x04\n" +
+	"\x05small\x18\x1e \x01(\v2\x1a.zoo.edition2024open.SmallB\x05\xaa\x01\x02\b\x03R\x05small\"\xd9\x04\n" +
 	"\x0eRequiredWithin\x129\n" +
 	"\x03one\x18\x01 \x01(\v2'.zoo.edition2024open.RequiredWithin.OneR\x03one\x12;\n" +
 	"\x04many\x18\x02 \x03(\v2'.zoo.edition2024open.RequiredWithin.OneR\x04many\x12N\n" +
 	"\tby_number\x18\x03 \x03(\v21.zoo.edition2024open.RequiredWithin.ByNumberEntryR\bbyNumber\x12A\n" +
 	"\x06chosen\x18\x04 \x01(\v2'.zoo.edition2024open.RequiredWithin.OneH\x00R\x06chosen\x122\n" +
-	"\x05small\x18\x05 \x01(\v2\x1a.zoo.edition2024open.SmallH\x00R\x05small\x1aW\n" +
+	"\x05small\x18\x05 \x01(\v2\x1a.zoo.edition2024open.SmallH\x00R\x05small\x12?\n" +
+	"\x05other\x18\x06 \x01(\v2'.zoo.edition2024open.RequiredWithin.OneH\x00R\x05other\x1aW\n" +
 	"\x03One\x12\x13\n" +
 	"\x01a\x18\x01 \x01(\x05B\x05\xaa\x01\x02\b\x03R\x01a\x12;\n" +
 	"\x06within\x18\x02 \x01(\v2#.zoo.edition2024open.RequiredWithinR\x06within\x1ad\n" +
@@ -3507,90 +3524,91 @@ var file_edition2024open_proto_depIdxs = []int32{
 	22, // 13: zoo.edition2024open.RequiredWithin.by_number:type_name -> zoo.edition2024open.RequiredWithin.ByNumberEntry
 	21, // 14: zoo.edition2024open.RequiredWithin.chosen:type_name -> zoo.edition2024open.RequiredWithin.One
 	3,  // 15: zoo.edition2024open.RequiredWithin.small:type_name -> zoo.edition2024open.Small
-	1,  // 16: zoo.edition2024open.Packed.closed:type_name -> zoo.edition2024open.Closed
-	0,  // 17: zoo.edition2024open.Packed.open:type_name -> zoo.edition2024open.Open
-	1,  // 18: zoo.edition2024open.Expanded.closed:type_name -> zoo.edition2024open.Closed
-	0,  // 19: zoo.edition2024open.Expanded.open:type_name -> zoo.edition2024open.Open
-	3,  // 20: zoo.edition2024open.Expanded.small:type_name -> zoo.edition2024open.Small
-	4,  // 21: zoo.edition2024open.Expanded.empty:type_name -> zoo.edition2024open.Empty
-	3,  // 22: zoo.edition2024open.Expanded.delimited:type_name -> zoo.edition2024open.Small
-	1,  // 23: zoo.edition2024open.Oneof.closed:type_name -> zoo.edition2024open.Closed
-	0,  // 24: zoo.edition2024open.Oneof.open:type_name -> zoo.edition2024open.Open
-	3,  // 25: zoo.edition2024open.Oneof.small:type_name -> zoo.edition2024open.Small
-	4,  // 26: zoo.edition2024open.Oneof.empty:type_name -> zoo.edition2024open.Empty
-	12, // 27: zoo.edition2024open.Oneof.nested:type_name -> zoo.edition2024open.Oneof
-	3,  // 28: zoo.edition2024open.Oneof.delimited:type_name -> zoo.edition2024open.Small
-	23, // 29: zoo.edition2024open.Maps.from_int32:type_name -> zoo.edition2024open.Maps.FromInt32Entry
-	24, // 30: zoo.edition2024open.Maps.from_int64:type_name -> zoo.edition2024open.Maps.FromInt64Entry
-	25, // 31: zoo.edition2024open.Maps.from_uint32:type_name -> zoo.edition2024open.Maps.FromUint32Entry
-	26, // 32: zoo.edition2024open.Maps.from_uint64:type_name -> zoo.edition2024open.Maps.FromUint64Entry
-	27, // 33: zoo.edition2024open.Maps.from_sint32:type_name -> zoo.edition2024open.Maps.FromSint32Entry
-	28, // 34: zoo.edition2024open.Maps.from_sint64:type_name -> zoo.edition2024open.Maps.FromSint64Entry
-	29, // 35: zoo.edition2024open.Maps.from_fixed32:type_name -> zoo.edition2024open.Maps.FromFixed32Entry
-	30, // 36: zoo.edition2024open.Maps.from_fixed64:type_name -> zoo.edition2024open.Maps.FromFixed64Entry
-	31, // 37: zoo.edition2024open.Maps.from_sfixed32:type_name -> zoo.edition2024open.Maps.FromSfixed32Entry
-	32, // 38: zoo.edition2024open.Maps.from_sfixed64:type_name -> zoo.edition2024open.Maps.FromSfixed64Entry
-	33, // 39: zoo.edition2024open.Maps.from_bool:type_name -> zoo.edition2024open.Maps.FromBoolEntry
-	34, // 40: zoo.edition2024open.Maps.from_string:type_name -> zoo.edition2024open.Maps.FromStringEntry
-	35, // 41: zoo.edition2024open.Maps.to_int32:type_name -> zoo.edition2024open.Maps.ToInt32Entry
-	36, // 42: zoo.edition2024open.Maps.to_int64:type_name -> zoo.edition2024open.Maps.ToInt64Entry
-	37, // 43: zoo.edition2024open.Maps.to_uint32:type_name -> zoo.edition2024open.Maps.ToUint32Entry
-	38, // 44: zoo.edition2024open.Maps.to_uint64:type_name -> zoo.edition2024open.Maps.ToUint64Entry
-	39, // 45: zoo.edition2024open.Maps.to_sint32:type_name -> zoo.edition2024open.Maps.ToSint32Entry
-	40, // 46: zoo.edition2024open.Maps.to_sint64:type_name -> zoo.edition2024open.Maps.ToSint64Entry
-	41, // 47: zoo.edition2024open.Maps.to_fixed32:type_name -> zoo.edition2024open.Maps.ToFixed32Entry
-	42, // 48: zoo.edition2024open.Maps.to_fixed64:type_name -> zoo.edition2024open.Maps.ToFixed64Entry
-	43, // 49: zoo.edition2024open.Maps.to_sfixed32:type_name -> zoo.edition2024open.Maps.ToSfixed32Entry
-	44, // 50: zoo.edition2024open.Maps.to_sfixed64:type_name -> zoo.edition2024open.Maps.ToSfixed64Entry
-	45, // 51: zoo.edition2024open.Maps.to_float:type_name -> zoo.edition2024open.Maps.ToFloatEntry
-	46, // 52: zoo.edition2024open.Maps.to_double:type_name -> zoo.edition2024open.Maps.ToDoubleEntry
-	47, // 53: zoo.edition2024open.Maps.to_bool:type_name -> zoo.edition2024open.Maps.ToBoolEntry
-	48, // 54: zoo.edition2024open.Maps.to_string:type_name -> zoo.edition2024open.Maps.ToStringEntry
-	49, // 55: zoo.edition2024open.Maps.to_bytes:type_name -> zoo.edition2024open.Maps.ToBytesEntry
-	50, // 56: zoo.edition2024open.Maps.to_open:type_name -> zoo.edition2024open.Maps.ToOpenEntry
-	51, // 57: zoo.edition2024open.Maps.to_closed:type_name -> zoo.edition2024open.Maps.ToClosedEntry
-	52, // 58: zoo.edition2024open.Maps.to_small:type_name -> zoo.edition2024open.Maps.ToSmallEntry
-	53, // 59: zoo.edition2024open.Maps.to_empty:type_name -> zoo.edition2024open.Maps.ToEmptyEntry
-	54, // 60: zoo.edition2024open.Maps.to_maps:type_name -> zoo.edition2024open.Maps.ToMapsEntry
-	55, // 61: zoo.edition2024open.Text.verify_by_name:type_name -> zoo.edition2024open.Text.VerifyByNameEntry
-	56, // 62: zoo.edition2024open.Text.none_by_name:type_name -> zoo.edition2024open.Text.NoneByNameEntry
-	17, // 63: zoo.edition2024open.Node.next:type_name -> zoo.edition2024open.Node
-	17, // 64: zoo.edition2024open.Node.children:type_name -> zoo.edition2024open.Node
-	57, // 65: zoo.edition2024open.Node.by_name:type_name -> zoo.edition2024open.Node.ByNameEntry
-	17, // 66: zoo.edition2024open.Node.chosen:type_name -> zoo.edition2024open.Node
-	18, // 67: zoo.edition2024open.Node.leaf:type_name -> zoo.edition2024open.Leaf
-	18, // 68: zoo.edition2024open.Node.last:type_name -> zoo.edition2024open.Leaf
-	17, // 69: zoo.edition2024open.Node.inner:type_name -> zoo.edition2024open.Node
-	17, // 70: zoo.edition2024open.Leaf.node:type_name -> zoo.edition2024open.Node
-	18, // 71: zoo.edition2024open.Leaf.leaves:type_name -> zoo.edition2024open.Leaf
-	6,  // 72: zoo.edition2024open.Lazy.explicit:type_name -> zoo.edition2024open.Explicit
-	19, // 73: zoo.edition2024open.Lazy.lazy:type_name -> zoo.edition2024open.Lazy
-	13, // 74: zoo.edition2024open.Lazy.maps:type_name -> zoo.edition2024open.Maps
-	8,  // 75: zoo.edition2024open.Lazy.required:type_name -> zoo.edition2024open.Required
-	5,  // 76: zoo.edition2024open.All.implicit:type_name -> zoo.edition2024open.Implicit
-	6,  // 77: zoo.edition2024open.All.explicit:type_name -> zoo.edition2024open.Explicit
-	10, // 78: zoo.edition2024open.All.packed:type_name -> zoo.edition2024open.Packed
-	11, // 79: zoo.edition2024open.All.expanded:type_name -> zoo.edition2024open.Expanded
-	12, // 80: zoo.edition2024open.All.choice:type_name -> zoo.edition2024open.Oneof
-	13, // 81: zoo.edition2024open.All.maps:type_name -> zoo.edition2024open.Maps
-	14, // 82: zoo.edition2024open.All.numbers:type_name -> zoo.edition2024open.Numbers
-	17, // 83: zoo.edition2024open.All.node:type_name -> zoo.edition2024open.Node
-	20, // 84: zoo.edition2024open.All.more:type_name -> zoo.edition2024open.All
-	16, // 85: zoo.edition2024open.All.text:type_name -> zoo.edition2024open.Text
-	7,  // 86: zoo.edition2024open.All.defaults:type_name -> zoo.edition2024open.Defaults
-	9,  // 87: zoo.edition2024open.RequiredWithin.One.within:type_name -> zoo.edition2024open.RequiredWithin
-	21, // 88: zoo.edition2024open.RequiredWithin.ByNumberEntry.value:type_name -> zoo.edition2024open.RequiredWithin.One
-	0,  // 89: zoo.edition2024open.Maps.ToOpenEntry.value:type_name -> zoo.edition2024open.Open
-	2,  // 90: zoo.edition2024open.Maps.ToClosedEntry.value:type_name -> zoo.edition2024open.ClosedAtZero
-	3,  // 91: zoo.edition2024open.Maps.ToSmallEntry.value:type_name -> zoo.edition2024open.Small
-	4,  // 92: zoo.edition2024open.Maps.ToEmptyEntry.value:type_name -> zoo.edition2024open.Empty
-	13, // 93: zoo.edition2024open.Maps.ToMapsEntry.value:type_name -> zoo.edition2024open.Maps
-	17, // 94: zoo.edition2024open.Node.ByNameEntry.value:type_name -> zoo.edition2024open.Node
-	95, // [95:95] is the sub-list for method output_type
-	95, // [95:95] is the sub-list for method input_type
-	95, // [95:95] is the sub-list for extension type_name
-	95, // [95:95] is the sub-list for extension extendee
-	0,  // [0:95] is the sub-list for field type_name
+	21, // 16: zoo.edition2024open.RequiredWithin.other:type_name -> zoo.edition2024open.RequiredWithin.One
+	1,  // 17: zoo.edition2024open.Packed.closed:type_name -> zoo.edition2024open.Closed
+	0,  // 18: zoo.edition2024open.Packed.open:type_name -> zoo.edition2024open.Open
+	1,  // 19: zoo.edition2024open.Expanded.closed:type_name -> zoo.edition2024open.Closed
+	0,  // 20: zoo.edition2024open.Expanded.open:type_name -> zoo.edition2024open.Open
+	3,  // 21: zoo.edition2024open.Expanded.small:type_name -> zoo.edition2024open.Small
+	4,  // 22: zoo.edition2024open.Expanded.empty:type_name -> zoo.edition2024open.Empty
+	3,  // 23: zoo.edition2024open.Expanded.delimited:type_name -> zoo.edition2024open.Small
+	1,  // 24: zoo.edition2024open.Oneof.closed:type_name -> zoo.edition2024open.Closed
+	0,  // 25: zoo.edition2024open.Oneof.open:type_name -> zoo.edition2024open.Open
+	3,  // 26: zoo.edition2024open.Oneof.small:type_name -> zoo.edition2024open.Small
+	4,  // 27: zoo.edition2024open.Oneof.empty:type_name -> zoo.edition2024open.Empty
+	12, // 28: zoo.edition2024open.Oneof.nested:type_name -> zoo.edition2024open.Oneof
+	3,  // 29: zoo.edition2024open.Oneof.delimited:type_name -> zoo.edition2024open.Small
+	23, // 30: zoo.edition2024open.Maps.from_int32:type_name -> zoo.edition2024open.Maps.FromInt32Entry
+	24, // 31: zoo.edition2024open.Maps.from_int64:type_name -> zoo.edition2024open.Maps.FromInt64Entry
+	25, // 32: zoo.edition2024open.Maps.from_uint32:type_name -> zoo.edition2024open.Maps.FromUint32Entry
+	26, // 33: zoo.edition2024open.Maps.from_uint64:type_name -> zoo.edition2024open.Maps.FromUint64Entry
+	27, // 34: zoo.edition2024open.Maps.from_sint32:type_name -> zoo.edition2024open.Maps.FromSint32Entry
+	28, // 35: zoo.edition2024open.Maps.from_sint64:type_name -> zoo.edition2024open.Maps.FromSint64Entry
+	29, // 36: zoo.edition2024open.Maps.from_fixed32:type_name -> zoo.edition2024open.Maps.FromFixed32Entry
+	30, // 37: zoo.edition2024open.Maps.from_fixed64:type_name -> zoo.edition2024open.Maps.FromFixed64Entry
+	31, // 38: zoo.edition2024open.Maps.from_sfixed32:type_name -> zoo.edition2024open.Maps.FromSfixed32Entry
+	32, // 39: zoo.edition2024open.Maps.from_sfixed64:type_name -> zoo.edition2024open.Maps.FromSfixed64Entry
+	33, // 40: zoo.edition2024open.Maps.from_bool:type_name -> zoo.edition2024open.Maps.FromBoolEntry
+	34, // 41: zoo.edition2024open.Maps.from_string:type_name -> zoo.edition2024open.Maps.FromStringEntry
+	35, // 42: zoo.edition2024open.Maps.to_int32:type_name -> zoo.edition2024open.Maps.ToInt32Entry
+	36, // 43: zoo.edition2024open.Maps.to_int64:type_name -> zoo.edition2024open.Maps.ToInt64Entry
+	37, // 44: zoo.edition2024open.Maps.to_uint32:type_name -> zoo.edition2024open.Maps.ToUint32Entry
+	38, // 45: zoo.edition2024open.Maps.to_uint64:type_name -> zoo.edition2024open.Maps.ToUint64Entry
+	39, // 46: zoo.edition2024open.Maps.to_sint32:type_name -> zoo.edition2024open.Maps.ToSint32Entry
+	40, // 47: zoo.edition2024open.Maps.to_sint64:type_name -> zoo.edition2024open.Maps.ToSint64Entry
+	41, // 48: zoo.edition2024open.Maps.to_fixed32:type_name -> zoo.edition2024open.Maps.ToFixed32Entry
+	42, // 49: zoo.edition2024open.Maps.to_fixed64:type_name -> zoo.edition2024open.Maps.ToFixed64Entry
+	43, // 50: zoo.edition2024open.Maps.to_sfixed32:type_name -> zoo.edition2024open.Maps.ToSfixed32Entry
+	44, // 51: zoo.edition2024open.Maps.to_sfixed64:type_name -> zoo.edition2024open.Maps.ToSfixed64Entry
+	45, // 52: zoo.edition2024open.Maps.to_float:type_name -> zoo.edition2024open.Maps.ToFloatEntry
+	46, // 53: zoo.edition2024open.Maps.to_double:type_name -> zoo.edition2024open.Maps.ToDoubleEntry
+	47, // 54: zoo.edition2024open.Maps.to_bool:type_name -> zoo.edition2024open.Maps.ToBoolEntry
+	48, // 55: zoo.edition2024open.Maps.to_string:type_name -> zoo.edition2024open.Maps.ToStringEntry
+	49, // 56: zoo.edition2024open.Maps.to_bytes:type_name -> zoo.edition2024open.Maps.ToBytesEntry
+	50, // 57: zoo.edition2024open.Maps.to_open:type_name -> zoo.edition2024open.Maps.ToOpenEntry
+	51, // 58: zoo.edition2024open.Maps.to_closed:type_name -> zoo.edition2024open.Maps.ToClosedEntry
+	52, // 59: zoo.edition2024open.Maps.to_small:type_name -> zoo.edition2024open.Maps.ToSmallEntry
+	53, // 60: zoo.edition2024open.Maps.to_empty:type_name -> zoo.edition2024open.Maps.ToEmptyEntry
+	54, // 61: zoo.edition2024open.Maps.to_maps:type_name -> zoo.edition2024open.Maps.ToMapsEntry
+	55, // 62: zoo.edition2024open.Text.verify_by_name:type_name -> zoo.edition2024open.Text.VerifyByNameEntry
+	56, // 63: zoo.edition2024open.Text.none_by_name:type_name -> zoo.edition2024open.Text.NoneByNameEntry
+	17, // 64: zoo.edition2024open.Node.next:type_name -> zoo.edition2024open.Node
+	17, // 65: zoo.edition2024open.Node.children:type_name -> zoo.edition2024open.Node
+	57, // 66: zoo.edition2024open.Node.by_name:type_name -> zoo.edition2024open.Node.ByNameEntry
+	17, // 67: zoo.edition2024open.Node.chosen:type_name -> zoo.edition2024open.Node
+	18, // 68: zoo.edition2024open.Node.leaf:type_name -> zoo.edition2024open.Leaf
+	18, // 69: zoo.edition2024open.Node.last:type_name -> zoo.edition2024open.Leaf
+	17, // 70: zoo.edition2024open.Node.inner:type_name -> zoo.edition2024open.Node
+	17, // 71: zoo.edition2024open.Leaf.node:type_name -> zoo.edition2024open.Node
+	18, // 72: zoo.edition2024open.Leaf.leaves:type_name -> zoo.edition2024open.Leaf
+	6,  // 73: zoo.edition2024open.Lazy.explicit:type_name -> zoo.edition2024open.Explicit
+	19, // 74: zoo.edition2024open.Lazy.lazy:type_name -> zoo.edition2024open.Lazy
+	13, // 75: zoo.edition2024open.Lazy.maps:type_name -> zoo.edition2024open.Maps
+	8,  // 76: zoo.edition2024open.Lazy.required:type_name -> zoo.edition2024open.Required
+	5,  // 77: zoo.edition2024open.All.implicit:type_name -> zoo.edition2024open.Implicit
+	6,  // 78: zoo.edition2024open.All.explicit:type_name -> zoo.edition2024open.Explicit
+	10, // 79: zoo.edition2024open.All.packed:type_name -> zoo.edition2024open.Packed
+	11, // 80: zoo.edition2024open.All.expanded:type_name -> zoo.edition2024open.Expanded
+	12, // 81: zoo.edition2024open.All.choice:type_name -> zoo.edition2024open.Oneof
+	13, // 82: zoo.edition2024open.All.maps:type_name -> zoo.edition2024open.Maps
+	14, // 83: zoo.edition2024open.All.numbers:type_name -> zoo.edition2024open.Numbers
+	17, // 84: zoo.edition2024open.All.node:type_name -> zoo.edition2024open.Node
+	20, // 85: zoo.edition2024open.All.more:type_name -> zoo.edition2024open.All
+	16, // 86: zoo.edition2024open.All.text:type_name -> zoo.edition2024open.Text
+	7,  // 87: zoo.edition2024open.All.defaults:type_name -> zoo.edition2024open.Defaults
+	9,  // 88: zoo.edition2024open.RequiredWithin.One.within:type_name -> zoo.edition2024open.RequiredWithin
+	21, // 89: zoo.edition2024open.RequiredWithin.ByNumberEntry.value:type_name -> zoo.edition2024open.RequiredWithin.One
+	0,  // 90: zoo.edition2024open.Maps.ToOpenEntry.value:type_name -> zoo.edition2024open.Open
+	2,  // 91: zoo.edition2024open.Maps.ToClosedEntry.value:type_name -> zoo.edition2024open.ClosedAtZero
+	3,  // 92: zoo.edition2024open.Maps.ToSmallEntry.value:type_name -> zoo.edition2024open.Small
+	4,  // 93: zoo.edition2024open.Maps.ToEmptyEntry.value:type_name -> zoo.edition2024open.Empty
+	13, // 94: zoo.edition2024open.Maps.ToMapsEntry.value:type_name -> zoo.edition2024open.Maps
+	17, // 95: zoo.edition2024open.Node.ByNameEntry.value:type_name -> zoo.edition2024open.Node
+	96, // [96:96] is the sub-list for method output_type
+	96, // [96:96] is the sub-list for method input_type
+	96, // [96:96] is the sub-list for extension type_name
+	96, // [96:96] is the sub-list for extension extendee
+	0,  // [0:96] is the sub-list for field type_name
 }
 
 func init() { file_edition2024open_proto_init() }
@@ -3601,6 +3619,7 @@ func file_edition2024open_proto_init() {
 	file_edition2024open_proto_msgTypes[6].OneofWrappers = []any{
 		(*RequiredWithin_Chosen)(nil),
 		(*RequiredWithin_Small)(nil),
+		(*RequiredWithin_Other)(nil),
 	}
 	file_edition2024open_proto_msgTypes[9].OneofWrappers = []any{
 		(*Oneof_Int32)(nil),

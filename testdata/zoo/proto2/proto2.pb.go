@@ -786,6 +786,7 @@ type RequiredWithin struct {
 	//
 	//	*RequiredWithin_Chosen
 	//	*RequiredWithin_Small
+	//	*RequiredWithin_Other
 	Choice        isRequiredWithin_Choice `protobuf_oneof:"choice"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -867,6 +868,15 @@ func (x *RequiredWithin) GetSmall() *Small {
 	return nil
 }
 
+func (x *RequiredWithin) GetOther() *RequiredWithin_One {
+	if x != nil {
+		if x, ok := x.Choice.(*RequiredWithin_Other); ok {
+			return x.Other
+		}
+	}
+	return nil
+}
+
 type isRequiredWithin_Choice interface {
 	isRequiredWithin_Choice()
 }
@@ -879,9 +889,15 @@ type RequiredWithin_Small struct {
 	Small *Small `protobuf:"bytes,5,opt,name=small,oneof"`
 }
 
+type RequiredWithin_Other struct {
+	Other *RequiredWithin_One `protobuf:"bytes,6,opt,name=other,oneof"`
+}
+
 func (*RequiredWithin_Chosen) isRequiredWithin_Choice() {}
 
 func (*RequiredWithin_Small) isRequiredWithin_Choice() {}
+
+func (*RequiredWithin_Other) isRequiredWithin_Choice() {}
 
 type Packed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2853,13 +2869,14 @@ const file_proto2_proto_rawDesc = "" +
 	"\x06string\x18\x0e \x02(\tR\x06string\x12\x14\n" +
 	"\x05bytes\x18\x0f \x02(\fR\x05bytes\x12*\n" +
 	"\x06closed\x18\x10 \x02(\x0e2\x12.zoo.proto2.ClosedR\x06closed\x12'\n" +
-	"\x05small\x18\x1e \x02(\v2\x11.zoo.proto2.SmallR\x05small\"\xd2\x03\n" +
+	"\x05small\x18\x1e \x02(\v2\x11.zoo.proto2.SmallR\x05small\"\x8a\x04\n" +
 	"\x0eRequiredWithin\x120\n" +
 	"\x03one\x18\x01 \x01(\v2\x1e.zoo.proto2.RequiredWithin.OneR\x03one\x122\n" +
 	"\x04many\x18\x02 \x03(\v2\x1e.zoo.proto2.RequiredWithin.OneR\x04many\x12E\n" +
 	"\tby_number\x18\x03 \x03(\v2(.zoo.proto2.RequiredWithin.ByNumberEntryR\bbyNumber\x128\n" +
 	"\x06chosen\x18\x04 \x01(\v2\x1e.zoo.proto2.RequiredWithin.OneH\x00R\x06chosen\x12)\n" +
-	"\x05small\x18\x05 \x01(\v2\x11.zoo.proto2.SmallH\x00R\x05small\x1aG\n" +
+	"\x05small\x18\x05 \x01(\v2\x11.zoo.proto2.SmallH\x00R\x05small\x126\n" +
+	"\x05other\x18\x06 \x01(\v2\x1e.zoo.proto2.RequiredWithin.OneH\x00R\x05other\x1aG\n" +
 	"\x03One\x12\f\n" +
 	"\x01a\x18\x01 \x02(\x05R\x01a\x122\n" +
 	"\x06within\x18\x02 \x01(\v2\x1a.zoo.proto2.RequiredWithinR\x06within\x1a[\n" +
@@ -3234,84 +3251,85 @@ var file_proto2_proto_depIdxs = []int32{
 	20, // 9: zoo.proto2.RequiredWithin.by_number:type_name -> zoo.proto2.RequiredWithin.ByNumberEntry
 	19, // 10: zoo.proto2.RequiredWithin.chosen:type_name -> zoo.proto2.RequiredWithin.One
 	2,  // 11: zoo.proto2.RequiredWithin.small:type_name -> zoo.proto2.Small
-	0,  // 12: zoo.proto2.Packed.closed:type_name -> zoo.proto2.Closed
-	0,  // 13: zoo.proto2.Expanded.closed:type_name -> zoo.proto2.Closed
-	2,  // 14: zoo.proto2.Expanded.small:type_name -> zoo.proto2.Small
-	3,  // 15: zoo.proto2.Expanded.empty:type_name -> zoo.proto2.Empty
-	21, // 16: zoo.proto2.Expanded.delimited:type_name -> zoo.proto2.Expanded.Delimited
-	0,  // 17: zoo.proto2.Oneof.closed:type_name -> zoo.proto2.Closed
-	2,  // 18: zoo.proto2.Oneof.small:type_name -> zoo.proto2.Small
-	3,  // 19: zoo.proto2.Oneof.empty:type_name -> zoo.proto2.Empty
-	10, // 20: zoo.proto2.Oneof.nested:type_name -> zoo.proto2.Oneof
-	22, // 21: zoo.proto2.Oneof.delimited:type_name -> zoo.proto2.Oneof.Delimited
-	23, // 22: zoo.proto2.Maps.from_int32:type_name -> zoo.proto2.Maps.FromInt32Entry
-	24, // 23: zoo.proto2.Maps.from_int64:type_name -> zoo.proto2.Maps.FromInt64Entry
-	25, // 24: zoo.proto2.Maps.from_uint32:type_name -> zoo.proto2.Maps.FromUint32Entry
-	26, // 25: zoo.proto2.Maps.from_uint64:type_name -> zoo.proto2.Maps.FromUint64Entry
-	27, // 26: zoo.proto2.Maps.from_sint32:type_name -> zoo.proto2.Maps.FromSint32Entry
-	28, // 27: zoo.proto2.Maps.from_sint64:type_name -> zoo.proto2.Maps.FromSint64Entry
-	29, // 28: zoo.proto2.Maps.from_fixed32:type_name -> zoo.proto2.Maps.FromFixed32Entry
-	30, // 29: zoo.proto2.Maps.from_fixed64:type_name -> zoo.proto2.Maps.FromFixed64Entry
-	31, // 30: zoo.proto2.Maps.from_sfixed32:type_name -> zoo.proto2.Maps.FromSfixed32Entry
-	32, // 31: zoo.proto2.Maps.from_sfixed64:type_name -> zoo.proto2.Maps.FromSfixed64Entry
-	33, // 32: zoo.proto2.Maps.from_bool:type_name -> zoo.proto2.Maps.FromBoolEntry
-	34, // 33: zoo.proto2.Maps.from_string:type_name -> zoo.proto2.Maps.FromStringEntry
-	35, // 34: zoo.proto2.Maps.to_int32:type_name -> zoo.proto2.Maps.ToInt32Entry
-	36, // 35: zoo.proto2.Maps.to_int64:type_name -> zoo.proto2.Maps.ToInt64Entry
-	37, // 36: zoo.proto2.Maps.to_uint32:type_name -> zoo.proto2.Maps.ToUint32Entry
-	38, // 37: zoo.proto2.Maps.to_uint64:type_name -> zoo.proto2.Maps.ToUint64Entry
-	39, // 38: zoo.proto2.Maps.to_sint32:type_name -> zoo.proto2.Maps.ToSint32Entry
-	40, // 39: zoo.proto2.Maps.to_sint64:type_name -> zoo.proto2.Maps.ToSint64Entry
-	41, // 40: zoo.proto2.Maps.to_fixed32:type_name -> zoo.proto2.Maps.ToFixed32Entry
-	42, // 41: zoo.proto2.Maps.to_fixed64:type_name -> zoo.proto2.Maps.ToFixed64Entry
-	43, // 42: zoo.proto2.Maps.to_sfixed32:type_name -> zoo.proto2.Maps.ToSfixed32Entry
-	44, // 43: zoo.proto2.Maps.to_sfixed64:type_name -> zoo.proto2.Maps.ToSfixed64Entry
-	45, // 44: zoo.proto2.Maps.to_float:type_name -> zoo.proto2.Maps.ToFloatEntry
-	46, // 45: zoo.proto2.Maps.to_double:type_name -> zoo.proto2.Maps.ToDoubleEntry
-	47, // 46: zoo.proto2.Maps.to_bool:type_name -> zoo.proto2.Maps.ToBoolEntry
-	48, // 47: zoo.proto2.Maps.to_string:type_name -> zoo.proto2.Maps.ToStringEntry
-	49, // 48: zoo.proto2.Maps.to_bytes:type_name -> zoo.proto2.Maps.ToBytesEntry
-	50, // 49: zoo.proto2.Maps.to_closed:type_name -> zoo.proto2.Maps.ToClosedEntry
-	51, // 50: zoo.proto2.Maps.to_small:type_name -> zoo.proto2.Maps.ToSmallEntry
-	52, // 51: zoo.proto2.Maps.to_empty:type_name -> zoo.proto2.Maps.ToEmptyEntry
-	53, // 52: zoo.proto2.Maps.to_maps:type_name -> zoo.proto2.Maps.ToMapsEntry
-	14, // 53: zoo.proto2.Node.next:type_name -> zoo.proto2.Node
-	14, // 54: zoo.proto2.Node.children:type_name -> zoo.proto2.Node
-	54, // 55: zoo.proto2.Node.by_name:type_name -> zoo.proto2.Node.ByNameEntry
-	14, // 56: zoo.proto2.Node.chosen:type_name -> zoo.proto2.Node
-	15, // 57: zoo.proto2.Node.leaf:type_name -> zoo.proto2.Leaf
-	15, // 58: zoo.proto2.Node.last:type_name -> zoo.proto2.Leaf
-	55, // 59: zoo.proto2.Node.inner:type_name -> zoo.proto2.Node.Inner
-	14, // 60: zoo.proto2.Leaf.node:type_name -> zoo.proto2.Node
-	15, // 61: zoo.proto2.Leaf.leaves:type_name -> zoo.proto2.Leaf
-	4,  // 62: zoo.proto2.Lazy.explicit:type_name -> zoo.proto2.Explicit
-	16, // 63: zoo.proto2.Lazy.lazy:type_name -> zoo.proto2.Lazy
-	11, // 64: zoo.proto2.Lazy.maps:type_name -> zoo.proto2.Maps
-	6,  // 65: zoo.proto2.Lazy.required:type_name -> zoo.proto2.Required
-	4,  // 66: zoo.proto2.All.explicit:type_name -> zoo.proto2.Explicit
-	8,  // 67: zoo.proto2.All.packed:type_name -> zoo.proto2.Packed
-	9,  // 68: zoo.proto2.All.expanded:type_name -> zoo.proto2.Expanded
-	10, // 69: zoo.proto2.All.choice:type_name -> zoo.proto2.Oneof
-	11, // 70: zoo.proto2.All.maps:type_name -> zoo.proto2.Maps
-	12, // 71: zoo.proto2.All.numbers:type_name -> zoo.proto2.Numbers
-	14, // 72: zoo.proto2.All.node:type_name -> zoo.proto2.Node
-	17, // 73: zoo.proto2.All.more:type_name -> zoo.proto2.All
-	5,  // 74: zoo.proto2.All.defaults:type_name -> zoo.proto2.Defaults
-	4,  // 75: zoo.proto2.Explicit.Delimited.b:type_name -> zoo.proto2.Explicit
-	7,  // 76: zoo.proto2.RequiredWithin.One.within:type_name -> zoo.proto2.RequiredWithin
-	19, // 77: zoo.proto2.RequiredWithin.ByNumberEntry.value:type_name -> zoo.proto2.RequiredWithin.One
-	9,  // 78: zoo.proto2.Expanded.Delimited.b:type_name -> zoo.proto2.Expanded
-	1,  // 79: zoo.proto2.Maps.ToClosedEntry.value:type_name -> zoo.proto2.ClosedAtZero
-	2,  // 80: zoo.proto2.Maps.ToSmallEntry.value:type_name -> zoo.proto2.Small
-	3,  // 81: zoo.proto2.Maps.ToEmptyEntry.value:type_name -> zoo.proto2.Empty
-	11, // 82: zoo.proto2.Maps.ToMapsEntry.value:type_name -> zoo.proto2.Maps
-	14, // 83: zoo.proto2.Node.ByNameEntry.value:type_name -> zoo.proto2.Node
-	14, // 84: zoo.proto2.Node.Inner.node:type_name -> zoo.proto2.Node
-	85, // [85:85] is the sub-list for method output_type
-	85, // [85:85] is the sub-list for method input_type
-	85, // [85:85] is the sub-list for extension type_name
-	85, // [85:85] is the sub-list for extension extendee
-	0,  // [0:85] is the sub-list for field type_name
+	19, // 12: zoo.proto2.RequiredWithin.other:type_name -> zoo.proto2.RequiredWithin.One
+	0,  // 13: zoo.proto2.Packed.closed:type_name -> zoo.proto2.Closed
+	0,  // 14: zoo.proto2.Expanded.closed:type_name -> zoo.proto2.Closed
+	2,  // 15: zoo.proto2.Expanded.small:type_name -> zoo.proto2.Small
+	3,  // 16: zoo.proto2.Expanded.empty:type_name -> zoo.proto2.Empty
+	21, // 17: zoo.proto2.Expanded.delimited:type_name -> zoo.proto2.Expanded.Delimited
+	0,  // 18: zoo.proto2.Oneof.closed:type_name -> zoo.proto2.Closed
+	2,  // 19: zoo.proto2.Oneof.small:type_name -> zoo.proto2.Small
+	3,  // 20: zoo.proto2.Oneof.empty:type_name -> zoo.proto2.Empty
+	10, // 21: zoo.proto2.Oneof.nested:type_name -> zoo.proto2.Oneof
+	22, // 22: zoo.proto2.Oneof.delimited:type_name -> zoo.proto2.Oneof.Delimited
+	23, // 23: zoo.proto2.Maps.from_int32:type_name -> zoo.proto2.Maps.FromInt32Entry
+	24, // 24: zoo.proto2.Maps.from_int64:type_name -> zoo.proto2.Maps.FromInt64Entry
+	25, // 25: zoo.proto2.Maps.from_uint32:type_name -> zoo.proto2.Maps.FromUint32Entry
+	26, // 26: zoo.proto2.Maps.from_uint64:type_name -> zoo.proto2.Maps.FromUint64Entry
+	27, // 27: zoo.proto2.Maps.from_sint32:type_name -> zoo.proto2.Maps.FromSint32Entry
+	28, // 28: zoo.proto2.Maps.from_sint64:type_name -> zoo.proto2.Maps.FromSint64Entry
+	29, // 29: zoo.proto2.Maps.from_fixed32:type_name -> zoo.proto2.Maps.FromFixed32Entry
+	30, // 30: zoo.proto2.Maps.from_fixed64:type_name -> zoo.proto2.Maps.FromFixed64Entry
+	31, // 31: zoo.proto2.Maps.from_sfixed32:type_name -> zoo.proto2.Maps.FromSfixed32Entry
+	32, // 32: zoo.proto2.Maps.from_sfixed64:type_name -> zoo.proto2.Maps.FromSfixed64Entry
+	33, // 33: zoo.proto2.Maps.from_bool:type_name -> zoo.proto2.Maps.FromBoolEntry
+	34, // 34: zoo.proto2.Maps.from_string:type_name -> zoo.proto2.Maps.FromStringEntry
+	35, // 35: zoo.proto2.Maps.to_int32:type_name -> zoo.proto2.Maps.ToInt32Entry
+	36, // 36: zoo.proto2.Maps.to_int64:type_name -> zoo.proto2.Maps.ToInt64Entry
+	37, // 37: zoo.proto2.Maps.to_uint32:type_name -> zoo.proto2.Maps.ToUint32Entry
+	38, // 38: zoo.proto2.Maps.to_uint64:type_name -> zoo.proto2.Maps.ToUint64Entry
+	39, // 39: zoo.proto2.Maps.to_sint32:type_name -> zoo.proto2.Maps.ToSint32Entry
+	40, // 40: zoo.proto2.Maps.to_sint64:type_name -> zoo.proto2.Maps.ToSint64Entry
+	41, // 41: zoo.proto2.Maps.to_fixed32:type_name -> zoo.proto2.Maps.ToFixed32Entry
+	42, // 42: zoo.proto2.Maps.to_fixed64:type_name -> zoo.proto2.Maps.ToFixed64Entry
+	43, // 43: zoo.proto2.Maps.to_sfixed32:type_name -> zoo.proto2.Maps.ToSfixed32Entry
+	44, // 44: zoo.proto2.Maps.to_sfixed64:type_name -> zoo.proto2.Maps.ToSfixed64Entry
+	45, // 45: zoo.proto2.Maps.to_float:type_name -> zoo.proto2.Maps.ToFloatEntry
+	46, // 46: zoo.proto2.Maps.to_double:type_name -> zoo.proto2.Maps.ToDoubleEntry
+	47, // 47: zoo.proto2.Maps.to_bool:type_name -> zoo.proto2.Maps.ToBoolEntry
+	48, // 48: zoo.proto2.Maps.to_string:type_name -> zoo.proto2.Maps.ToStringEntry
+	49, // 49: zoo.proto2.Maps.to_bytes:type_name -> zoo.proto2.Maps.ToBytesEntry
+	50, // 50: zoo.proto2.Maps.to_closed:type_name -> zoo.proto2.Maps.ToClosedEntry
+	51, // 51: zoo.proto2.Maps.to_small:type_name -> zoo.proto2.Maps.ToSmallEntry
+	52, // 52: zoo.proto2.Maps.to_empty:type_name -> zoo.proto2.Maps.ToEmptyEntry
+	53, // 53: zoo.proto2.Maps.to_maps:type_name -> zoo.proto2.Maps.ToMapsEntry
+	14, // 54: zoo.proto2.Node.next:type_name -> zoo.proto2.Node
+	14, // 55: zoo.proto2.Node.children:type_name -> zoo.proto2.Node
+	54, // 56: zoo.proto2.Node.by_name:type_name -> zoo.proto2.Node.ByNameEntry
+	14, // 57: zoo.proto2.Node.chosen:type_name -> zoo.proto2.Node
+	15, // 58: zoo.proto2.Node.leaf:type_name -> zoo.proto2.Leaf
+	15, // 59: zoo.proto2.Node.last:type_name -> zoo.proto2.Leaf
+	55, // 60: zoo.proto2.Node.inner:type_name -> zoo.proto2.Node.Inner
+	14, // 61: zoo.proto2.Leaf.node:type_name -> zoo.proto2.Node
+	15, // 62: zoo.proto2.Leaf.leaves:type_name -> zoo.proto2.Leaf
+	4,  // 63: zoo.proto2.Lazy.explicit:type_name -> zoo.proto2.Explicit
+	16, // 64: zoo.proto2.Lazy.lazy:type_name -> zoo.proto2.Lazy
+	11, // 65: zoo.proto2.Lazy.maps:type_name -> zoo.proto2.Maps
+	6,  // 66: zoo.proto2.Lazy.required:type_name -> zoo.proto2.Required
+	4,  // 67: zoo.proto2.All.explicit:type_name -> zoo.proto2.Explicit
+	8,  // 68: zoo.proto2.All.packed:type_name -> zoo.proto2.Packed
+	9,  // 69: zoo.proto2.All.expanded:type_name -> zoo.proto2.Expanded
+	10, // 70: zoo.proto2.All.choice:type_name -> zoo.proto2.Oneof
+	11, // 71: zoo.proto2.All.maps:type_name -> zoo.proto2.Maps
+	12, // 72: zoo.proto2.All.numbers:type_name -> zoo.proto2.Numbers
+	14, // 73: zoo.proto2.All.node:type_name -> zoo.proto2.Node
+	17, // 74: zoo.proto2.All.more:type_name -> zoo.proto2.All
+	5,  // 75: zoo.proto2.All.defaults:type_name -> zoo.proto2.Defaults
+	4,  // 76: zoo.proto2.Explicit.Delimited.b:type_name -> zoo.proto2.Explicit
+	7,  // 77: zoo.proto2.RequiredWithin.One.within:type_name -> zoo.proto2.RequiredWithin
+	19, // 78: zoo.proto2.RequiredWithin.ByNumberEntry.value:type_name -> zoo.proto2.RequiredWithin.One
+	9,  // 79: zoo.proto2.Expanded.Delimited.b:type_name -> zoo.proto2.Expanded
+	1,  // 80: zoo.proto2.Maps.ToClosedEntry.value:type_name -> zoo.proto2.ClosedAtZero
+	2,  // 81: zoo.proto2.Maps.ToSmallEntry.value:type_name -> zoo.proto2.Small
+	3,  // 82: zoo.proto2.Maps.ToEmptyEntry.value:type_name -> zoo.proto2.Empty
+	11, // 83: zoo.proto2.Maps.ToMapsEntry.value:type_name -> zoo.proto2.Maps
+	14, // 84: zoo.proto2.Node.ByNameEntry.value:type_name -> zoo.proto2.Node
+	14, // 85: zoo.proto2.Node.Inner.node:type_name -> zoo.proto2.Node
+	86, // [86:86] is the sub-list for method output_type
+	86, // [86:86] is the sub-list for method input_type
+	86, // [86:86] is the sub-list for extension type_name
+	86, // [86:86] is the sub-list for extension extendee
+	0,  // [0:86] is the sub-list for field type_name
 }
 
 func init() { file_proto2_proto_init() }
@@ -3322,6 +3340,7 @@ func file_proto2_proto_init() {
 	file_proto2_proto_msgTypes[5].OneofWrappers = []any{
 		(*RequiredWithin_Chosen)(nil),
 		(*RequiredWithin_Small)(nil),
+		(*RequiredWithin_Other)(nil),
 	}
 	file_proto2_proto_msgTypes[8].OneofWrappers = []any{
 		(*Oneof_Int32)(nil),

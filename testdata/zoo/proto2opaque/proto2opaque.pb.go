@@ -2074,6 +2074,15 @@ func (x *RequiredWithin) GetSmall() *Small {
 	return nil
 }
 
+func (x *RequiredWithin) GetOther() *RequiredWithin_One {
+	if x != nil {
+		if x, ok := x.xxx_hidden_Choice.(*requiredWithin_Other); ok {
+			return x.Other
+		}
+	}
+	return nil
+}
+
 func (x *RequiredWithin) SetOne(v *RequiredWithin_One) {
 	x.xxx_hidden_One = v
 }
@@ -2100,6 +2109,14 @@ func (x *RequiredWithin) SetSmall(v *Small) {
 		return
 	}
 	x.xxx_hidden_Choice = &requiredWithin_Small{v}
+}
+
+func (x *RequiredWithin) SetOther(v *RequiredWithin_One) {
+	if v == nil {
+		x.xxx_hidden_Choice = nil
+		return
+	}
+	x.xxx_hidden_Choice = &requiredWithin_Other{v}
 }
 
 func (x *RequiredWithin) HasOne() bool {
@@ -2132,6 +2149,14 @@ func (x *RequiredWithin) HasSmall() bool {
 	return ok
 }
 
+func (x *RequiredWithin) HasOther() bool {
+	if x == nil {
+		return false
+	}
+	_, ok := x.xxx_hidden_Choice.(*requiredWithin_Other)
+	return ok
+}
+
 func (x *RequiredWithin) ClearOne() {
 	x.xxx_hidden_One = nil
 }
@@ -2152,9 +2177,16 @@ func (x *RequiredWithin) ClearSmall() {
 	}
 }
 
+func (x *RequiredWithin) ClearOther() {
+	if _, ok := x.xxx_hidden_Choice.(*requiredWithin_Other); ok {
+		x.xxx_hidden_Choice = nil
+	}
+}
+
 const RequiredWithin_Choice_not_set_case case_RequiredWithin_Choice = 0
 const RequiredWithin_Chosen_case case_RequiredWithin_Choice = 4
 const RequiredWithin_Small_case case_RequiredWithin_Choice = 5
+const RequiredWithin_Other_case case_RequiredWithin_Choice = 6
 
 func (x *RequiredWithin) WhichChoice() case_RequiredWithin_Choice {
 	if x == nil {
@@ -2165,6 +2197,8 @@ func (x *RequiredWithin) WhichChoice() case_RequiredWithin_Choice {
 		return RequiredWithin_Chosen_case
 	case *requiredWithin_Small:
 		return RequiredWithin_Small_case
+	case *requiredWithin_Other:
+		return RequiredWithin_Other_case
 	default:
 		return RequiredWithin_Choice_not_set_case
 	}
@@ -2179,6 +2213,7 @@ type RequiredWithin_builder struct {
 	// Fields of oneof xxx_hidden_Choice:
 	Chosen *RequiredWithin_One
 	Small  *Small
+	Other  *RequiredWithin_One
 	// -- end of xxx_hidden_Choice
 }
 
@@ -2194,6 +2229,9 @@ func (b0 RequiredWithin_builder) Build() *RequiredWithin {
 	}
 	if b.Small != nil {
 		x.xxx_hidden_Choice = &requiredWithin_Small{b.Small}
+	}
+	if b.Other != nil {
+		x.xxx_hidden_Choice = &requiredWithin_Other{b.Other}
 	}
 	return m0
 }
@@ -2220,9 +2258,15 @@ type requiredWithin_Small struct {
 	Small *Small `protobuf:"bytes,5,opt,name=small,oneof"`
 }
 
+type requiredWithin_Other struct {
+	Other *RequiredWithin_One `protobuf:"bytes,6,opt,name=other,oneof"`
+}
+
 func (*requiredWithin_Chosen) isRequiredWithin_Choice() {}
 
 func (*requiredWithin_Small) isRequiredWithin_Choice() {}
+
+func (*requiredWithin_Other) isRequiredWithin_Choice() {}
 
 type Packed struct {
 	state               protoimpl.MessageState `protogen:"opaque.v1"`
@@ -6262,13 +6306,14 @@ const file_proto2opaque_proto_rawDesc = "" +
 	"\x06string\x18\x0e \x02(\tR\x06string\x12\x14\n" +
 	"\x05bytes\x18\x0f \x02(\fR\x05bytes\x120\n" +
 	"\x06closed\x18\x10 \x02(\x0e2\x18.zoo.proto2opaque.ClosedR\x06closed\x12-\n" +
-	"\x05small\x18\x1e \x02(\v2\x17.zoo.proto2opaque.SmallR\x05small\"\xfc\x03\n" +
+	"\x05small\x18\x1e \x02(\v2\x17.zoo.proto2opaque.SmallR\x05small\"\xba\x04\n" +
 	"\x0eRequiredWithin\x126\n" +
 	"\x03one\x18\x01 \x01(\v2$.zoo.proto2opaque.RequiredWithin.OneR\x03one\x128\n" +
 	"\x04many\x18\x02 \x03(\v2$.zoo.proto2opaque.RequiredWithin.OneR\x04many\x12K\n" +
 	"\tby_number\x18\x03 \x03(\v2..zoo.proto2opaque.RequiredWithin.ByNumberEntryR\bbyNumber\x12>\n" +
 	"\x06chosen\x18\x04 \x01(\v2$.zoo.proto2opaque.RequiredWithin.OneH\x00R\x06chosen\x12/\n" +
-	"\x05small\x18\x05 \x01(\v2\x17.zoo.proto2opaque.SmallH\x00R\x05small\x1aM\n" +
+	"\x05small\x18\x05 \x01(\v2\x17.zoo.proto2opaque.SmallH\x00R\x05small\x12<\n" +
+	"\x05other\x18\x06 \x01(\v2$.zoo.proto2opaque.RequiredWithin.OneH\x00R\x05other\x1aM\n" +
 	"\x03One\x12\f\n" +
 	"\x01a\x18\x01 \x02(\x05R\x01a\x128\n" +
 	"\x06within\x18\x02 \x01(\v2 .zoo.proto2opaque.RequiredWithinR\x06within\x1aa\n" +
@@ -6631,84 +6676,85 @@ var file_proto2opaque_proto_depIdxs = []int32{
 	20, // 9: zoo.proto2opaque.RequiredWithin.by_number:type_name -> zoo.proto2opaque.RequiredWithin.ByNumberEntry
 	19, // 10: zoo.proto2opaque.RequiredWithin.chosen:type_name -> zoo.proto2opaque.RequiredWithin.One
 	2,  // 11: zoo.proto2opaque.RequiredWithin.small:type_name -> zoo.proto2opaque.Small
-	0,  // 12: zoo.proto2opaque.Packed.closed:type_name -> zoo.proto2opaque.Closed
-	0,  // 13: zoo.proto2opaque.Expanded.closed:type_name -> zoo.proto2opaque.Closed
-	2,  // 14: zoo.proto2opaque.Expanded.small:type_name -> zoo.proto2opaque.Small
-	3,  // 15: zoo.proto2opaque.Expanded.empty:type_name -> zoo.proto2opaque.Empty
-	21, // 16: zoo.proto2opaque.Expanded.delimited:type_name -> zoo.proto2opaque.Expanded.Delimited
-	0,  // 17: zoo.proto2opaque.Oneof.closed:type_name -> zoo.proto2opaque.Closed
-	2,  // 18: zoo.proto2opaque.Oneof.small:type_name -> zoo.proto2opaque.Small
-	3,  // 19: zoo.proto2opaque.Oneof.empty:type_name -> zoo.proto2opaque.Empty
-	10, // 20: zoo.proto2opaque.Oneof.nested:type_name -> zoo.proto2opaque.Oneof
-	22, // 21: zoo.proto2opaque.Oneof.delimited:type_name -> zoo.proto2opaque.Oneof.Delimited
-	23, // 22: zoo.proto2opaque.Maps.from_int32:type_name -> zoo.proto2opaque.Maps.FromInt32Entry
-	24, // 23: zoo.proto2opaque.Maps.from_int64:type_name -> zoo.proto2opaque.Maps.FromInt64Entry
-	25, // 24: zoo.proto2opaque.Maps.from_uint32:type_name -> zoo.proto2opaque.Maps.FromUint32Entry
-	26, // 25: zoo.proto2opaque.Maps.from_uint64:type_name -> zoo.proto2opaque.Maps.FromUint64Entry
-	27, // 26: zoo.proto2opaque.Maps.from_sint32:type_name -> zoo.proto2opaque.Maps.FromSint32Entry
-	28, // 27: zoo.proto2opaque.Maps.from_sint64:type_name -> zoo.proto2opaque.Maps.FromSint64Entry
-	29, // 28: zoo.proto2opaque.Maps.from_fixed32:type_name -> zoo.proto2opaque.Maps.FromFixed32Entry
-	30, // 29: zoo.proto2opaque.Maps.from_fixed64:type_name -> zoo.proto2opaque.Maps.FromFixed64Entry
-	31, // 30: zoo.proto2opaque.Maps.from_sfixed32:type_name -> zoo.proto2opaque.Maps.FromSfixed32Entry
-	32, // 31: zoo.proto2opaque.Maps.from_sfixed64:type_name -> zoo.proto2opaque.Maps.FromSfixed64Entry
-	33, // 32: zoo.proto2opaque.Maps.from_bool:type_name -> zoo.proto2opaque.Maps.FromBoolEntry
-	34, // 33: zoo.proto2opaque.Maps.from_string:type_name -> zoo.proto2opaque.Maps.FromStringEntry
-	35, // 34: zoo.proto2opaque.Maps.to_int32:type_name -> zoo.proto2opaque.Maps.ToInt32Entry
-	36, // 35: zoo.proto2opaque.Maps.to_int64:type_name -> zoo.proto2opaque.Maps.ToInt64Entry
-	37, // 36: zoo.proto2opaque.Maps.to_uint32:type_name -> zoo.proto2opaque.Maps.ToUint32Entry
-	38, // 37: zoo.proto2opaque.Maps.to_uint64:type_name -> zoo.proto2opaque.Maps.ToUint64Entry
-	39, // 38: zoo.proto2opaque.Maps.to_sint32:type_name -> zoo.proto2opaque.Maps.ToSint32Entry
-	40, // 39: zoo.proto2opaque.Maps.to_sint64:type_name -> zoo.proto2opaque.Maps.ToSint64Entry
-	41, // 40: zoo.proto2opaque.Maps.to_fixed32:type_name -> zoo.proto2opaque.Maps.ToFixed32Entry
-	42, // 41: zoo.proto2opaque.Maps.to_fixed64:type_name -> zoo.proto2opaque.Maps.ToFixed64Entry
-	43, // 42: zoo.proto2opaque.Maps.to_sfixed32:type_name -> zoo.proto2opaque.Maps.ToSfixed32Entry
-	44, // 43: zoo.proto2opaque.Maps.to_sfixed64:type_name -> zoo.proto2opaque.Maps.ToSfixed64Entry
-	45, // 44: zoo.proto2opaque.Maps.to_float:type_name -> zoo.proto2opaque.Maps.ToFloatEntry
-	46, // 45: zoo.proto2opaque.Maps.to_double:type_name -> zoo.proto2opaque.Maps.ToDoubleEntry
-	47, // 46: zoo.proto2opaque.Maps.to_bool:type_name -> zoo.proto2opaque.Maps.ToBoolEntry
-	48, // 47: zoo.proto2opaque.Maps.to_string:type_name -> zoo.proto2opaque.Maps.ToStringEntry
-	49, // 48: zoo.proto2opaque.Maps.to_bytes:type_name -> zoo.proto2opaque.Maps.ToBytesEntry
-	50, // 49: zoo.proto2opaque.Maps.to_closed:type_name -> zoo.proto2opaque.Maps.ToClosedEntry
-	51, // 50: zoo.proto2opaque.Maps.to_small:type_name -> zoo.proto2opaque.Maps.ToSmallEntry
-	52, // 51: zoo.proto2opaque.Maps.to_empty:type_name -> zoo.proto2opaque.Maps.ToEmptyEntry
-	53, // 52: zoo.proto2opaque.Maps.to_maps:type_name -> zoo.proto2opaque.Maps.ToMapsEntry
-	14, // 53: zoo.proto2opaque.Node.next:type_name -> zoo.proto2opaque.Node
-	14, // 54: zoo.proto2opaque.Node.children:type_name -> zoo.proto2opaque.Node
-	54, // 55: zoo.proto2opaque.Node.by_name:type_name -> zoo.proto2opaque.Node.ByNameEntry
-	14, // 56: zoo.proto2opaque.Node.chosen:type_name -> zoo.proto2opaque.Node
-	15, // 57: zoo.proto2opaque.Node.leaf:type_name -> zoo.proto2opaque.Leaf
-	15, // 58: zoo.proto2opaque.Node.last:type_name -> zoo.proto2opaque.Leaf
-	55, // 59: zoo.proto2opaque.Node.inner:type_name -> zoo.proto2opaque.Node.Inner
-	14, // 60: zoo.proto2opaque.Leaf.node:type_name -> zoo.proto2opaque.Node
-	15, // 61: zoo.proto2opaque.Leaf.leaves:type_name -> zoo.proto2opaque.Leaf
-	4,  // 62: zoo.proto2opaque.Lazy.explicit:type_name -> zoo.proto2opaque.Explicit
-	16, // 63: zoo.proto2opaque.Lazy.lazy:type_name -> zoo.proto2opaque.Lazy
-	11, // 64: zoo.proto2opaque.Lazy.maps:type_name -> zoo.proto2opaque.Maps
-	6,  // 65: zoo.proto2opaque.Lazy.required:type_name -> zoo.proto2opaque.Required
-	4,  // 66: zoo.proto2opaque.All.explicit:type_name -> zoo.proto2opaque.Explicit
-	8,  // 67: zoo.proto2opaque.All.packed:type_name -> zoo.proto2opaque.Packed
-	9,  // 68: zoo.proto2opaque.All.expanded:type_name -> zoo.proto2opaque.Expanded
-	10, // 69: zoo.proto2opaque.All.choice:type_name -> zoo.proto2opaque.Oneof
-	11, // 70: zoo.proto2opaque.All.maps:type_name -> zoo.proto2opaque.Maps
-	12, // 71: zoo.proto2opaque.All.numbers:type_name -> zoo.proto2opaque.Numbers
-	14, // 72: zoo.proto2opaque.All.node:type_name -> zoo.proto2opaque.Node
-	17, // 73: zoo.proto2opaque.All.more:type_name -> zoo.proto2opaque.All
-	5,  // 74: zoo.proto2opaque.All.defaults:type_name -> zoo.proto2opaque.Defaults
-	4,  // 75: zoo.proto2opaque.Explicit.Delimited.b:type_name -> zoo.proto2opaque.Explicit
-	7,  // 76: zoo.proto2opaque.RequiredWithin.One.within:type_name -> zoo.proto2opaque.RequiredWithin
-	19, // 77: zoo.proto2opaque.RequiredWithin.ByNumberEntry.value:type_name -> zoo.proto2opaque.RequiredWithin.One
-	9,  // 78: zoo.proto2opaque.Expanded.Delimited.b:type_name -> zoo.proto2opaque.Expanded
-	1,  // 79: zoo.proto2opaque.Maps.ToClosedEntry.value:type_name -> zoo.proto2opaque.ClosedAtZero
-	2,  // 80: zoo.proto2opaque.Maps.ToSmallEntry.value:type_name -> zoo.proto2opaque.Small
-	3,  // 81: zoo.proto2opaque.Maps.ToEmptyEntry.value:type_name -> zoo.proto2opaque.Empty
-	11, // 82: zoo.proto2opaque.Maps.ToMapsEntry.value:type_name -> zoo.proto2opaque.Maps
-	14, // 83: zoo.proto2opaque.Node.ByNameEntry.value:type_name -> zoo.proto2opaque.Node
-	14, // 84: zoo.proto2opaque.Node.Inner.node:type_name -> zoo.proto2opaque.Node
-	85, // [85:85] is the sub-list for method output_type
-	85, // [85:85] is the sub-list for method input_type
-	85, // [85:85] is the sub-list for extension type_name
-	85, // [85:85] is the sub-list for extension extendee
-	0,  // [0:85] is the sub-list for field type_name
+	19, // 12: zoo.proto2opaque.RequiredWithin.other:type_name -> zoo.proto2opaque.RequiredWithin.One
+	0,  // 13: zoo.proto2opaque.Packed.closed:type_name -> zoo.proto2opaque.Closed
+	0,  // 14: zoo.proto2opaque.Expanded.closed:type_name -> zoo.proto2opaque.Closed
+	2,  // 15: zoo.proto2opaque.Expanded.small:type_name -> zoo.proto2opaque.Small
+	3,  // 16: zoo.proto2opaque.Expanded.empty:type_name -> zoo.proto2opaque.Empty
+	21, // 17: zoo.proto2opaque.Expanded.delimited:type_name -> zoo.proto2opaque.Expanded.Delimited
+	0,  // 18: zoo.proto2opaque.Oneof.closed:type_name -> zoo.proto2opaque.Closed
+	2,  // 19: zoo.proto2opaque.Oneof.small:type_name -> zoo.proto2opaque.Small
+	3,  // 20: zoo.proto2opaque.Oneof.empty:type_name -> zoo.proto2opaque.Empty
+	10, // 21: zoo.proto2opaque.Oneof.nested:type_name -> zoo.proto2opaque.Oneof
+	22, // 22: zoo.proto2opaque.Oneof.delimited:type_name -> zoo.proto2opaque.Oneof.Delimited
+	23, // 23: zoo.proto2opaque.Maps.from_int32:type_name -> zoo.proto2opaque.Maps.FromInt32Entry
+	24, // 24: zoo.proto2opaque.Maps.from_int64:type_name -> zoo.proto2opaque.Maps.FromInt64Entry
+	25, // 25: zoo.proto2opaque.Maps.from_uint32:type_name -> zoo.proto2opaque.Maps.FromUint32Entry
+	26, // 26: zoo.proto2opaque.Maps.from_uint64:type_name -> zoo.proto2opaque.Maps.FromUint64Entry
+	27, // 27: zoo.proto2opaque.Maps.from_sint32:type_name -> zoo.proto2opaque.Maps.FromSint32Entry
+	28, // 28: zoo.proto2opaque.Maps.from_sint64:type_name -> zoo.proto2opaque.Maps.FromSint64Entry
+	29, // 29: zoo.proto2opaque.Maps.from_fixed32:type_name -> zoo.proto2opaque.Maps.FromFixed32Entry
+	30, // 30: zoo.proto2opaque.Maps.from_fixed64:type_name -> zoo.proto2opaque.Maps.FromFixed64Entry
+	31, // 31: zoo.proto2opaque.Maps.from_sfixed32:type_name -> zoo.proto2opaque.Maps.FromSfixed32Entry
+	32, // 32: zoo.proto2opaque.Maps.from_sfixed64:type_name -> zoo.proto2opaque.Maps.FromSfixed64Entry
+	33, // 33: zoo.proto2opaque.Maps.from_bool:type_name -> zoo.proto2opaque.Maps.FromBoolEntry
+	34, // 34: zoo.proto2opaque.Maps.from_string:type_name -> zoo.proto2opaque.Maps.FromStringEntry
+	35, // 35: zoo.proto2opaque.Maps.to_int32:type_name -> zoo.proto2opaque.Maps.ToInt32Entry
+	36, // 36: zoo.proto2opaque.Maps.to_int64:type_name -> zoo.proto2opaque.Maps.ToInt64Entry
+	37, // 37: zoo.proto2opaque.Maps.to_uint32:type_name -> zoo.proto2opaque.Maps.ToUint32Entry
+	38, // 38: zoo.proto2opaque.Maps.to_uint64:type_name -> zoo.proto2opaque.Maps.ToUint64Entry
+	39, // 39: zoo.proto2opaque.Maps.to_sint32:type_name -> zoo.proto2opaque.Maps.ToSint32Entry
+	40, // 40: zoo.proto2opaque.Maps.to_sint64:type_name -> zoo.proto2opaque.Maps.ToSint64Entry
+	41, // 41: zoo.proto2opaque.Maps.to_fixed32:type_name -> zoo.proto2opaque.Maps.ToFixed32Entry
+	42, // 42: zoo.proto2opaque.Maps.to_fixed64:type_name -> zoo.proto2opaque.Maps.ToFixed64Entry
+	43, // 43: zoo.proto2opaque.Maps.to_sfixed32:type_name -> zoo.proto2opaque.Maps.ToSfixed32Entry
+	44, // 44: zoo.proto2opaque.Maps.to_sfixed64:type_name -> zoo.proto2opaque.Maps.ToSfixed64Entry
+	45, // 45: zoo.proto2opaque.Maps.to_float:type_name -> zoo.proto2opaque.Maps.ToFloatEntry
+	46, // 46: zoo.proto2opaque.Maps.to_double:type_name -> zoo.proto2opaque.Maps.ToDoubleEntry
+	47, // 47: zoo.proto2opaque.Maps.to_bool:type_name -> zoo.proto2opaque.Maps.ToBoolEntry
+	48, // 48: zoo.proto2opaque.Maps.to_string:type_name -> zoo.proto2opaque.Maps.ToStringEntry
+	49, // 49: zoo.proto2opaque.Maps.to_bytes:type_name -> zoo.proto2opaque.Maps.ToBytesEntry
+	50, // 50: zoo.proto2opaque.Maps.to_closed:type_name -> zoo.proto2opaque.Maps.ToClosedEntry
+	51, // 51: zoo.proto2opaque.Maps.to_small:type_name -> zoo.proto2opaque.Maps.ToSmallEntry
+	52, // 52: zoo.proto2opaque.Maps.to_empty:type_name -> zoo.proto2opaque.Maps.ToEmptyEntry
+	53, // 53: zoo.proto2opaque.Maps.to_maps:type_name -> zoo.proto2opaque.Maps.ToMapsEntry
+	14, // 54: zoo.proto2opaque.Node.next:type_name -> zoo.proto2opaque.Node
+	14, // 55: zoo.proto2opaque.Node.children:type_name -> zoo.proto2opaque.Node
+	54, // 56: zoo.proto2opaque.Node.by_name:type_name -> zoo.proto2opaque.Node.ByNameEntry
+	14, // 57: zoo.proto2opaque.Node.chosen:type_name -> zoo.proto2opaque.Node
+	15, // 58: zoo.proto2opaque.Node.leaf:type_name -> zoo.proto2opaque.Leaf
+	15, // 59: zoo.proto2opaque.Node.last:type_name -> zoo.proto2opaque.Leaf
+	55, // 60: zoo.proto2opaque.Node.inner:type_name -> zoo.proto2opaque.Node.Inner
+	14, // 61: zoo.proto2opaque.Leaf.node:type_name -> zoo.proto2opaque.Node
+	15, // 62: zoo.proto2opaque.Leaf.leaves:type_name -> zoo.proto2opaque.Leaf
+	4,  // 63: zoo.proto2opaque.Lazy.explicit:type_name -> zoo.proto2opaque.Explicit
+	16, // 64: zoo.proto2opaque.Lazy.lazy:type_name -> zoo.proto2opaque.Lazy
+	11, // 65: zoo.proto2opaque.Lazy.maps:type_name -> zoo.proto2opaque.Maps
+	6,  // 66: zoo.proto2opaque.Lazy.required:type_name -> zoo.proto2opaque.Required
+	4,  // 67: zoo.proto2opaque.All.explicit:type_name -> zoo.proto2opaque.Explicit
+	8,  // 68: zoo.proto2opaque.All.packed:type_name -> zoo.proto2opaque.Packed
+	9,  // 69: zoo.proto2opaque.All.expanded:type_name -> zoo.proto2opaque.Expanded
+	10, // 70: zoo.proto2opaque.All.choice:type_name -> zoo.proto2opaque.Oneof
+	11, // 71: zoo.proto2opaque.All.maps:type_name -> zoo.proto2opaque.Maps
+	12, // 72: zoo.proto2opaque.All.numbers:type_name -> zoo.proto2opaque.Numbers
+	14, // 73: zoo.proto2opaque.All.node:type_name -> zoo.proto2opaque.Node
+	17, // 74: zoo.proto2opaque.All.more:type_name -> zoo.proto2opaque.All
+	5,  // 75: zoo.proto2opaque.All.defaults:type_name -> zoo.proto2opaque.Defaults
+	4,  // 76: zoo.proto2opaque.Explicit.Delimited.b:type_name -> zoo.proto2opaque.Explicit
+	7,  // 77: zoo.proto2opaque.RequiredWithin.One.within:type_name -> zoo.proto2opaque.RequiredWithin
+	19, // 78: zoo.proto2opaque.RequiredWithin.ByNumberEntry.value:type_name -> zoo.proto2opaque.RequiredWithin.One
+	9,  // 79: zoo.proto2opaque.Expanded.Delimited.b:type_name -> zoo.proto2opaque.Expanded
+	1,  // 80: zoo.proto2opaque.Maps.ToClosedEntry.value:type_name -> zoo.proto2opaque.ClosedAtZero
+	2,  // 81: zoo.proto2opaque.Maps.ToSmallEntry.value:type_name -> zoo.proto2opaque.Small
+	3,  // 82: zoo.proto2opaque.Maps.ToEmptyEntry.value:type_name -> zoo.proto2opaque.Empty
+	11, // 83: zoo.proto2opaque.Maps.ToMapsEntry.value:type_name -> zoo.proto2opaque.Maps
+	14, // 84: zoo.proto2opaque.Node.ByNameEntry.value:type_name -> zoo.proto2opaque.Node
+	14, // 85: zoo.proto2opaque.Node.Inner.node:type_name -> zoo.proto2opaque.Node
+	86, // [86:86] is the sub-list for method output_type
+	86, // [86:86] is the sub-list for method input_type
+	86, // [86:86] is the sub-list for extension type_name
+	86, // [86:86] is the sub-list for extension extendee
+	0,  // [0:86] is the sub-list for field type_name
 }
 
 func init() { file_proto2opaque_proto_init() }
@@ -6719,6 +6765,7 @@ func file_proto2opaque_proto_init() {
 	file_proto2opaque_proto_msgTypes[5].OneofWrappers = []any{
 		(*requiredWithin_Chosen)(nil),
 		(*requiredWithin_Small)(nil),
+		(*requiredWithin_Other)(nil),
 	}
 	file_proto2opaque_proto_msgTypes[8].OneofWrappers = []any{
 		(*oneof_Int32)(nil),
