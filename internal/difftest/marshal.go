@@ -78,6 +78,10 @@ func (c Checker) deterministic(m, equal proto.Message) error {
 	if err := same(equal, back); err != nil {
 		return fmt.Errorf("marshal deterministically: %w", err)
 	}
+	// Protobuf-go makes signalling NaNs in maps quiet, in both messages now.
+	if quiet, err := c.Deterministic(nil, back); err == nil && len(one) == len(two) && bytes.Equal(quiet, two) {
+		return nil
+	}
 	again, err := c.Deterministic(nil, m)
 	if err != nil || bytes.Equal(one, again) && !identical(m, equal) {
 		return err
