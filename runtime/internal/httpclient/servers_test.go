@@ -321,14 +321,18 @@ var ways = []way{
 	{name: "grpcweb/tls", opt: rpcxhttp.WithGRPCWeb(), secure: true},
 }
 
+// options are those of the way.
+func (w way) options() []rpcx.DialOption {
+	if w.secure {
+		return []rpcx.DialOption{w.opt, rpcx.WithTLS(clientTLS())}
+	}
+	return []rpcx.DialOption{w.opt}
+}
+
 // dial returns a connection to target that ends with the test, before its server.
 func (w way) dial(t *testing.T, target string, opts ...rpcx.DialOption) *rpcx.Conn {
 	t.Helper()
-	opts = append([]rpcx.DialOption{w.opt}, opts...)
-	if w.secure {
-		opts = append(opts, rpcx.WithTLS(clientTLS()))
-	}
-	conn, err := rpcx.Dial(target, opts...)
+	conn, err := rpcx.Dial(target, append(w.options(), opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
