@@ -36,6 +36,8 @@ type httpCall struct {
 	over               atomic.Bool
 	sending, receiving sync.Mutex
 
+	watching sync.WaitGroup // over the context of the request
+
 	single   httpform.Encoded // the single answer of a client-streaming call
 	sent     atomic.Int64     // bytes of messages
 	received atomic.Int64
@@ -58,11 +60,19 @@ func (g *Gateway) serve(ctx context.Context, m *dispatch.Method, stream connect.
 	}
 	c.Init(g.cfg.Base, m, c, &c.peer, start, timeout)
 	// The connection is lost, or the time is over.
+	c.watching.Add(1)
 	stop := context.AfterFunc(ctx, func() {
+		defer c.watching.Done()
 		c.Cancel(ctx.Err())
-		c.interrupt()
+		if !c.over.Load() {
+			c.interrupt()
+		}
 	})
-	defer stop()
+	defer func() {
+		if !stop() {
+			c.watching.Wait() // so that it does not interrupt the connection's next call
+		}
+	}()
 	if g.cfg.Dispatcher.Admit(&c.Call) {
 		g.cfg.Dispatcher.Run(&c.Call)
 	}

@@ -44,6 +44,8 @@ type Gateway struct {
 
 	closing context.Context // done when no new connection may begin
 	close   context.CancelFunc
+	alive   context.Context // done when the calls shall end
+	kill    context.CancelFunc
 
 	mu     sync.Mutex
 	closed bool
@@ -58,6 +60,7 @@ func New(opts Options) fallback.New {
 	return func(cfg fallback.Config) fallback.Fallback {
 		g := &Gateway{cfg: cfg, opts: opts, doorway: newDoorway(), origins: newOrigins(opts.CORS), codecs: newCodecs(&cfg)}
 		g.closing, g.close = context.WithCancel(context.Background())
+		g.alive, g.kill = context.WithCancel(context.Background())
 		var protocols http.Protocols
 		protocols.SetHTTP1(true)
 		protocols.SetHTTP2(true)
@@ -72,6 +75,9 @@ func New(opts Options) fallback.New {
 				MaxConcurrentStreams: cfg.MaxStreams,
 				WriteByteTimeout:     cfg.WriteStall,
 			},
+			// A handler of HTTP/1.1 that does not read would not notice that its
+			// connection is closed.
+			BaseContext: func(net.Listener) context.Context { return g.alive },
 			ConnContext: g.connContext,
 			ConnState:   g.connState,
 			ErrorLog:    slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
@@ -141,6 +147,7 @@ func (g *Gateway) Close() {
 	g.closed = true
 	g.mu.Unlock()
 	g.close()
+	g.kill()
 	g.start.Do(func() {})
 	g.doorway.Close()
 	_ = g.server.Close()

@@ -36,7 +36,7 @@ func specOf(m *call.Method) connect.Spec {
 
 // begin prepares a call. The context of what it returns is that of the request.
 func (l *lent) begin(ctx context.Context, m *call.Method, md metadata.MD) (*exchange, connect.ClientStream, *status.Error) {
-	x := &exchange{lent: l, limit: int(l.p.cfg.Transport.Settings.MaxMetadata), bidi: m.Kind() == call.KindBidiStream}
+	x := &exchange{lent: l, limit: int(l.p.cfg.Transport.Settings.MaxMetadata), bidi: m.Kind() == call.KindBidiStream, streams: m.Kind().CallerStreams()}
 	if m.Kind() != call.KindUnary {
 		x.head = make(chan struct{})
 	}

@@ -27,10 +27,15 @@ type exchange struct {
 	info  *connect.CallInfo
 	limit int  // of metadata, in bytes
 	bidi  bool // both sides stream
+
+	streams bool // the caller does
+
 	trace httptrace.ClientTrace
 
 	phase atomic.Uint32 // a status.Phase: what is waited for
 	asked atomic.Bool   // net/http was asked to send the request
+
+	aborted atomic.Bool // the rest of the request will not come
 
 	mu      sync.Mutex
 	refused *status.Error // why the answer is not taken
@@ -69,11 +74,14 @@ func (roundTripper) Do(r *http.Request) (*http.Response, error) {
 		return nil, context.Canceled // the call is over
 	}
 	x.asked.Store(true)
+	if x.streams {
+		r.Body = &requestBody{r.Body, x}
+	}
 	before := x.wire.written.Load()
 	res, err := x.RoundTrip(r)
 	if err != nil {
 		x.mu.Lock()
-		x.failed, x.unsent = err, neverSent(err) || x.alone && x.wire.written.Load() == before
+		x.failed, x.unsent = err, neverSent(err) || x.silent(before)
 		x.mu.Unlock()
 		return nil, err
 	}
@@ -93,8 +101,20 @@ func (roundTripper) Do(r *http.Request) (*http.Response, error) {
 		// server likes. The version is what connect looks at.
 		res.ProtoMajor, res.ProtoMinor = 2, 0
 	}
-	res.Body = &body{res.Body, x}
+	res.Body = &body{ReadCloser: res.Body, x: x, rest: x.http1 && x.head == nil && res.ContentLength > 0}
 	return res, nil
+}
+
+// silent reports whether it is certain that nothing of a request was sent which
+// failed, before which so many bytes had been written.
+func (x *exchange) silent(before int64) bool {
+	if !x.http1 {
+		if x.ctx.Err() != nil || x.Err() == nil {
+			return false // it may yet be written
+		}
+		x.wire.Close()
+	}
+	return x.wire.written.Load() == before
 }
 
 // began keeps the headers of a stream.
@@ -110,15 +130,37 @@ func (x *exchange) began(h http.Header) *status.Error {
 	return refused
 }
 
-// body notes why an answer ends in the middle.
-type body struct {
+// requestBody is the body of a call whose caller streams. If the call is given up,
+// it breaks off: its end would be taken for the last message's.
+type requestBody struct {
 	io.ReadCloser
 	x *exchange
 }
 
+var errGivenUp = errors.New("the call was given up")
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF && (b.x.aborted.Load() || b.x.ctx.Err() != nil) {
+		err = errGivenUp
+	}
+	return n, err
+}
+
+// body notes why an answer ends in the middle.
+type body struct {
+	io.ReadCloser
+	x      *exchange
+	rest   bool        // it has an end that is worth reading
+	closed atomic.Bool // by connect, which has seen enough
+}
+
+// shortRest is how much of an answer is read that nobody needs.
+const shortRest = 4 << 10
+
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && !b.closed.Load() {
 		b.x.mu.Lock()
 		if b.x.broken == nil {
 			b.x.broken = err
@@ -126,6 +168,16 @@ func (b *body) Read(p []byte) (int, error) {
 		b.x.mu.Unlock()
 	}
 	return n, err
+}
+
+func (b *body) Close() error {
+	if b.rest && !b.closed.Swap(true) {
+		// So that a connection of HTTP/1.1 can be used again: errors in JSON are not
+		// read to the end.
+		_, _ = io.CopyN(io.Discard, b.ReadCloser, shortRest)
+	}
+	b.closed.Store(true)
+	return b.ReadCloser.Close()
 }
 
 // failure says in our words why a call failed.

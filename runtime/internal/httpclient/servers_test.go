@@ -145,8 +145,8 @@ func (ours) bidi(ctx context.Context, s rpcx.BidiStreamingServer[text, text]) er
 }
 
 // theirs is the service on a server of connect's.
-func theirs() *connect.Server {
-	srv := connect.NewServer()
+func theirs(interceptors ...connect.ServerInterceptor) *connect.Server {
+	srv := connect.NewServer(interceptors...)
 	for _, m := range []struct {
 		name string
 		kind connect.StreamType

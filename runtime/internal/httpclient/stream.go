@@ -65,7 +65,7 @@ func (l *lent) OpenStream(ctx context.Context, sc *transport.StreamCall) (call.C
 	s.mu.Lock() // until stop is complete
 	s.stop = []func() bool{
 		context.AfterFunc(ctx, func() { s.end(ended(ctx, false, status.Phase(s.x.phase.Load()))) }),
-		context.AfterFunc(l.p.ctx, func() { s.end(cluster.Unavailable(s.x.lost(transport.ErrClosed))) }),
+		context.AfterFunc(l.p.ctx, func() { s.end(sent(cluster.Unavailable(s.x.lost(transport.ErrClosed)), s.x.asked.Load())) }),
 	}
 	s.mu.Unlock()
 	if s.kind.CallerStreams() {
@@ -88,10 +88,11 @@ func (l *lent) encode(msg any) (httpform.Encoded, error) {
 
 // sendOnly sends the single request. It returns when the answer begins.
 func (s *stream) sendOnly(req httpform.Encoded) {
+	s.sent.Store(int64(len(req)))
 	err := s.cs.Send(req)
 	switch {
 	case err == nil:
-		s.sent.Add(int64(len(req)))
+		s.sent.Store(httpform.Moved(s.x.info.SendStats)) // after compression
 		_ = s.cs.CloseSend()
 	case !s.x.asked.Load():
 		s.end(s.x.failure(err)) // otherwise Recv tells why
@@ -112,6 +113,7 @@ func (s *stream) end(err *status.Error) {
 		f()
 	}
 	if err != nil {
+		s.x.aborted.Store(true)
 		s.cancel() // before Close, which waits for the answer otherwise
 	}
 	_ = s.cs.Close()
