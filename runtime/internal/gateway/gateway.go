@@ -147,10 +147,10 @@ func (g *Gateway) Close() {
 	g.closed = true
 	g.mu.Unlock()
 	g.close()
-	g.kill()
 	g.start.Do(func() {})
 	g.doorway.Close()
 	_ = g.server.Close()
+	g.kill() // once nobody hears of it
 	g.serving.Wait()
 	g.calls.Wait()
 }

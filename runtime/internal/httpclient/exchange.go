@@ -191,13 +191,13 @@ func (x *exchange) failure(err error) *status.Error {
 	switch {
 	case refused != nil:
 		return refused
-	case errors.As(err, &ce) && ce.IsRemote():
+	case errors.As(err, &ce) && ce.IsRemote() && (!x.closing.Load() || ce.Code() != connect.CodeCanceled):
 		e := httpform.TakeAdvice(x.info.ResponseTrailer(), httpform.FromConnect(err))
 		if e.Code() == status.DeadlineExceeded {
 			e = e.WithPhase(status.PhaseHandler)
 		}
 		return e
-	case x.closing.Load() && (failed != nil || broken != nil):
+	case x.closing.Load() && (failed != nil || broken != nil || ce.IsRemote()): // it may have told the server
 		return sent(cluster.Unavailable(x.lost(transport.ErrClosed)), !unsent)
 	case x.ctx.Err() != nil:
 		return sent(ended(x.ctx, false, phase).WithNotRun(), !unsent)
