@@ -40,8 +40,9 @@ type common struct {
 	compressors  *codec.Compressors
 	compressor   codec.Compressor
 	compressFrom int
-	budget       int64  // 0: that of the process
-	streamGrowth uint32 // how far a stream's window grows
+	budget       int64             // 0: that of the process
+	receiving    *transport.Budget // made of it; nil: that of the process
+	streamGrowth uint32            // how far a stream's window grows
 	connGrowth   uint32
 	secure       secureOption // nil: connections are plain
 	protocols    []string     // that TLS offers or accepts, the best first
@@ -92,12 +93,8 @@ func newCommon() common {
 }
 
 func (c *common) transport() *transport.Config {
-	var budget *transport.Budget // that of the process
-	if c.budget > 0 {
-		budget = transport.NewBudget(c.budget)
-	}
 	return &transport.Config{
-		Budget:           budget,
+		Budget:           c.receiveBudget(),
 		Settings:         c.settings,
 		Codec:            c.codec,
 		Codecs:           c.codecs,
@@ -111,6 +108,14 @@ func (c *common) transport() *transport.Config {
 		MaxConnCredit:    c.connGrowth,
 		Log:              c.log,
 	}
+}
+
+// receiveBudget returns the budget that the option has asked for, nil if none.
+func (c *common) receiveBudget() *transport.Budget {
+	if c.budget > 0 && c.receiving == nil {
+		c.receiving = transport.NewBudget(c.budget)
+	}
+	return c.receiving
 }
 
 type option func(*common)

@@ -88,6 +88,7 @@ func (cfg *serverConfig) forFallback(d *dispatch.Dispatcher) fallback.Config {
 		Base:             cfg.base,
 		Dispatcher:       d,
 		Log:              cfg.log,
+		Budget:           cfg.receiveBudget().Share(),
 		MaxMessage:       int(cfg.settings.MaxMessage),
 		MaxMetadata:      int(cfg.settings.MaxMetadata),
 		MaxStreams:       int(cfg.settings.MaxStreams),

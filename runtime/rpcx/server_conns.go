@@ -20,8 +20,9 @@ import (
 // connection lasts, so it holds little. It is the owner of native connections.
 type visit struct {
 	s     *Server
-	c     *transport.Server             // nil if it was known from the start to speak something else
-	other atomic.Pointer[fallback.Conn] // of one that speaks something else
+	c     *transport.Server // nil if it was known from the start to speak something else
+	other atomic.Bool       // it speaks something else
+	old   atomic.Bool       // the peer should call no more on it
 	nc    net.Conn
 	peer  *call.Peer
 	info  *call.ConnInfo // for the observers; nil if there are none
@@ -89,14 +90,11 @@ func (v *visit) Divert(first []byte) bool {
 // divert has the connection served by the fallback.
 func (v *visit) divert(first []byte) {
 	s := v.s
-	c := &fallback.Conn{Conn: v.nc, First: first, Peer: *v.peer, Accepted: v.accepted, Begun: v.opened, Ended: v.Ended}
-	v.other.Store(c)
-	if v.c != nil {
-		s.mu.Lock()
-		delete(s.conns, v.c)
-		s.mu.Unlock()
-	}
-	s.fallback.Serve(c)
+	v.other.Store(true)
+	s.mu.Lock()
+	delete(s.conns, v.c)
+	s.mu.Unlock()
+	s.fallback.Serve(&fallback.Conn{Conn: v.nc, First: first, Peer: *v.peer, Accepted: v.accepted, Retired: &v.old, Begun: v.opened, Ended: v.Ended})
 }
 
 // Ended implements transport.Owner.
@@ -189,8 +187,8 @@ func (v *visit) retireLater() {
 
 func (v *visit) retire() {
 	defer v.retired.Done()
-	if c := v.other.Load(); c != nil {
-		c.Retired.Store(true)
+	v.old.Store(true)
+	if v.c == nil || v.other.Load() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), v.s.cfg.ageGrace)

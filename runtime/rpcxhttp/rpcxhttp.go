@@ -42,6 +42,13 @@ func WithHTTP(opts ...Option) rpcx.ServerOption {
 // them from it, whatever the method.
 func WithCORS(cors CORS) Option { return func(o *gateway.Options) { o.CORS = &cors } }
 
+// WithHosts has the server answer calls only under the given names, without ports,
+// and others with status 421: a page whose own name has been made to lead here is
+// none of them. The default is any name.
+func WithHosts(names ...string) Option {
+	return func(o *gateway.Options) { o.Hosts = append(o.Hosts, names...) }
+}
+
 // WithHandler has h answer requests that are no calls, such as those for a page.
 // The default is to answer 404.
 func WithHandler(h http.Handler) Option { return func(o *gateway.Options) { o.Other = h } }

@@ -19,8 +19,9 @@ type Wire interface {
 	DecodeRequest(msg any) error
 	// RequestHeader returns the caller's metadata, which it may decode on first use.
 	RequestHeader() metadata.MD
-	// SendHeader sends the response headers ahead of the first message.
-	SendHeader(md metadata.MD) error
+	// SendHeader sends the response headers, which it takes by TakeUnsent, ahead of
+	// the first message.
+	SendHeader() error
 	// Finish ends the call, once: with res (nil for calls whose callee streams
 	// or whose response went through Send) if err is nil, else with err. It
 	// returns the error with which the call ended in the caller's eyes, and how
@@ -100,21 +101,23 @@ func (c *Call) SetTrailer(md metadata.MD) error {
 }
 
 func (c *Call) addHeader(md metadata.MD, send bool) error {
+	if err := c.keepHeader(md); err != nil || !send {
+		return err
+	}
+	return c.wire.SendHeader() // which takes locks under which others take headers
+}
+
+func (c *Call) keepHeader(md metadata.MD) error {
 	c.metaMu.Lock()
 	defer c.metaMu.Unlock()
 	if c.headerSent {
 		return status.Errorf(status.Internal, "headers of %s have been sent already", c.method.FullName())
 	}
 	all, err := joined(c.header, md)
-	if err != nil {
-		return err
+	if err == nil {
+		c.header = all
 	}
-	c.header = all
-	if send {
-		c.headerSent = true
-		return c.wire.SendHeader(c.header)
-	}
-	return nil
+	return err
 }
 
 func joined(a, b metadata.MD) (metadata.MD, error) {
@@ -142,11 +145,18 @@ func (c *Call) ResponseTrailer() metadata.MD {
 // TakeHeader returns the response headers for the frame that carries them and
 // marks them as sent; nil if there are none or they have been sent.
 func (c *Call) TakeHeader() metadata.MD {
+	md, _ := c.TakeUnsent()
+	return md
+}
+
+// TakeUnsent is TakeHeader for a frame that carries headers even if there are
+// none: it reports whether they have not been sent yet.
+func (c *Call) TakeUnsent() (md metadata.MD, unsent bool) {
 	c.metaMu.Lock()
 	defer c.metaMu.Unlock()
 	if c.headerSent {
-		return nil
+		return nil, false
 	}
 	c.headerSent = true
-	return c.header
+	return c.header, true
 }

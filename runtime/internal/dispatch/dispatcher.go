@@ -109,10 +109,10 @@ func (d *Dispatcher) Run(c *Call) {
 }
 
 func (d *Dispatcher) done(c *Call, res any, err *status.Error) {
-	d.end(c, res, err)
 	if d.cfg.Admission != nil {
-		d.cfg.Admission.Done(c)
+		defer d.cfg.Admission.Done(c)
 	}
+	d.end(c, res, err)
 }
 
 // end finishes the call on the wire and counts it.

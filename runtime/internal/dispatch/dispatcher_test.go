@@ -40,6 +40,7 @@ type wire struct {
 	trailer  metadata.MD
 	early    metadata.MD
 	end      chan struct{}
+	call     *Call
 }
 
 func (w *wire) DecodeRequest(msg any) error {
@@ -47,9 +48,9 @@ func (w *wire) DecodeRequest(msg any) error {
 	msg.(*text).Value = w.req
 	return w.decodeIs
 }
-func (w *wire) RequestHeader() metadata.MD      { return w.md }
-func (w *wire) SendHeader(md metadata.MD) error { w.early = md; return nil }
-func (w *wire) Send(msg any) error              { w.sent = append(w.sent, msg.(*text).Value); return nil }
+func (w *wire) RequestHeader() metadata.MD { return w.md }
+func (w *wire) SendHeader() error          { w.early = w.call.TakeHeader(); return nil }
+func (w *wire) Send(msg any) error         { w.sent = append(w.sent, msg.(*text).Value); return nil }
 func (w *wire) Recv(msg any) error {
 	if len(w.recv) == 0 {
 		return io.EOF
@@ -101,6 +102,7 @@ func run(d *Dispatcher, name string, w *wire) *Call {
 
 func newCall(d *Dispatcher, name string, w *wire) *Call {
 	c := new(Call)
+	w.call = c
 	c.Init(context.Background(), d.Lookup("test.v1.Test/"+name), w, &call.Peer{Addr: &net.TCPAddr{Port: 7}}, time.Now(), 0)
 	return c
 }

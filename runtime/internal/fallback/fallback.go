@@ -12,6 +12,7 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
+	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
 // Fallback serves connections of a server. Its methods may be called concurrently.
@@ -42,7 +43,10 @@ type Conn struct {
 	// counted until its protocol is known.
 	Accepted time.Time
 	// Retired is set when the connection is old: the client should call no more on it.
-	Retired atomic.Bool
+	Retired *atomic.Bool
+	// Hijacked is set when a handler has taken the connection over. It belongs to
+	// the Fallback.
+	Hijacked atomic.Bool
 	// Begun is called when the protocol is known, such as "http/1.1"; then, or
 	// without that, Ended is called once when the connection has been closed.
 	Begun func(protocol string)
@@ -55,6 +59,8 @@ type Config struct {
 	Base       context.Context
 	Dispatcher *dispatch.Dispatcher
 	Log        *slog.Logger
+	// Budget bounds what is being received.
+	Budget Budget
 	// MaxMessage and MaxMetadata bound messages and metadata, in bytes,
 	// MaxStreams the calls of one connection.
 	MaxMessage, MaxMetadata, MaxStreams int
@@ -68,6 +74,14 @@ type Config struct {
 	// request's header is there, WriteStall how long a peer may take or send
 	// nothing in the middle of a message; zero means for ever.
 	HandshakeTimeout, WriteStall time.Duration
+}
+
+// Budget bounds what is being received. Its methods may be called concurrently.
+type Budget interface {
+	// Take takes n bytes, or fails because there is no room for them.
+	Take(n int64) *status.Error
+	// Give gives them back.
+	Give(n int64)
 }
 
 // New makes a Fallback.

@@ -2,91 +2,130 @@ package gateway
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
-	"io"
+	"net"
 	"net/http"
-	"os"
+	"runtime/debug"
+	"slices"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/fallback"
 )
 
 // exchange is one request and its answer.
 type exchange struct {
-	w    http.ResponseWriter
+	w    *pacedWriter
 	r    *http.Request
 	conn *fallback.Conn
-	body *promptBody // nil if the caller streams
+	body *pacedBody
 }
 
 type exchangeKey struct{}
 
-// stalled reports whether the client stopped in the middle of its request.
-func (x *exchange) stalled() bool { return x.body != nil && x.body.stalled.Load() }
-
 // answer answers a request: a call, or whatever the server's user serves beside.
-func (g *Gateway) answer(w http.ResponseWriter, r *http.Request) {
+func (g *Gateway) answer(rw http.ResponseWriter, r *http.Request) {
+	w := &pacedWriter{ResponseWriter: rw, rc: http.NewResponseController(rw), patience: g.cfg.WriteStall}
 	if !g.enter() {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
 	defer g.leave()
+	defer g.panicked(r)
 	conn, _ := r.Context().Value(connKey{}).(*fallback.Conn)
-	// Of a message with a length of both kinds net/http believes one, and whoever
-	// stands before us perhaps the other, so that the next request might not be
-	// one. After it, and once the connection is old, it is closed.
-	chunked := r.ProtoMajor == 1 && len(r.TransferEncoding) > 0
-	if chunked || conn.Retired.Load() {
+	r.RemoteAddr = conn.Peer.Addr.String() // a proxy may have said whose it is
+	if mayHide(r) || conn.Retired.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	if g.origins.preflight(w, r) {
+	route := g.route(r.URL)
+	if (route != nil || g.opts.Other == nil) && g.origins.preflight(w, r) {
 		return
 	}
-	route := g.route(r.URL.Path)
-	if route == nil && !isCall(r) {
-		g.other(w, r)
+	if route == nil && !isCall(r) && g.opts.Other != nil {
+		g.opts.Other.ServeHTTP(&hijackable{rw, g, conn}, r)
 		return
 	}
-	if !acceptable(r) {
-		w.Header().Set("Accept-Post", acceptPost)
-		w.WriteHeader(http.StatusUnsupportedMediaType)
-		return
+	body := &pacedBody{ReadCloser: r.Body, rc: w.rc, budget: g.cfg.Budget}
+	if body.ended.Store(r.ContentLength == 0); r.ProtoMajor == 1 {
+		w.body = body
+		defer w.hurryBody() // what is left is read after the call, too
 	}
-	if err := g.origins.check(r); err != nil {
-		http.Error(w, err.Error(), http.StatusForbidden)
+	if why, status := g.refusal(w, r, route); status != 0 {
+		http.Error(w, why, status)
 		return
 	}
 	g.origins.allow(w, r)
 	if route == nil {
 		route = g.unknown()
 	}
-	x := &exchange{w: w, conn: conn}
-	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	g.call(&exchange{w: w, conn: conn, body: body}, r, route)
+}
+
+// call has a call answered.
+func (g *Gateway) call(x *exchange, r *http.Request, route *route) {
+	defer x.body.release()
 	if !route.callerStreams {
-		x.body = &promptBody{ReadCloser: r.Body, rc: http.NewResponseController(w), patience: g.cfg.WriteStall}
-		r.Body = x.body
+		x.body.patience = g.cfg.WriteStall
 	}
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	r.Body = x.body
 	if route.callerStreams && route.calleeStreams && r.ProtoMajor == 1 {
 		// net/http can do both at once over HTTP/1.1 if it is told to. The version
 		// is what connect looks at.
-		if http.NewResponseController(w).EnableFullDuplex() == nil {
+		if x.w.rc.EnableFullDuplex() == nil {
 			r.ProtoMajor, r.ProtoMinor = 2, 0
 		}
 	}
 	x.r = r
-	route.handler.ServeHTTP(w, r)
+	route.handler.ServeHTTP(x.w, r)
 }
 
-func (g *Gateway) other(w http.ResponseWriter, r *http.Request) {
-	if g.opts.Other == nil {
-		http.NotFound(w, r)
-		return
+// panicked, deferred, logs a panic of a handler that is no call's, and has net/http
+// end the request without a word of its own.
+func (g *Gateway) panicked(r *http.Request) {
+	if p := recover(); p != nil {
+		if p != http.ErrAbortHandler {
+			g.cfg.Log.Error("HTTP handler panicked", "url", r.URL.Path, "peer", r.RemoteAddr, "panic", p, "stack", string(debug.Stack()))
+		}
+		panic(http.ErrAbortHandler)
 	}
-	g.opts.Other.ServeHTTP(w, r)
+}
+
+// mayHide reports whether what follows a request on its connection may be part of
+// it to whoever stands before us. Of a message with lengths of both kinds net/http
+// believes one, and a proxy perhaps the other; in HTTP/1.0 it ignores chunks.
+func mayHide(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0)
+}
+
+// refusal says why a request is not taken for a call, and with which status; 0 if
+// it is.
+func (g *Gateway) refusal(w http.ResponseWriter, r *http.Request, route *route) (string, int) {
+	switch {
+	case !g.hosted(r):
+		return "this host is not served here", http.StatusMisdirectedRequest
+	case route == nil && !isCall(r):
+		return "404 page not found", http.StatusNotFound
+	case r.Method == http.MethodPost && !isCall(r):
+		// A page of another origin can send others without asking.
+		w.Header().Set("Accept-Post", acceptPost)
+		return "415 unsupported media type", http.StatusUnsupportedMediaType
+	}
+	if err := g.origins.check(r); err != nil {
+		return err.Error(), http.StatusForbidden
+	}
+	return "", 0
+}
+
+// hosted reports whether the server answers for the host that a request names.
+func (g *Gateway) hosted(r *http.Request) bool {
+	if len(g.opts.Hosts) == 0 {
+		return true
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return slices.ContainsFunc(g.opts.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
 // contentTypes are those of calls, or what they begin with.
@@ -106,60 +145,4 @@ func isCall(r *http.Request) bool {
 		}
 	}
 	return false
-}
-
-// acceptable reports whether a request for a method can be a call: a page of
-// another origin cannot send one without asking beforehand.
-func acceptable(r *http.Request) bool { return r.Method != http.MethodPost || isCall(r) }
-
-// size returns how large the single message of a request is, as far as the
-// request states it beforehand, and else 0.
-func (x *exchange) size() int64 {
-	switch {
-	case x.body == nil || x.r.Method != http.MethodPost:
-		return 0
-	case strings.HasPrefix(x.r.Header.Get("Content-Type"), "application/connect+"), strings.HasPrefix(x.r.Header.Get("Content-Type"), "application/grpc"):
-		return x.body.prefixed()
-	}
-	return x.r.ContentLength
-}
-
-// promptBody is the body of a request with one message, which must come without
-// long pauses. One goroutine reads it.
-type promptBody struct {
-	io.ReadCloser
-	rc       *http.ResponseController
-	patience time.Duration // 0: for ever
-	stalled  atomic.Bool
-	head     [5]byte // read ahead; what is left of it is head[from:to]
-	from, to int
-}
-
-// prefixed returns the length that stands before the message, behind a byte of
-// flags, or 0 if that cannot be read.
-func (b *promptBody) prefixed() int64 {
-	n, err := io.ReadFull(b, b.head[:])
-	if b.to = n; err != nil {
-		return 0
-	}
-	return int64(binary.BigEndian.Uint32(b.head[1:]))
-}
-
-func (b *promptBody) Read(p []byte) (int, error) {
-	if b.from < b.to {
-		n := copy(p, b.head[b.from:b.to])
-		b.from += n
-		return n, nil
-	}
-	if b.patience > 0 {
-		_ = b.rc.SetReadDeadline(time.Now().Add(b.patience)) // nothing more can be done if that cannot be
-	}
-	n, err := b.ReadCloser.Read(p)
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.stalled.Store(true)
-	case err != nil && b.patience > 0:
-		_ = b.rc.SetReadDeadline(time.Time{})
-	}
-	return n, err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,20 +62,29 @@ func (g *Gateway) serve(ctx context.Context, m *dispatch.Method, stream connect.
 	c.watching.Add(1)
 	stop := context.AfterFunc(ctx, func() {
 		defer c.watching.Done()
-		c.Cancel(ctx.Err())
+		c.Cancel(why(ctx))
 		if !c.over.Load() {
 			c.interrupt()
 		}
 	})
 	defer func() {
 		if !stop() {
-			c.watching.Wait() // so that it does not interrupt the connection's next call
+			c.watching.Wait() // the request's writer is somebody else's afterwards
 		}
 	}()
 	if g.cfg.Dispatcher.Admit(&c.Call) {
 		g.cfg.Dispatcher.Run(&c.Call)
 	}
 	return c.result
+}
+
+// why returns why ctx is done. A client whose time is over closes the connection,
+// and that may be seen first.
+func why(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 // refusal says why the call is not let in, if it is not: before anything is
@@ -91,13 +99,22 @@ func (c *httpCall) refusal() (err *status.Error) {
 	return nil
 }
 
-// interrupt has a Receive that waits for the client return.
+// interrupt has a Receive and a Send that wait for the client return.
 func (c *httpCall) interrupt() {
-	if c.receiving.TryLock() {
-		c.receiving.Unlock()
+	c.interruptReceive()
+	if !c.sending.TryLock() {
+		c.x.w.giveUp()
 		return
 	}
-	_ = http.NewResponseController(c.x.w).SetReadDeadline(time.Unix(1, 0))
+	c.sending.Unlock()
+}
+
+func (c *httpCall) interruptReceive() {
+	if !c.receiving.TryLock() {
+		c.x.body.giveUp()
+		return
+	}
+	c.receiving.Unlock()
 }
 
 // DecodeRequest implements dispatch.Wire.
@@ -117,6 +134,7 @@ func (c *httpCall) Recv(msg any) error {
 		return status.FromError(err)
 	}
 	err := c.stream.Receive(msg)
+	c.x.body.release()
 	if err == nil {
 		c.received.Add(httpform.Moved(c.info.ReceiveStats))
 		return nil
@@ -133,8 +151,10 @@ func (c *httpCall) receiveError(err error) error {
 		return status.FromError(gone)
 	}
 	e := httpform.FromConnect(err)
-	switch {
-	case c.x.stalled():
+	switch full := c.x.body.exhausted; {
+	case full != nil:
+		return full
+	case c.x.body.stalled:
 		return status.New(status.DeadlineExceeded, fmt.Sprintf("nothing of the request came for %v (option WithWriteStall)", c.g.cfg.WriteStall))
 	case e.Code() == status.ResourceExhausted:
 		return status.New(e.Code(), fmt.Sprintf("received message is above the limit of %d (option WithMaxMessageSize)", c.g.cfg.MaxMessage))
@@ -165,6 +185,11 @@ func (c *httpCall) Send(msg any) error {
 
 // keep keeps the single answer until the call ends; msg may be changed then.
 func (c *httpCall) keep(msg any) error {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if c.over.Load() {
+		return errOver()
+	}
 	with := c.g.codecs.of(c.info.Codec)
 	size, err := codec.Size(with, msg)
 	if err != nil {
@@ -188,11 +213,15 @@ func (c *httpCall) send(msg any) error {
 
 // SendHeader implements dispatch.Wire. A unary call sends them with its end: a
 // failure of it has a status line of its own.
-func (c *httpCall) SendHeader(md metadata.MD) error {
+func (c *httpCall) SendHeader() error {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	if c.over.Load() {
 		return errOver()
+	}
+	md, unsent := c.TakeUnsent()
+	if !unsent {
+		return nil
 	}
 	if err := c.addHeaders(md); err != nil {
 		return err
@@ -211,7 +240,7 @@ func (c *httpCall) Finish(res any, err *status.Error, header, trailer metadata.M
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	if !c.receiving.TryLock() { // the handler has left somebody behind who receives
-		c.interrupt()
+		c.interruptReceive()
 		c.receiving.Lock()
 	}
 	defer c.receiving.Unlock()

@@ -70,7 +70,9 @@ func (g *Gateway) begin(c *fallback.Conn) (string, net.Conn, error) {
 func (g *Gateway) plain(c *fallback.Conn) net.Conn {
 	out := steady.New(c.Conn)
 	out.SetStall(g.cfg.WriteStall)
-	return &begunConn{out, c.First}
+	first := c.First
+	c.First = nil
+	return &begunConn{out, first}
 }
 
 // begunConn is a connection of which something has been read.

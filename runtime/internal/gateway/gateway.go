@@ -24,6 +24,8 @@ type Options struct {
 	Other http.Handler
 	// IdleTimeout is how long a connection is kept on which no call runs.
 	IdleTimeout time.Duration
+	// Hosts are the names under which the server is called; empty allows any.
+	Hosts []string
 	// MaxHeader bounds the header of a request in bytes, its URL included.
 	MaxHeader int
 }
@@ -102,9 +104,13 @@ func (g *Gateway) connContext(ctx context.Context, nc net.Conn) context.Context 
 
 // connState is told by net/http what becomes of connections.
 func (g *Gateway) connState(nc net.Conn, state http.ConnState) {
-	if state != http.StateClosed && state != http.StateHijacked {
-		return
+	if state == http.StateClosed {
+		g.ended(nc)
 	}
+}
+
+// ended is called when nc has been closed.
+func (g *Gateway) ended(nc net.Conn) {
 	if c, ok := g.conns.LoadAndDelete(nc); ok {
 		c.(*fallback.Conn).Ended(nil)
 	}
@@ -152,5 +158,13 @@ func (g *Gateway) Close() {
 	_ = g.server.Close()
 	g.kill() // once nobody hears of it
 	g.serving.Wait()
+	// Those that net/http did not know of any more: accepted at the last moment, or
+	// taken over by handlers.
+	for nc, c := range g.conns.Range {
+		nc.(net.Conn).Close()
+		if c.(*fallback.Conn).Hijacked.Load() {
+			g.ended(nc.(net.Conn))
+		}
+	}
 	g.calls.Wait()
 }

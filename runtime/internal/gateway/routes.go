@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"connectrpc.com/connect/v2"
@@ -28,8 +29,14 @@ type routes struct {
 	unknown *route // for methods that are not served
 }
 
-// route returns what answers calls of the method with the given path, or nil.
-func (g *Gateway) route(path string) *route { return g.current().byPath[path] }
+// route returns what answers calls of the method that u names, or nil. A name has
+// one spelling, so that whoever stands before us and knows it is not passed by.
+func (g *Gateway) route(u *url.URL) *route {
+	if u.RawPath != "" || strings.Contains(u.EscapedPath(), "%") {
+		return nil
+	}
+	return g.current().byPath[u.Path]
+}
 
 func (g *Gateway) unknown() *route { return g.current().unknown }
 
@@ -40,6 +47,9 @@ func (g *Gateway) current() *routes {
 	}
 	g.routing.Lock()
 	defer g.routing.Unlock()
+	if r := g.routes.Load(); r != nil && r.methods == n {
+		return r // somebody else has made them
+	}
 	methods := g.cfg.Dispatcher.Methods()
 	r := &routes{methods: len(methods), byPath: make(map[string]*route, len(methods))}
 	server := connect.NewServer()

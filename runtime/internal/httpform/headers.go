@@ -27,6 +27,9 @@ var protocolHeaders = func() map[string]bool {
 	return m
 }()
 
+// trailerPrefix stands before the names of headers that Connect means as trailers.
+const trailerPrefix = "trailer-"
+
 // FromHeaders returns the metadata in headers, in order of their keys. The
 // runtime's own are left out. It fails if a binary value is not in base64.
 func FromHeaders(headers iter.Seq2[string, []string]) (metadata.MD, error) {
@@ -34,7 +37,7 @@ func FromHeaders(headers iter.Seq2[string, []string]) (metadata.MD, error) {
 	size := 0
 	for key, values := range headers {
 		key = strings.ToLower(key)
-		if protocolHeaders[key] || strings.HasPrefix(key, metadata.ReservedPrefix) {
+		if protocolHeaders[key] || strings.HasPrefix(key, metadata.ReservedPrefix) || strings.HasPrefix(key, trailerPrefix) {
 			continue
 		}
 		all[key] = values
@@ -64,7 +67,7 @@ func FromHeaders(headers iter.Seq2[string, []string]) (metadata.MD, error) {
 func AddMetadata(h *connect.Header, md metadata.MD) error {
 	for _, p := range md {
 		switch {
-		case protocolHeaders[p.Key]:
+		case protocolHeaders[p.Key], strings.HasPrefix(p.Key, trailerPrefix):
 		case strings.HasSuffix(p.Key, metadata.BinarySuffix):
 			h.Add(p.Key, connect.EncodeBinaryHeader([]byte(p.Value)))
 		case !fieldValue(p.Value):

@@ -53,6 +53,24 @@ type account struct {
 	closed bool // the connection is over and counts no more
 }
 
+// Share is what others than connections of this package hold of a Budget.
+type Share struct{ account }
+
+// Share returns a share that holds nothing yet; nil is that of the process.
+func (b *Budget) Share() *Share {
+	if b == nil {
+		b = processBudget
+	}
+	return &Share{account{budget: b}}
+}
+
+// Take takes n bytes. Where there is no room, the youngest message that has
+// arrived in part makes it; if there is none, Take fails.
+func (s *Share) Take(n int64) *status.Error { return s.take(n) }
+
+// Give gives n bytes back.
+func (s *Share) Give(n int64) { s.give(n) }
+
 // exhausted is what a Budget asks of the two roles of a connection.
 type exhausted interface {
 	// exhausted ends the call of a message that was given up, if it has not

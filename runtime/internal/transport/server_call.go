@@ -342,11 +342,13 @@ func (c *serverCall) Recv(msg any) error { return c.stream.recv(msg) }
 var _ dispatch.Wire = (*serverCall)(nil)
 
 // SendHeader implements dispatch.Wire.
-func (c *serverCall) SendHeader(md metadata.MD) error {
+func (c *serverCall) SendHeader() error {
 	if err := c.s.w.lockFor(0, nil, nil); err != nil {
 		return unavailable(err, false)
 	}
-	appendHeaders(&c.s.w, c.id, md)
+	if md, unsent := c.TakeUnsent(); unsent {
+		appendHeaders(&c.s.w, c.id, md)
+	}
 	c.s.w.unlockAsync()
 	return nil
 }
