@@ -1,4 +1,7 @@
-// Package address says where servers are.
+// Package address says where servers are and which of them a call goes to: an
+// Endpoint is where one server listens, a Resolver finds the endpoints of a
+// name, a Pool keeps a Node with its load for each of them, and a Balancer makes
+// the Pickers that choose a Node for each call.
 package address
 
 import (
@@ -7,16 +10,46 @@ import (
 	"strings"
 )
 
-// Endpoint is one address that a server listens on.
+// Endpoint is one address that a server listens on, and what is known of that
+// server. The zero values of all but Network and Addr are the usual ones.
 type Endpoint struct {
 	// Network is "tcp" or "unix".
 	Network string
 	// Addr is "host:port", or the path of a socket.
 	Addr string
+	// Weight is the server's share of the calls, relative to the others'. Zero
+	// means 1.
+	Weight uint32
+	// Zone and Region are where the server runs, "" if nobody said.
+	Zone, Region string
+	// Role is what the server does for its data: "leader", "replica" or, if there
+	// is no difference, "".
+	Role string
+	// Tags are for rules that choose among endpoints. Nobody may change the map
+	// once the endpoint has been handed over; copies of the endpoint share it.
+	Tags map[string]string
+	// Protocol is what the server speaks: "" is the native protocol.
+	Protocol string
 }
 
+// ID is what tells endpoints apart; it is comparable.
+type ID struct {
+	Network, Addr string
+}
+
+// ID returns the identity of the endpoint: two that differ in nothing but
+// attributes have the same one.
+func (e Endpoint) ID() ID { return ID{e.Network, e.Addr} }
+
 // String returns the endpoint as a target: "tcp://host:port", "unix:///path".
-func (e Endpoint) String() string { return e.Network + "://" + e.Addr }
+// Attributes are left out.
+func (e Endpoint) String() string { return e.ID().String() }
+
+// String returns the identity as a target, which Parse understands.
+func (id ID) String() string { return id.Network + "://" + id.Addr }
+
+// weight returns the weight as a number that is never zero.
+func (e Endpoint) weight() float64 { return float64(max(e.Weight, 1)) }
 
 // Parse returns the endpoint that target names: "host:port", "tcp://host:port",
 // "unix:///path" or "unix:/path"; "unix://path" and "unix:path" are relative. The
@@ -46,5 +79,5 @@ func Parse(target string) (Endpoint, error) {
 	default:
 		return Endpoint{}, fmt.Errorf("target %q: scheme %q is not known (have: tcp, unix); write just \"host:port\"", target, scheme)
 	}
-	return Endpoint{scheme, rest}, nil
+	return Endpoint{Network: scheme, Addr: rest}, nil
 }

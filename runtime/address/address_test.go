@@ -12,21 +12,21 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Buffers(m)) }
 
 func TestParse(t *testing.T) {
-	for target, want := range map[string]Endpoint{
-		"localhost:7000":       {"tcp", "localhost:7000"},
-		"tcp://localhost:7000": {"tcp", "localhost:7000"},
-		":7000":                {"tcp", ":7000"},
-		"[::1]:7000":           {"tcp", "[::1]:7000"},
-		"host:http":            {"tcp", "host:http"},
-		"unix:///run/x.sock":   {"unix", "/run/x.sock"},
-		"unix://x.sock":        {"unix", "x.sock"},
+	for target, want := range map[string]ID{
+		"localhost:7000":       {Network: "tcp", Addr: "localhost:7000"},
+		"tcp://localhost:7000": {Network: "tcp", Addr: "localhost:7000"},
+		":7000":                {Network: "tcp", Addr: ":7000"},
+		"[::1]:7000":           {Network: "tcp", Addr: "[::1]:7000"},
+		"host:http":            {Network: "tcp", Addr: "host:http"},
+		"unix:///run/x.sock":   {Network: "unix", Addr: "/run/x.sock"},
+		"unix://x.sock":        {Network: "unix", Addr: "x.sock"},
 	} {
 		got, err := Parse(target)
-		if err != nil || got != want {
+		if err != nil || got.ID() != want {
 			t.Errorf("%q: got %v, %v; want %v", target, got, err, want)
 			continue
 		}
-		if again, err := Parse(got.String()); err != nil || again != got {
+		if again, err := Parse(got.String()); err != nil || again.ID() != got.ID() {
 			t.Errorf("%q: its string %q means %v, %v", target, got, again, err)
 		}
 	}
