@@ -280,7 +280,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		drains.Go(func() { c.Drain(ctx) })
 	}
 	if s.fallback != nil {
-		drains.Go(func() { _ = s.fallback.Shutdown(ctx) }) // Close ends what is left
+		drains.Go(func() { _ = s.fallback.Shutdown(ctx) }) // the context's error
 	}
 	drains.Wait()
 	// What was accepted since is turned away, for which the peer has a second.

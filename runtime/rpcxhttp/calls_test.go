@@ -2,6 +2,7 @@ package rpcxhttp_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -181,6 +182,42 @@ func TestDrain(t *testing.T) {
 			t.Errorf("%d calls and connections are open", s.observer.open)
 		}
 	})
+}
+
+// TestShutdownTimeout: a shutdown whose time is over cancels the calls that are
+// left, of all kinds, and their callers are told why.
+func TestShutdownTimeout(t *testing.T) {
+	for _, m := range []*call.Method{unary.Descriptor(), split.Descriptor(), join.Descriptor(), bidi.Descriptor()} {
+		t.Run(m.Name(), func(t *testing.T) {
+			everyDoor(t, func(t *testing.T, d *door) {
+				if m == bidi.Descriptor() && d.half {
+					return // connect's client does not try
+				}
+				s, c := d.site(t, func(ctx context.Context, _ string) (string, error) {
+					<-ctx.Done()
+					return "", ctx.Err()
+				})
+				ended := make(chan answer, 1)
+				go func() { ended <- c(t.Context(), m, []string{"x"}, nil) }()
+				synctest.Wait()
+				patience, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				start := time.Now()
+				if err := s.Shutdown(patience); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("Shutdown returned %v", err)
+				}
+				if took := time.Since(start); took < time.Minute || took > time.Minute+5*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				if a := <-ended; a.err.Code() != status.Unavailable || a.err.Message() != "the server takes no more calls on this connection" {
+					t.Errorf("got %v", a.err)
+				}
+				if s.observer.open != 0 {
+					t.Errorf("%d calls and connections are open", s.observer.open)
+				}
+			})
+		})
+	}
 }
 
 // TestClose: handlers see that the server has ended, and their callers why.

@@ -24,8 +24,8 @@ type Fallback interface {
 	JSON() codec.Codec
 	// Serve has c served. It may block until it is known what c speaks; c ends later.
 	Serve(c *Conn)
-	// Shutdown waits until all calls have ended and closes all connections, or
-	// until ctx is done.
+	// Shutdown waits until all calls have ended and closes all connections. Once
+	// ctx is done, it cancels the calls that are left and closes their connections.
 	Shutdown(ctx context.Context) error
 	// Close cancels the calls, closes the connections, and returns when all
 	// handlers have returned.

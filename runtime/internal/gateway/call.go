@@ -244,7 +244,10 @@ func (c *httpCall) Finish(res any, err *status.Error, header, trailer metadata.M
 		c.receiving.Lock()
 	}
 	defer c.receiving.Unlock()
-	if err == nil && c.x.r.Context().Err() != nil {
+	switch gone := context.Cause(c.x.r.Context()); {
+	case gone == errEvicted && err != nil:
+		err = status.New(status.Unavailable, errEvicted.Error())
+	case gone != nil && gone != errEvicted && err == nil:
 		err = status.New(status.Canceled, "the caller had given up").WithCause(context.Canceled)
 	}
 	if e := c.addHeaders(header); e != nil && err == nil {

@@ -5,6 +5,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -47,7 +48,7 @@ type Gateway struct {
 	closing context.Context // done when no new connection may begin
 	close   context.CancelFunc
 	alive   context.Context // done when the calls shall end
-	kill    context.CancelFunc
+	kill    context.CancelCauseFunc
 
 	mu     sync.Mutex
 	closed bool
@@ -62,7 +63,7 @@ func New(opts Options) fallback.New {
 	return func(cfg fallback.Config) fallback.Fallback {
 		g := &Gateway{cfg: cfg, opts: opts, doorway: newDoorway(), origins: newOrigins(opts.CORS), codecs: newCodecs(&cfg)}
 		g.closing, g.close = context.WithCancel(context.Background())
-		g.alive, g.kill = context.WithCancel(context.Background())
+		g.alive, g.kill = context.WithCancelCause(context.Background())
 		var protocols http.Protocols
 		protocols.SetHTTP1(true)
 		protocols.SetHTTP2(true)
@@ -138,14 +139,29 @@ func (g *Gateway) leave() { g.calls.Done() }
 
 // Shutdown implements fallback.Fallback. Clients of HTTP/2 are told to call no
 // more, and know which of their calls run; those of HTTP/1.1 may send a request
-// on a connection that is closed at that moment.
+// on a connection that is closed at that moment. Once ctx is done, the calls that
+// are left are cancelled.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.close()
 	g.start.Do(func() {}) // from now on it does not begin to serve
 	err := g.server.Shutdown(ctx)
+	if err != nil {
+		g.kill(errEvicted)
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), linger)
+		defer cancel()
+		_ = g.server.Shutdown(late) // what does not end then is closed
+		_ = g.server.Close()
+	}
 	g.doorway.Close()
 	return err
 }
+
+// linger is how long the calls that are left when a shutdown has taken its time
+// may take to tell their clients.
+const linger = time.Second
+
+// errEvicted is why those calls end.
+var errEvicted = errors.New("the server takes no more calls on this connection")
 
 // Close implements fallback.Fallback.
 func (g *Gateway) Close() {
@@ -156,7 +172,7 @@ func (g *Gateway) Close() {
 	g.start.Do(func() {})
 	g.doorway.Close()
 	_ = g.server.Close()
-	g.kill() // once nobody hears of it
+	g.kill(nil) // once nobody hears of it
 	g.serving.Wait()
 	// Those that net/http did not know of any more: accepted at the last moment, or
 	// taken over by handlers.
