@@ -104,6 +104,10 @@ conformance-connect: ## Connect's official conformance suite: HTTP in all its pr
 conformance-connect-short: ## (test) the same with fewer combinations, but each pair
 	@cd conformance && go run . -short
 
+.PHONY: browser
+browser: ## drive the page of examples/browser in a headless Chromium
+	@scripts/browser
+
 .PHONY: faults-short
 faults-short: ## (test) 50,000 calls with random cancels, 1,000 schedules of make sim
 	@FAULTS=more go test -count=1 -run TestCancels ./runtime/internal/faults

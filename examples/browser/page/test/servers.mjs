@@ -14,7 +14,9 @@ export async function guestbook(binary, ...flags) {
   const child = spawn(binary, ["-addr", "127.0.0.1:0", "-page", dist, ...flags], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const exited = new Promise((resolve) => child.once("exit", resolve));
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  const exited = new Promise((resolve) => child.once("exit", (code) => (process.off("exit", kill), resolve(code))));
   const first = await new Promise((resolve, reject) => {
     createInterface(child.stdout).once("line", resolve);
     child.once("error", reject);
