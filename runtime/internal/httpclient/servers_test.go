@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/rpcx-go/rpcx/runtime/codec/jsoncodec"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
 	"github.com/rpcx-go/rpcx/runtime/rpcxhttp"
@@ -305,6 +306,7 @@ type way struct {
 	secure bool
 	http1  bool
 
+	json   bool // messages are
 	noBidi bool // there are no bidi calls
 }
 
@@ -314,6 +316,9 @@ var ways = []way{
 	{name: "connect/tls", opt: rpcxhttp.WithConnect(), secure: true},
 	{name: "connect/tls/h1", opt: rpcxhttp.WithConnect(rpcxhttp.WithHTTP1()), secure: true, http1: true},
 	{name: "connect/get", opt: rpcxhttp.WithConnect(rpcxhttp.WithGet(4 << 10)), http1: true},
+	{name: "connect/json", opt: rpcxhttp.WithConnect(), http1: true, json: true},
+	{name: "connect/json/get", opt: rpcxhttp.WithConnect(rpcxhttp.WithGet(4 << 10)), secure: true, json: true},
+	{name: "grpc/json", opt: rpcxhttp.WithGRPC(), json: true},
 	{name: "grpc/h2c", opt: rpcxhttp.WithGRPC()},
 	{name: "grpc/tls", opt: rpcxhttp.WithGRPC(), secure: true},
 	{name: "grpcweb/h1", opt: rpcxhttp.WithGRPCWeb(), http1: true},
@@ -323,10 +328,14 @@ var ways = []way{
 
 // options are those of the way.
 func (w way) options() []rpcx.DialOption {
+	opts := []rpcx.DialOption{w.opt}
 	if w.secure {
-		return []rpcx.DialOption{w.opt, rpcx.WithTLS(clientTLS())}
+		opts = append(opts, rpcx.WithTLS(clientTLS()))
 	}
-	return []rpcx.DialOption{w.opt}
+	if w.json {
+		opts = append(opts, rpcx.WithCodec(jsoncodec.Codec))
+	}
+	return opts
 }
 
 // dial returns a connection to target that ends with the test, before its server.
