@@ -85,6 +85,7 @@ type Config struct {
 	Method *Method
 	Side   Side
 	Peer   Peer
+	Class  Class
 	// RequestHeader is where the metadata stand that the caller sends.
 	RequestHeader *metadata.MD
 	// Carrier is the runtime's own view of the call.
@@ -117,6 +118,10 @@ func (c *Call) Side() Side { return c.cfg.Side }
 // Peer returns the other end. On the client its address is known once the call
 // has been sent: when next has returned.
 func (c *Call) Peer() Peer { return c.cfg.Peer }
+
+// Class returns what the caller states of the call's importance. On the server it
+// is what the peer states, not to be trusted. Attempt is 0 on the client.
+func (c *Call) Class() Class { return c.cfg.Class }
 
 // SentTo says to which peer a client has sent the call. The runtime calls it.
 func (c *Call) SentTo(p Peer) { c.cfg.Peer = p }

@@ -20,6 +20,8 @@ type Options struct {
 	Metadata metadata.MD
 	// Header and Trailer, if not nil, receive the response's metadata.
 	Header, Trailer *metadata.MD
+	// Class is stated to the server; its Attempt is counted by the runtime.
+	Class Class
 	// Credentials, if not nil, adds metadata that says who calls.
 	Credentials Credentials
 }

@@ -96,7 +96,7 @@ func (c *Conn) CallUnary(ctx context.Context, m *call.Method, req, res any, opts
 	if err != nil {
 		return err
 	}
-	u := transport.Unary{Method: m, Req: req, Res: res, Metadata: md}
+	u := transport.Unary{Method: m, Req: req, Res: res, Metadata: md, Class: o.Class}
 	if err := c.unary(ctx, &u, o); err != nil {
 		return err
 	}
@@ -131,6 +131,9 @@ const maxResends = 10
 func resend(err *status.Error, n int, o *call.Options) bool {
 	return err != nil && connectionLost(err) && (o.WaitForReady || n < maxResends)
 }
+
+// tried returns n, how often a call was sent before, as the class of a call has it.
+func tried(n int) uint8 { return uint8(min(n, call.MaxAttempt)) }
 
 // unary makes one attempt, which is repeated only while it provably never left
 // this process or never ran because the connection was on its end.
@@ -179,6 +182,7 @@ func connectionLost(err *status.Error) bool {
 }
 
 func (c *Conn) attempt(ctx context.Context, u *transport.Unary, base metadata.MD, o *call.Options, n int) *status.Error {
+	u.Class.Attempt = tried(n)
 	client, err := c.cluster.Pick(ctx, u.Deadline, o.WaitForReady)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func (c *Conn) CallStream(ctx context.Context, m *call.Method, req any, opts ...
 	if err != nil {
 		return nil, err
 	}
-	s, e := c.stream(ctx, &transport.StreamCall{Method: m, Req: req, Metadata: md}, o)
+	s, e := c.stream(ctx, &transport.StreamCall{Method: m, Req: req, Metadata: md, Class: o.Class}, o)
 	if e != nil {
 		return nil, e
 	}
@@ -61,6 +61,7 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 }
 
 func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base metadata.MD, o *call.Options, attempt int) (call.ClientStream, *status.Error) {
+	sc.Class.Attempt = tried(attempt)
 	client, err := c.cluster.Pick(ctx, sc.Deadline, o.WaitForReady)
 	if err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func innermost(ctx context.Context, c *call.Call) error {
 	if cc.attempts++; cc.attempts > 1 {
 		res = c.Method().NewResponse()
 	}
-	u := transport.Unary{Method: c.Method(), Req: req, Res: res, Metadata: cc.md}
+	u := transport.Unary{Method: c.Method(), Req: req, Res: res, Metadata: cc.md, Class: cc.o.Class}
 	e := cc.c.unary(ctx, &u, cc.o)
 	if u.Peer.Addr != nil {
 		c.SentTo(u.Peer)
@@ -69,7 +69,7 @@ func (c *Conn) newCall(ctx context.Context, m *call.Method, req any, o *call.Opt
 	}
 	cc := &clientCall{c: c, o: o, md: md.Clone()}
 	return call.New(call.Config{
-		Method: m, Side: call.Client, Peer: call.Peer{Protocol: c.cfg.protocol()},
+		Method: m, Side: call.Client, Peer: call.Peer{Protocol: c.cfg.protocol()}, Class: o.Class,
 		RequestHeader: &cc.md, Carrier: cc,
 	}, req), cc, nil
 }
@@ -156,7 +156,7 @@ func (s *interceptedStream) run(ctx context.Context, c *call.Call, cc *clientCal
 	if err != nil {
 		return err
 	}
-	sc := &transport.StreamCall{Method: c.Method(), Req: req, Metadata: cc.md, OnEnd: func(err *status.Error, _, _ int) { s.end(err) }}
+	sc := &transport.StreamCall{Method: c.Method(), Req: req, Metadata: cc.md, Class: cc.o.Class, OnEnd: func(err *status.Error, _, _ int) { s.end(err) }}
 	inner, e := cc.c.stream(ctx, sc, cc.o)
 	if e != nil {
 		return e

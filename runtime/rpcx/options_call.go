@@ -30,6 +30,21 @@ func WithWaitForReady(wait bool) CallOption {
 	return callOption(func(o *call.Options) { o.WaitForReady = wait })
 }
 
+// WithPriority states how important a call is, 1 for least to 7 for most; servers
+// that trust the caller serve others first that are more important. The default is
+// 0, not stated, which counts as 4; values outside the range 0 to 7 are brought
+// into it. It is a claim: interceptors of the server see it as Call.Class.
+func WithPriority(n int) CallOption {
+	return callOption(func(o *call.Options) { o.Class.Priority = uint8(clamp(n, 0, call.MaxPriority)) })
+}
+
+// WithLane states which kind of work a call is, where servers keep kinds apart.
+// The default is 0, the ordinary one; values outside the range 0 to 7 are brought
+// into it. It is a claim as the priority is.
+func WithLane(n int) CallOption {
+	return callOption(func(o *call.Options) { o.Class.Lane = uint8(clamp(n, 0, call.MaxLane)) })
+}
+
 // WithMetadata sends md with the request, after the metadata of the context.
 func WithMetadata(md metadata.MD) CallOption {
 	return callOption(func(o *call.Options) { o.Metadata = metadata.Join(o.Metadata, md) })

@@ -44,6 +44,7 @@ type Call struct {
 	header     metadata.MD
 	trailer    metadata.MD
 	headerSent bool
+	class      call.Class // beside a bool, where it takes no room
 }
 
 // Init fills c for a call of m that arrived at start. The peer is shared by
@@ -54,6 +55,14 @@ func (c *Call) Init(base context.Context, m *Method, w Wire, peer *call.Peer, st
 		c.deadline = start.Add(timeout)
 	}
 }
+
+// SetClass sets what the caller states of the call's importance, before the call
+// is admitted. The default is nothing.
+func (c *Call) SetClass(class call.Class) { c.class = class }
+
+// Class returns what the caller states of the call's importance. It is not to be
+// trusted.
+func (c *Call) Class() call.Class { return c.class }
 
 // Method returns the table's entry for the method that is called.
 func (c *Call) Method() *Method { return c.method }

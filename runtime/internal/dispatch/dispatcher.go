@@ -167,7 +167,7 @@ func (d *Dispatcher) recovered(c *Call, err *error) {
 func (d *Dispatcher) intercept(c *Call) (any, error) {
 	md := c.wire.RequestHeader()
 	cfg := call.Config{
-		Method: c.method.Handler.Method, Side: call.Server, Peer: *c.peer,
+		Method: c.method.Handler.Method, Side: call.Server, Peer: *c.peer, Class: c.class,
 		RequestHeader: &md, Carrier: c,
 	}
 	if !c.method.Kind().CallerStreams() {

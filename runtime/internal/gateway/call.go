@@ -93,6 +93,11 @@ func (c *httpCall) refusal() (err *status.Error) {
 	if c.md, err = requestMetadata(c.info.RequestHeader(), c.g.cfg.MaxMetadata); err != nil {
 		return err
 	}
+	class, bad := httpform.ClassOf(c.info.RequestHeader())
+	if bad != nil {
+		return status.New(status.InvalidArgument, bad.Error())
+	}
+	c.SetClass(class)
 	if n, limit := c.x.size(), c.g.cfg.MaxMessage; n > int64(limit) {
 		return status.New(status.ResourceExhausted, fmt.Sprintf("received message of %d bytes is above the limit of %d (option WithMaxMessageSize)", n, limit)).WithDoNotRetry()
 	}

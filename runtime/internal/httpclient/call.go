@@ -35,7 +35,7 @@ func specOf(m *call.Method) connect.Spec {
 }
 
 // begin prepares a call. The context of what it returns is that of the request.
-func (l *lent) begin(ctx context.Context, m *call.Method, md metadata.MD) (*exchange, connect.ClientStream, *status.Error) {
+func (l *lent) begin(ctx context.Context, m *call.Method, md metadata.MD, class call.Class) (*exchange, connect.ClientStream, *status.Error) {
 	x := &exchange{lent: l, limit: int(l.p.cfg.Transport.Settings.MaxMetadata), bidi: m.Kind() == call.KindBidiStream, streams: m.Kind().CallerStreams()}
 	if m.Kind() != call.KindUnary {
 		x.head = make(chan struct{})
@@ -44,6 +44,7 @@ func (l *lent) begin(ctx context.Context, m *call.Method, md metadata.MD) (*exch
 	if err := httpform.AddMetadata(x.info.RequestHeader(), md); err != nil {
 		return nil, nil, status.New(status.InvalidArgument, err.Error()).WithCause(err).WithNotRun()
 	}
+	httpform.AddClass(x.info.RequestHeader(), class)
 	x.ctx = x.traced(ctx)
 	cs, err := l.p.form.NewClientStream(x.ctx, specOf(m))
 	if err != nil {
@@ -63,7 +64,7 @@ func (l *lent) Unary(ctx context.Context, u *transport.Unary) *status.Error {
 		ctx, cancel = context.WithDeadline(ctx, u.Deadline)
 		defer cancel()
 	}
-	x, cs, refused := l.begin(ctx, u.Method, u.Metadata)
+	x, cs, refused := l.begin(ctx, u.Method, u.Metadata, u.Class)
 	if refused != nil {
 		return refused
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -115,6 +116,44 @@ func TestRequestMetadata(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestClass: so does what he states of the call's importance; bad values are refused.
+func TestClass(t *testing.T) {
+	for _, w := range ways {
+		t.Run(w.name, func(t *testing.T) {
+			var seen call.Class
+			target := serveOurs(t, w.secure, rpcx.WithInterceptors(func(ctx context.Context, c *call.Call, next call.Next) error {
+				seen = c.Class()
+				return next(ctx, c)
+			}))
+			conn := w.dial(t, target)
+			for name, do := range kinds {
+				if _, err := do(t.Context(), conn, "a", rpcx.WithPriority(6), rpcx.WithLane(2)); err != nil || seen != (call.Class{Priority: 6, Lane: 2}) {
+					t.Errorf("%s: got %v, %v", name, seen, err)
+				}
+				if _, err := do(t.Context(), conn, "a"); err != nil || seen != (call.Class{}) {
+					t.Errorf("%s without: got %v, %v", name, seen, err)
+				}
+			}
+		})
+	}
+	target := serveOurs(t, false)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+target+"/"+service+"/Unary", strings.NewReader(`"x"`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Rpcx-Priority", "8")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	defer res.Body.Close()
+	if b, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusBadRequest || !strings.Contains(string(b), `invalid_argument`) || !strings.Contains(string(b), "Rpcx-Priority") {
+		t.Errorf("got %s %s, %v", res.Status, b, err)
 	}
 }
 

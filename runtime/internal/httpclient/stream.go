@@ -58,7 +58,7 @@ func (l *lent) OpenStream(ctx context.Context, sc *transport.StreamCall) (call.C
 		ctx, s.cancel = context.WithCancel(ctx)
 	}
 	var err *status.Error
-	if s.x, s.cs, err = l.begin(ctx, sc.Method, sc.Metadata); err != nil {
+	if s.x, s.cs, err = l.begin(ctx, sc.Method, sc.Metadata, sc.Class); err != nil {
 		s.cancel()
 		return nil, err
 	}

@@ -14,7 +14,11 @@ type opening struct {
 	method   *call.Method
 	deadline time.Time
 	metadata metadata.MD
+	class    frame.Class
 }
+
+// classOf returns c as frames carry it.
+func classOf(c call.Class) frame.Class { return frame.MakeClass(c.Priority, c.Lane, c.Attempt) }
 
 // room returns an upper bound of the payload of an OPEN with a message of size bytes.
 func (o *opening) room(size int) int {
@@ -27,7 +31,7 @@ func (o *opening) room(size int) int {
 
 // header returns the frame's header, without length. c.w is locked.
 func (o *opening) header(c *Client) frame.Header {
-	h := frame.Header{Type: frame.TypeOpen, Codec: uint8(c.cfg.Codec.ID()), ID: c.nextID}
+	h := frame.Header{Type: frame.TypeOpen, Codec: uint8(c.cfg.Codec.ID()), Class: o.class, ID: c.nextID}
 	if !o.deadline.IsZero() {
 		h.Arg = frame.DeadlineArg(time.Until(o.deadline))
 	}

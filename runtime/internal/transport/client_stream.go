@@ -48,6 +48,8 @@ type StreamCall struct {
 	// the context is not done then by itself.
 	Deadline time.Time
 	Timed    bool
+	// Class is stated to the server.
+	Class call.Class
 	// OnEnd, if not nil, is called once, when the call has ended.
 	OnEnd func(err *status.Error, sent, received int)
 }
@@ -64,7 +66,7 @@ func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *st
 	}
 	s := &ClientStream{c: c, ctx: ctx, method: sc.Method, head: make(chan struct{}), onEnd: sc.OnEnd}
 	s.p = &pending{stream: s}
-	o := opening{method: sc.Method, deadline: sc.Deadline, metadata: sc.Metadata}
+	o := opening{method: sc.Method, deadline: sc.Deadline, metadata: sc.Metadata, class: classOf(sc.Class)}
 	var err error
 	if sc.Method.Kind().CallerStreams() {
 		err = s.open(&o, late)

@@ -20,6 +20,8 @@ type Unary struct {
 	Deadline time.Time
 	// Timed says that the context is not done at the deadline by itself.
 	Timed bool
+	// Class is stated to the server.
+	Class call.Class
 	// Metadata is sent with the request.
 	Metadata metadata.MD
 
@@ -133,7 +135,7 @@ func (c *Client) sendUnary(ctx context.Context, p *pending, u *Unary, late <-cha
 		return err
 	}
 	u.Sent = m.size
-	o := opening{method: u.Method, deadline: u.Deadline, metadata: u.Metadata}
+	o := opening{method: u.Method, deadline: u.Deadline, metadata: u.Metadata, class: classOf(u.Class)}
 	return c.openSingle(p, &o, &m, ctx.Done(), late)
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
@@ -48,6 +49,7 @@ func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 	c := &serverCall{s: s, id: h.ID, method: m, codec: h.Codec, closed: h.Flags.Has(frame.FlagHalfClose)}
 	s.flood.progressed()
 	c.Init(s.base, m, c, &s.remotePeer, s.r.now, timeout)
+	c.SetClass(call.Class{Priority: h.Class.Priority(), Lane: h.Class.Lane(), Attempt: h.Class.Attempt()})
 	if len(sec.Headers) > 0 {
 		c.block = append([]byte(nil), sec.Headers...)
 	}

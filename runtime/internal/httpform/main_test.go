@@ -1,0 +1,11 @@
+package httpform
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Buffers(m)) }
