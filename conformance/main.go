@@ -69,7 +69,7 @@ var roles = []role{
 	},
 	{
 		name:   "native",
-		client: []string{"client"}, server: []string{"server", "-native"},
+		client: []string{"client", "-native"}, server: []string{"server", "-native"},
 		config: "native.yaml", short: "native.yaml",
 		least: 966, leastShort: 966,
 		neutral: true,

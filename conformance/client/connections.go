@@ -93,6 +93,40 @@ func dialNative(req *conformancev1.ClientCompatRequest) (connection, error) {
 	return rpcx.Dial(target(req), opts...)
 }
 
+// dialHTTP dials for calls over HTTP.
+func dialHTTP(req *conformancev1.ClientCompatRequest) (connection, error) {
+	opts, err := options(req)
+	if err != nil {
+		return nil, err
+	}
+	var over []rpcxhttp.ClientOption
+	switch req.GetHttpVersion() {
+	case conformancev1.HTTPVersion_HTTP_VERSION_1:
+		over = append(over, rpcxhttp.WithHTTP1())
+	case conformancev1.HTTPVersion_HTTP_VERSION_2:
+		over = append(over, rpcxhttp.WithHTTP2())
+	default:
+		return nil, fmt.Errorf("no %v", req.GetHttpVersion())
+	}
+	if req.GetUseGetHttpMethod() {
+		over = append(over, rpcxhttp.WithGet(0))
+	}
+	switch req.GetProtocol() {
+	case conformancev1.Protocol_PROTOCOL_CONNECT:
+		opts = append(opts, rpcxhttp.WithConnect(over...))
+	case conformancev1.Protocol_PROTOCOL_GRPC:
+		opts = append(opts, rpcxhttp.WithGRPC(over...))
+	case conformancev1.Protocol_PROTOCOL_GRPC_WEB:
+		opts = append(opts, rpcxhttp.WithGRPCWeb(over...))
+	default:
+		return nil, fmt.Errorf("no protocol %v", req.GetProtocol())
+	}
+	if req.GetCodec() == conformancev1.Codec_CODEC_JSON {
+		opts = append(opts, rpcx.WithDefaultCallOptions(rpcx.WithJSON()))
+	}
+	return rpcx.Dial(target(req), opts...)
+}
+
 // compressions are the names of the suite's compressions. The suite knows no s2,
 // which stands where it has its relative.
 var compressions = map[conformancev1.Compression]string{

@@ -20,19 +20,24 @@ import (
 )
 
 func main() {
+	native := flag.Bool("native", false, "call over the native protocol, whatever is asked for")
 	parallel := flag.Int("parallel", 8, "how many calls to make at once")
 	flag.Parse()
+	dial := dialHTTP
+	if *native {
+		dial = dialNative
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if err := run(ctx, *parallel); err != nil {
+	if err := run(ctx, dial, *parallel); err != nil {
 		fmt.Fprintln(os.Stderr, "client:", err)
 		os.Exit(1)
 	}
 }
 
 // run makes the calls that the runner asks for until it has no more.
-func run(ctx context.Context, parallel int) error {
-	conns := newConnections(dialNative)
+func run(ctx context.Context, dial dialer, parallel int) error {
+	conns := newConnections(dial)
 	defer conns.close()
 	var (
 		calls sync.WaitGroup
