@@ -68,6 +68,12 @@ var roles = []role{
 		least: 5554, leastShort: 1025,
 	},
 	{
+		name:   "client",
+		client: []string{"client"},
+		config: "http.yaml", short: "pairs.yaml",
+		least: 1, leastShort: 1,
+	},
+	{
 		name:   "native",
 		client: []string{"client", "-native"}, server: []string{"server", "-native"},
 		config: "native.yaml", short: "native.yaml",

@@ -10,7 +10,9 @@ import (
 	"sync"
 
 	conformancev1 "github.com/rpcx-go/rpcx/conformance/gen"
+	"github.com/rpcx-go/rpcx/runtime/codec/jsoncodec"
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
+	"github.com/rpcx-go/rpcx/runtime/rpcxhttp"
 )
 
 // connection is what calls are made over.
@@ -87,9 +89,6 @@ func dialNative(req *conformancev1.ClientCompatRequest) (connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	if req.GetCodec() != conformancev1.Codec_CODEC_PROTO {
-		return nil, fmt.Errorf("no codec for %v", req.GetCodec())
-	}
 	return rpcx.Dial(target(req), opts...)
 }
 
@@ -121,9 +120,6 @@ func dialHTTP(req *conformancev1.ClientCompatRequest) (connection, error) {
 	default:
 		return nil, fmt.Errorf("no protocol %v", req.GetProtocol())
 	}
-	if req.GetCodec() == conformancev1.Codec_CODEC_JSON {
-		opts = append(opts, rpcx.WithDefaultCallOptions(rpcx.WithJSON()))
-	}
 	return rpcx.Dial(target(req), opts...)
 }
 
@@ -149,6 +145,13 @@ func options(req *conformancev1.ClientCompatRequest) ([]rpcx.DialOption, error) 
 		opts = append(opts, rpcx.WithAcceptedCompressions())
 	default:
 		opts = append(opts, rpcx.WithCompression(name, 1), rpcx.WithAcceptedCompressions(name))
+	}
+	switch req.GetCodec() {
+	case conformancev1.Codec_CODEC_PROTO: // is what there is
+	case conformancev1.Codec_CODEC_JSON:
+		opts = append(opts, rpcx.WithCodec(jsoncodec.Codec))
+	default:
+		return nil, fmt.Errorf("no codec %v", req.GetCodec())
 	}
 	if len(req.GetServerTlsCert()) > 0 {
 		cfg, err := tlsConfig(req)

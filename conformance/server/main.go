@@ -20,6 +20,7 @@ import (
 	"github.com/rpcx-go/rpcx/conformance/gen/conformancev1rpcx"
 	"github.com/rpcx-go/rpcx/conformance/service"
 	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/codec/jsoncodec"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
 	"github.com/rpcx-go/rpcx/runtime/rpcxhttp"
@@ -77,8 +78,10 @@ func run(ctx context.Context, native bool, compression string, mistake bool) err
 // compressed if the caller likes that; over HTTP the caller says how.
 func options(req *conformancev1.ServerCompatRequest, native bool, compression string) ([]rpcx.ServerOption, error) {
 	opts := []rpcx.ServerOption{rpcx.WithCompression(compression, 1)}
-	if !native {
-		opts = append(opts, rpcxhttp.WithHTTP())
+	if native {
+		opts = append(opts, rpcx.WithCodec(jsoncodec.Codec))
+	} else {
+		opts = append(opts, rpcxhttp.WithHTTP()) // has JSON
 	}
 	if n := req.GetMessageReceiveLimit(); n > 0 {
 		opts = append(opts, rpcx.WithMaxMessageSize(int(n)))
