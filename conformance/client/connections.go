@@ -144,7 +144,7 @@ func options(req *conformancev1.ClientCompatRequest) ([]rpcx.DialOption, error) 
 	case "identity":
 		opts = append(opts, rpcx.WithAcceptedCompressions())
 	default:
-		opts = append(opts, rpcx.WithCompression(name, 1), rpcx.WithAcceptedCompressions(name))
+		opts = append(opts, rpcx.WithCompression(name, 0), rpcx.WithAcceptedCompressions(name))
 	}
 	switch req.GetCodec() {
 	case conformancev1.Codec_CODEC_PROTO: // is what there is
