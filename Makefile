@@ -134,6 +134,7 @@ soak: ## run the unit tests COUNT times and the corpus whole; takes hours
 	@$(MAKE) unit-cpus
 	@$(MAKE) fuzz-short FUZZTIME=10m
 	@$(MAKE) spec
+	@$(MAKE) conformance-connect
 	@$(MAKE) faults
 	@$(MAKE) sim
 	@$(MAKE) corpus ALL=1

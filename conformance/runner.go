@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -109,19 +110,20 @@ func (p *programs) outcome(ctx context.Context, r role, conf, only string) (summ
 	return sum, output.Bytes(), err
 }
 
-// selfCheck has the suite test a server that makes a mistake.
+// selfCheck has the suite test programs that make a mistake.
 func (p *programs) selfCheck(ctx context.Context) error {
 	for _, r := range roles {
+		command := &r.server
 		if r.server == nil {
-			continue
+			command = &r.client
 		}
-		r.server = append(r.server[:len(r.server):len(r.server)], "-break")
+		*command = append(slices.Clip(*command), "-break")
 		sum, output, err := p.outcome(ctx, r, "native.yaml", "Basic/**")
 		if err != nil {
 			return fmt.Errorf("%w\n%s", err, output)
 		}
 		if sum.failed == 0 {
-			return fmt.Errorf("%s: a server that makes a mistake passes", r.name)
+			return fmt.Errorf("%s: it passes with a mistake", r.name)
 		}
 	}
 	return nil

@@ -21,7 +21,8 @@ import (
 
 func main() {
 	native := flag.Bool("native", false, "call over the native protocol, whatever is asked for")
-	parallel := flag.Int("parallel", 8, "how many calls to make at once")
+	parallel := flag.Int("parallel", 24, "how many calls to make at once")
+	mistake := flag.Bool("break", false, "report one trailer too many of each call that has some")
 	flag.Parse()
 	dial := dialHTTP
 	if *native {
@@ -29,16 +30,15 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if err := run(ctx, dial, *parallel); err != nil {
+	if err := run(ctx, caller{newConnections(dial), *mistake}, *parallel); err != nil {
 		fmt.Fprintln(os.Stderr, "client:", err)
 		os.Exit(1)
 	}
 }
 
 // run makes the calls that the runner asks for until it has no more.
-func run(ctx context.Context, dial dialer, parallel int) error {
-	conns := newConnections(dial)
-	defer conns.close()
+func run(ctx context.Context, c caller, parallel int) error {
+	defer c.conns.close()
 	var (
 		calls sync.WaitGroup
 		mu    sync.Mutex // held while an outcome is written
@@ -59,7 +59,7 @@ func run(ctx context.Context, dial dialer, parallel int) error {
 		slots <- struct{}{}
 		calls.Go(func() {
 			defer func() { <-slots }()
-			resp := outcome(ctx, conns, req)
+			resp := c.outcome(ctx, req)
 			mu.Lock()
 			defer mu.Unlock()
 			if err := compat.Write(os.Stdout, resp); err != nil {
@@ -69,13 +69,22 @@ func run(ctx context.Context, dial dialer, parallel int) error {
 	}
 }
 
+// caller makes calls.
+type caller struct {
+	conns   *connections
+	mistake bool
+}
+
 // outcome makes a call and says how it ended.
-func outcome(ctx context.Context, conns *connections, req *conformancev1.ClientCompatRequest) *conformancev1.ClientCompatResponse {
+func (c caller) outcome(ctx context.Context, req *conformancev1.ClientCompatRequest) *conformancev1.ClientCompatResponse {
 	resp := &conformancev1.ClientCompatResponse{TestName: req.GetTestName()}
-	conn, err := conns.get(req)
+	conn, err := c.conns.get(req)
 	if err == nil {
 		var result *conformancev1.ClientResponseResult
 		if result, err = makeCall(ctx, conformancev1rpcx.NewConformanceServiceClient(conn), req); err == nil {
+			if t := result.ResponseTrailers; c.mistake && len(t) > 0 {
+				t[0].Value = append(t[0].Value, "one too many")
+			}
 			resp.Result = &conformancev1.ClientCompatResponse_Response{Response: result}
 			return resp
 		}
