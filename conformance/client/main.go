@@ -21,7 +21,7 @@ import (
 
 func main() {
 	native := flag.Bool("native", false, "call over the native protocol, whatever is asked for")
-	parallel := flag.Int("parallel", 24, "how many calls to make at once")
+	parallel := flag.Int("parallel", 8, "how many calls to make at once")
 	mistake := flag.Bool("break", false, "report one trailer too many of each call that has some")
 	flag.Parse()
 	dial := dialHTTP
