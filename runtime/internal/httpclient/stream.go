@@ -29,6 +29,9 @@ type stream struct {
 	stop   []func() bool // take back what watches over contexts
 	onEnd  func(err *status.Error, sent, received int)
 
+	// opening is held while the request begins, which writes its headers; closing
+	// it reads them.
+	opening    sync.Mutex
 	sendClosed bool // of the goroutine that sends
 
 	sent, received atomic.Int64 // bytes of messages
@@ -69,7 +72,7 @@ func (l *lent) OpenStream(ctx context.Context, sc *transport.StreamCall) (call.C
 	}
 	s.mu.Unlock()
 	if s.kind.CallerStreams() {
-		_ = s.cs.SendHeaders() // if it fails, Recv tells why
+		_ = s.open(s.cs.SendHeaders) // if it fails, Recv tells why
 	} else {
 		l.p.tasks.Go(func() { s.sendOnly(req) })
 	}
@@ -89,7 +92,7 @@ func (l *lent) encode(msg any) (httpform.Encoded, error) {
 // sendOnly sends the single request. It returns when the answer begins.
 func (s *stream) sendOnly(req httpform.Encoded) {
 	s.sent.Store(int64(len(req)))
-	err := s.cs.Send(req)
+	err := s.open(func() error { return s.cs.Send(req) })
 	switch {
 	case err == nil:
 		s.sent.Store(httpform.Moved(s.x.info.SendStats)) // after compression
@@ -97,6 +100,16 @@ func (s *stream) sendOnly(req httpform.Encoded) {
 	case !s.x.asked.Load():
 		s.end(s.x.failure(err)) // otherwise Recv tells why
 	}
+}
+
+// open begins the request, unless the call is over.
+func (s *stream) open(begin func() error) error {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if _, over := s.ended(); over {
+		return context.Canceled
+	}
+	return begin()
 }
 
 // end ends the call as err says, if it has not ended.
@@ -116,7 +129,9 @@ func (s *stream) end(err *status.Error) {
 		s.x.aborted.Store(true)
 		s.cancel() // before Close, which waits for the answer otherwise
 	}
+	s.opening.Lock()
 	_ = s.cs.Close()
+	s.opening.Unlock()
 	s.cancel()
 	s.x.openHead()
 	if s.onEnd != nil {
