@@ -253,6 +253,30 @@ func TestCancels(t *testing.T) {
 	}
 }
 
+// TestGivenUpAtOnce: a stream may be closed while its request begins. The race
+// detector looks on.
+func TestGivenUpAtOnce(t *testing.T) {
+	for _, w := range ways {
+		t.Run(w.name, func(t *testing.T) {
+			conn := w.dial(t, serveOurs(t, w.secure))
+			md := metadata.Pairs("x-a", "1", "x-b", "2", "x-c", "3", "x-d", "4")
+			for range 100 {
+				ctx := metadata.NewOutgoingContext(t.Context(), md)
+				s, err := rpcx.CallServerStream(ctx, conn, echoSplit, wrapperspb.String(wordWait))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := s.Recv(); status.CodeOf(err) != status.Canceled {
+					t.Fatalf("got %v", err)
+				}
+			}
+		})
+	}
+}
+
 // TestLimits: what is too large is refused on the side that receives it.
 func TestLimits(t *testing.T) {
 	each(t, func(t *testing.T, w way, s server) {
