@@ -15,7 +15,7 @@ SCHEDULES ?= 10000# that make sim runs
 SEED ?= 1# of the first of them
 INPUTS ?= 10000000# that make fuzz-glue compares
 COUNT ?= 20# how often make soak runs each test
-ARGS ?=# flags for make bench-rpc, bench-smoke, bench-idle, bench-codec and bench-gen
+ARGS ?=# flags for make bench-rpc, bench-smoke, bench-idle, bench-codec, bench-gen and bench-pick
 
 .PHONY: help
 help: ## list the targets
@@ -151,6 +151,10 @@ bench-rpc: ## compare with grpc-go: calls per second, CPU, latency, allocations
 .PHONY: bench-codec
 bench-codec: ## compare with vtprotobuf and protobuf-go: marshal and unmarshal of nine shapes
 	@scripts/bench-codec $(ARGS)
+
+.PHONY: bench-pick
+bench-pick: ## compare with grpc-go: what it costs to choose one of many servers for a call
+	@scripts/bench-pick $(ARGS)
 
 .PHONY: bench-gen
 bench-gen: ## the generated codecs beside vtprotobuf's: text, time to generate and compile, binary
