@@ -85,6 +85,11 @@ func TestWhatIsLinked(t *testing.T) {
 			},
 		},
 		{
+			name:      "clients of connect over the native protocol carry no HTTP",
+			patterns:  []string{"./runtime/rpcxconnect"},
+			forbidden: []string{"net/http", "net/http/"},
+		},
+		{
 			name:      "messages and their glue need no runtime but wire",
 			patterns:  []string{"./proto/...", "./testdata/gen/users", "./testdata/gen/fields"},
 			forbidden: []string{module + "/runtime/rpcx", module + "/runtime/codec", module + "/runtime/status", module + "/runtime/internal/"},

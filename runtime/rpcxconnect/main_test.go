@@ -1,0 +1,11 @@
+package rpcxconnect_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(leaktest.Buffers(m)) }
