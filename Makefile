@@ -108,6 +108,10 @@ conformance-connect-short: ## (test) the same with fewer combinations, but each 
 browser: ## drive the page of examples/browser in a headless Chromium
 	@scripts/browser
 
+.PHONY: cli
+cli: ## call the examples with curl, buf curl, grpcurl and ghz
+	@scripts/cli
+
 .PHONY: faults-short
 faults-short: ## (test) 50,000 calls with random cancels, 1,000 schedules of make sim
 	@FAULTS=more go test -count=1 -run TestCancels ./runtime/internal/faults

@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/rpcx-go/rpcx/examples/quickstart/gen/tasks/v1/tasksv1rpcx"
+	"github.com/rpcx-go/rpcx/runtime/health"
+	"github.com/rpcx-go/rpcx/runtime/reflection"
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
 	"github.com/rpcx-go/rpcx/runtime/rpcxhttp"
 )
@@ -68,6 +70,8 @@ const ready = "serving on "
 func serve(ctx context.Context, addr string, w io.Writer) error {
 	srv := rpcx.NewServer(rpcxhttp.WithHTTP())
 	tasksv1rpcx.RegisterTasksServer(srv, newTasks())
+	health.Register(srv)     // for load balancers: grpc.health.v1.Health
+	reflection.Register(srv) // for grpcurl and buf curl, which then need no proto
 
 	lis, err := net.Listen("tcp", addr)
 	if err != nil {
