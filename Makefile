@@ -112,6 +112,10 @@ browser: ## drive the page of examples/browser in a headless Chromium
 cli: ## call the examples with curl, buf curl, grpcurl and ghz
 	@scripts/cli
 
+.PHONY: interop
+interop: ## grpc-go's interoperability suite: its client and our server, our client and its server
+	@scripts/interop
+
 .PHONY: faults-short
 faults-short: ## (test) 50,000 calls with random cancels, 1,000 schedules of make sim
 	@FAULTS=more go test -count=1 -run TestCancels ./runtime/internal/faults
