@@ -6,6 +6,7 @@ package address
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 )
@@ -30,6 +31,15 @@ type Endpoint struct {
 	Tags map[string]string
 	// Protocol is what the server speaks: "" is the native protocol.
 	Protocol string
+	// Name is the host that the server's certificate is for, as resolvers that turn
+	// names into numbers know it. "" means the host in Addr.
+	Name string
+}
+
+// equal reports whether e and o have the same identity and attributes.
+func (e Endpoint) equal(o Endpoint) bool {
+	return e.ID() == o.ID() && e.Weight == o.Weight && e.Zone == o.Zone && e.Region == o.Region && e.Role == o.Role &&
+		e.Protocol == o.Protocol && e.Name == o.Name && maps.Equal(e.Tags, o.Tags)
 }
 
 // ID is what tells endpoints apart; it is comparable.

@@ -1,6 +1,7 @@
 package address_test
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/rpcx-go/rpcx/runtime/address"
@@ -80,4 +81,37 @@ func ExampleBalancer() {
 	// Output:
 	// tcp://10.0.0.1:7000
 	// tcp://10.0.0.2:7000
+}
+
+func ExampleSchemes() {
+	var registry address.Registry // or a Resolver for your own
+	schemes := address.Builtin().With("mem", &registry)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	registration, err := registry.Register(ctx, "users", address.Endpoint{Network: "tcp", Addr: "10.0.0.1:7000", Zone: "a"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	source, err := schemes.Resolve("mem:///users")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	pool := address.NewPool(address.PoolConfig{})
+	keeper := address.Keep(source, false)
+	keeper.Watch(ctx, func(u address.Update) { // mostly in a goroutine of its own
+		pool.Update(1, u.Endpoints)
+		fmt.Println(pool.Pick(&address.Request{}).Endpoint(), u.Err)
+		if u.Err != nil {
+			cancel() // an empty list is an error, and does not take the last servers away
+		}
+		if err := registration.Deregister(ctx); err != nil {
+			fmt.Println(err)
+		}
+	})
+	// Output:
+	// tcp://10.0.0.1:7000 <nil>
+	// tcp://10.0.0.1:7000 the resolver found no endpoints
 }

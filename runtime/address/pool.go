@@ -73,6 +73,9 @@ func (p *Pool) Update(now int64, endpoints []Endpoint) (added, removed []*Node) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now = now
+	if p.unchangedLocked(endpoints) {
+		return nil, nil
+	}
 	joins := len(p.nodes) > 0
 	byID := make(map[ID]*Node, len(endpoints))
 	nodes := make([]*Node, 0, len(endpoints))
@@ -99,6 +102,14 @@ func (p *Pool) Update(now int64, endpoints []Endpoint) (added, removed []*Node) 
 	p.nodes, p.byID = nodes, byID
 	p.rebuildLocked()
 	return added, removed
+}
+
+// unchangedLocked reports whether the endpoints are those that the nodes have.
+// Resolvers repeat themselves, and making pickers takes time.
+func (p *Pool) unchangedLocked(endpoints []Endpoint) bool {
+	return len(endpoints) > 0 && slices.EqualFunc(p.nodes, endpoints, func(n *Node, e Endpoint) bool {
+		return n.endpoint.Load().equal(e)
+	})
 }
 
 // newNode returns a node that starts slowly if it joins others.
