@@ -90,14 +90,15 @@ async function sneak(context, origin, server) {
   equal(await server.count(), before, "entries");
 }
 
-// leave has a page of its own go elsewhere, and waits until it has been answered.
+// leave has a page of its own go elsewhere, and waits until it has been answered and
+// the page has gone: Chromium may not end while one goes.
 async function leave(context, origin, how, to) {
   const page = await context.newPage();
   await page.goto(`${origin}/`);
   const answered = page.waitForResponse((r) => r.url().includes("trick="));
   await page.evaluate(how, to);
   await answered;
-  await page.close();
+  await page.waitForURL((url) => url.origin !== origin, { waitUntil: "commit" });
 }
 
 // fetchAll and submit run in a page.
