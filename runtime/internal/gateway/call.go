@@ -152,15 +152,14 @@ func (c *httpCall) Recv(msg any) error {
 
 // receiveError says in our words why nothing could be received.
 func (c *httpCall) receiveError(err error) error {
-	if gone := c.Err(); gone != nil {
-		return status.FromError(gone)
-	}
 	e := httpform.FromConnect(err)
-	switch full := c.x.body.exhausted; {
+	switch full, gone := c.x.body.exhausted, c.Err(); {
 	case full != nil:
 		return full
-	case c.x.body.stalled:
+	case c.x.body.stalled: // which net/http takes for the client's end
 		return status.New(status.DeadlineExceeded, fmt.Sprintf("nothing of the request came for %v (option WithWriteStall)", c.g.cfg.WriteStall))
+	case gone != nil:
+		return status.FromError(gone)
 	case e.Code() == status.ResourceExhausted:
 		return status.New(e.Code(), fmt.Sprintf("received message is above the limit of %d (option WithMaxMessageSize)", c.g.cfg.MaxMessage))
 	case e.Code() == status.Unknown: // what was sent is not what HTTP asks for

@@ -61,6 +61,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 			_ = b.rc.SetReadDeadline(longAgo)
 		}
 	}
+	start := time.Now()
 	n, err := b.ReadCloser.Read(p)
 	if b.held += int64(n); b.held-b.taken > freeBytes {
 		if b.exhausted = b.budget.Take(budgetStep); b.exhausted != nil {
@@ -73,7 +74,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.stalled = !b.over.Load()
+		b.stalled = b.patience > 0 && time.Since(start) >= b.patience // and has not been interrupted
 	case err != nil && b.patience > 0:
 		_ = b.rc.SetReadDeadline(time.Time{})
 	}
