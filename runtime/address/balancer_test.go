@@ -44,6 +44,18 @@ func TestTried(t *testing.T) {
 	})
 }
 
+// TestTwoAreCompared: with two nodes both are always looked at.
+func TestTwoAreCompared(t *testing.T) {
+	for name, b := range map[string]Balancer{"p2c": P2C{}, "least request": LeastRequest{}, "least of all": LeastRequest{Choices: 2000}} {
+		nodes := testNodes(2)
+		warm(nodes, 1)
+		nodes[0].Begin()
+		if got := tally(b.Picker(NewView(nodes, 1), nil), nodes, 1000, &Request{Now: 1, Rand: seeded(1)}); got[0] > 0 {
+			t.Errorf("%s: %d of 1000 calls went to the one that is busy", name, got[0])
+		}
+	}
+}
+
 func TestView(t *testing.T) {
 	for name, test := range map[string]struct {
 		out    [4]Reason

@@ -187,6 +187,34 @@ func TestDNSFailure(t *testing.T) {
 	})
 }
 
+// TestDNSPausesAnew: the pause after a failure does not depend on those before
+// the last success.
+func TestDNSPausesAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeDNS{}
+		w, _ := dnsWatch(t, DNS{Lookup: f}, "dns:///users.x:1")
+		defer w.stop()
+		time.Sleep(5 * time.Minute)
+		f.set("users.x", "10.0.0.1")
+		time.Sleep(time.Minute)
+		f.set("other.x")
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		times := f.times()
+		for i := 1; i < len(w.updates)-1; i++ {
+			if w.updates[i-1].Err == nil && w.updates[i].Err != nil {
+				if pause := times[i+1].Sub(times[i]); pause > 2*time.Second {
+					t.Errorf("tried again after %v, want about a second", pause)
+				}
+				return
+			}
+		}
+		t.Error("no failure after a success")
+	})
+}
+
 func TestDNSStopsWhileAsking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeDNS{hang: true}

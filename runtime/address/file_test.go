@@ -144,28 +144,42 @@ func TestFile(t *testing.T) {
 	})
 }
 
-// TestFileTimes: a file whose time is old and the same is not read.
+// TestFileTimes: a file is read unless it is the same one and its time is old and
+// the same.
 func TestFileTimes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	put(t, path, "old")
-	then := time.Now().Add(-time.Hour)
-	stamp := func() {
-		if err := os.Chtimes(path, then, then); err != nil {
-			t.Fatal(err)
+	old, older := time.Now().Add(-time.Hour), time.Now().Add(-2*time.Hour)
+	future := time.Now().Add(time.Hour) // as new as a file can be
+	for name, test := range map[string]struct {
+		before, after time.Time
+		text          string
+		rename, read  bool
+	}{
+		"nothing shows":         {old, old, "new", false, false},
+		"another time":          {old, older, "new", false, true},
+		"another size":          {old, old, "longer", false, true},
+		"another file":          {old, old, "new", true, true},
+		"too new to show":       {future, future, "new", false, true},
+		"too new, but the same": {future, future, "old", false, false},
+	} {
+		write := func(text string, at time.Time) {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	stamp()
-	first := fileState{}.look(path)
-	if err := os.WriteFile(path, []byte("new"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	stamp()
-	if same := first.look(path); string(same.data) != "old" || same.changed(first) {
-		t.Errorf("it was read: %q", same.data)
-	}
-	then = then.Add(time.Second)
-	stamp()
-	if next := first.look(path); string(next.data) != "new" || !next.changed(first) {
-		t.Errorf("it was not read: %q", next.data)
+		write("old", test.before)
+		first := fileState{}.look(path)
+		if test.rename {
+			if err := os.Rename(path, path+".was"); err != nil { // its inode is not free
+				t.Fatal(err)
+			}
+		}
+		write(test.text, test.after)
+		if next := first.look(path); next.changed(first) != test.read || test.read && string(next.data) != test.text {
+			t.Errorf("%s: got %q, changed: %v; want %v", name, next.data, next.changed(first), test.read)
+		}
 	}
 }

@@ -73,11 +73,12 @@ func (n *Node) ID() ID { return n.endpoint.Load().ID() }
 // Begin says that a call goes to the node. Each Begin is followed by one End or Cancel.
 func (n *Node) Begin() { n.calls.Add(1<<32 | 1) }
 
-// Cancel says that the call ended without saying anything about the server, for
-// example because the caller lost interest.
+// Cancel says that the call ended without saying anything about the server: the
+// caller lost interest, or it was a stream, which lasts as long as its user wants.
 func (n *Node) Cancel() { n.calls.Add(^uint64(0)) }
 
-// End says that a call ended at now, having taken took nanoseconds. A call that
+// End says that a call ended at now, having taken took nanoseconds, also if that
+// was all the time it had. A call that
 // failed, in a way that is the server's or the network's fault, counts as if it
 // had taken at least twice the time that calls took before, at least 1 ms and at
 // most 10 s, so that a server which fails fast does not look fast.

@@ -57,6 +57,7 @@ func TestNodeLatency(t *testing.T) {
 		"failing slowly":          {[]end{{1, 5 * ms, false}, {1, 70 * ms, true}}, 1, 70 * time.Millisecond},
 		"a failure has a limit":   {[]end{{1, 9000 * ms, false}, {1, 1, true}}, 1, 10 * time.Second},
 		"but time has none":       {[]end{{1, 90000 * ms, false}, {1, 1, true}}, 1, 90 * time.Second},
+		"as of earlier":           {[]end{{tau, 100 * ms, false}}, 1, 100 * time.Millisecond},
 		"a day later":             {[]end{{1, 100 * ms, false}}, 24 * 3600 * 1000 * ms, 0},
 		"stamps wrap":             {[]end{{1<<52 - 1, 100 * ms, false}}, 1<<52 + tau, 36788 * time.Microsecond},
 	} {

@@ -13,8 +13,8 @@ type PoolConfig struct {
 	Balancer Balancer
 	// Decay is how fast latencies fade, DefaultDecay if it is zero.
 	Decay time.Duration
-	// SlowStart is how long a node that joins others gets less than its share:
-	// DefaultSlowStart if it is zero, not at all if it is negative.
+	// SlowStart is how long a node that joins at least as many others gets less than
+	// its share: DefaultSlowStart if it is zero, not at all if it is negative.
 	SlowStart time.Duration
 	// Now returns the time in nanoseconds on the scale of Request.Now. It is
 	// called when nodes are marked out or in. If it is nil the time is that of the
@@ -76,7 +76,7 @@ func (p *Pool) Update(now int64, endpoints []Endpoint) (added, removed []*Node) 
 	if p.unchangedLocked(endpoints) {
 		return nil, nil
 	}
-	joins := len(p.nodes) > 0
+	slow := p.slowLocked(endpoints)
 	byID := make(map[ID]*Node, len(endpoints))
 	nodes := make([]*Node, 0, len(endpoints))
 	for _, e := range endpoints {
@@ -86,7 +86,7 @@ func (p *Pool) Update(now int64, endpoints []Endpoint) (added, removed []*Node) 
 		}
 		n := p.byID[id]
 		if n == nil {
-			n = p.newNode(e, joins)
+			n = p.newNode(e, slow)
 			added = append(added, n)
 		} else {
 			n.endpoint.Store(&e)
@@ -112,11 +112,22 @@ func (p *Pool) unchangedLocked(endpoints []Endpoint) bool {
 	})
 }
 
-// newNode returns a node that starts slowly if it joins others.
-func (p *Pool) newNode(e Endpoint, joins bool) *Node {
+// slowLocked reports whether those of the endpoints that are new start slowly:
+// if they are not more than those that stay, which have to bear the load so long.
+func (p *Pool) slowLocked(endpoints []Endpoint) bool {
+	stay := 0
+	for _, e := range endpoints {
+		if p.byID[e.ID()] != nil {
+			stay++
+		}
+	}
+	return p.cfg.SlowStart > 0 && 2*stay >= len(endpoints)
+}
+
+func (p *Pool) newNode(e Endpoint, slow bool) *Node {
 	n := newNode(e, p.cfg.Decay)
 	n.pool = p
-	if joins && p.cfg.SlowStart > 0 {
+	if slow {
 		n.rampFrom, n.rampFor = p.now, int64(p.cfg.SlowStart)
 	}
 	return n

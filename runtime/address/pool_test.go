@@ -96,3 +96,38 @@ func TestSubsetOfMarked(t *testing.T) {
 		break
 	}
 }
+
+// TestWhoStartsSlowly: those who join at least as many as they are.
+func TestWhoStartsSlowly(t *testing.T) {
+	all := make([]Endpoint, 9)
+	for i := range all {
+		all[i] = testEndpoint(i)
+	}
+	pool, never := NewPool(PoolConfig{}), NewPool(PoolConfig{SlowStart: -1})
+	for i, step := range []struct {
+		list []Endpoint
+		slow bool
+	}{
+		{all[:2], false},                            // the first
+		{all[:3], true},                             // one joins two
+		{all[:6], true},                             // three join three
+		{append(all[:1:1], all[6:8]...), false},     // two join one
+		{append(all[1:2:2], all[8], all[2]), false}, // none stays
+		{append(all[1:2:2], all[8], all[2]), false}, // nothing changes
+		{append(all[1:3:3], all[8], testEndpoint(99)), true},
+	} {
+		now := int64(i+1) * ms
+		added, _ := pool.Update(now, step.list)
+		for _, n := range added {
+			if slow := n.Ramp(now) < 1; slow != step.slow {
+				t.Errorf("step %d: slow is %v, want %v", i, slow, step.slow)
+			}
+		}
+		added, _ = never.Update(now, step.list)
+		for _, n := range added {
+			if n.Ramp(now) < 1 {
+				t.Errorf("step %d: slow although it is switched off", i)
+			}
+		}
+	}
+}

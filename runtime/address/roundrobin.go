@@ -83,25 +83,25 @@ func turns(entries []entry, nodes []*Node) []uint32 {
 // rounded returns the weights divided by their greatest common divisor, or
 // rounded if their sum would make too long a round.
 func rounded(nodes []*Node) []int {
-	shares := make([]int, len(nodes))
-	sum, divisor := 0, 0
+	weights, shares := make([]uint64, len(nodes)), make([]int, len(nodes))
+	var sum, divisor uint64
 	for i, n := range nodes {
-		shares[i] = int(max(n.endpoint.Load().Weight, 1))
-		sum += shares[i]
-		divisor = gcd(shares[i], divisor)
+		weights[i] = uint64(max(n.endpoint.Load().Weight, 1))
+		sum += weights[i]
+		divisor = gcd(weights[i], divisor)
 	}
 	limit := max(minTurns, turnsPerNode*len(nodes))
-	for i := range shares {
-		if sum/divisor <= limit {
-			shares[i] /= divisor
+	for i, w := range weights {
+		if sum/divisor <= uint64(limit) {
+			shares[i] = int(w / divisor)
 		} else {
-			shares[i] = max(1, int(float64(shares[i])/float64(sum)*float64(limit)+0.5))
+			shares[i] = max(1, int(float64(w)/float64(sum)*float64(limit)+0.5))
 		}
 	}
 	return shares
 }
 
-func gcd(a, b int) int {
+func gcd(a, b uint64) uint64 {
 	for b != 0 {
 		a, b = b, a%b
 	}

@@ -150,6 +150,37 @@ func TestOutMovesOnlyItsKeys(t *testing.T) {
 	}
 }
 
+// TestTableIsBuiltAgain when the nodes are others, or their weights.
+func TestTableIsBuiltAgain(t *testing.T) {
+	pool := NewPool(PoolConfig{Balancer: Hash{Load: -1}})
+	share := func(endpoints ...Endpoint) int {
+		pool.Update(1, endpoints)
+		got := 0
+		for key := range uint64(1000) {
+			switch n := pool.Pick(&Request{Key: key, HasKey: true}); n.ID() {
+			case endpoints[0].ID():
+				got++
+			case endpoints[1].ID():
+			default:
+				t.Fatalf("%v is gone", n.ID())
+			}
+		}
+		return got
+	}
+	a, b, c := testEndpoint(1), testEndpoint(2), testEndpoint(3)
+	if got := share(a, b); got < 400 || got > 600 {
+		t.Errorf("one of two has %d of 1000 keys", got)
+	}
+	b.Weight = 9
+	if got := share(a, b); got < 50 || got > 150 {
+		t.Errorf("one of ten parts is %d of 1000 keys", got)
+	}
+	c.Weight = 9
+	if got := share(a, c); got < 50 || got > 150 {
+		t.Errorf("with another node one of ten parts is %d of 1000 keys", got)
+	}
+}
+
 // TestBoundedLoad has few keys, one of them half of the calls, and calls that
 // come and go: nobody is ever above his bound.
 func TestBoundedLoad(t *testing.T) {
@@ -197,19 +228,22 @@ func TestBoundedLoad(t *testing.T) {
 func TestSubset(t *testing.T) {
 	const n, clients, size = 500, 2000, 100
 	nodes := testNodes(n)
-	users := make(map[*Node]int)
+	users, index := make(map[*Node]int), indices(nodes)
 	for client := range uint64(clients) {
 		s := Subset{Client: client, Size: size}
 		chosen := s.choose(nodes)
+		if !slices.IsSortedFunc(chosen, func(a, b *Node) int { return index[a] - index[b] }) {
+			t.Fatalf("client %d: the order is not kept", client)
+		}
 		for _, node := range chosen {
 			users[node]++
 		}
 		if client%100 == 0 {
 			fewer := s.choose(nodes[1:])
-			index := indices(fewer)
+			still := indices(fewer)
 			changed := 0
 			for _, node := range chosen {
-				if _, ok := index[node]; !ok {
+				if _, ok := still[node]; !ok {
 					changed++
 				}
 			}
