@@ -101,49 +101,49 @@ func (x *ClientCompatRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = known.PutAny(x.RequestMessages[k], b).Len(b).LongTag(0x82)
 	}
 	for k := len(x.RequestHeaders) - 1; k >= 0; k-- {
-		b = x.RequestHeaders[k].PutRPCX(b).Len(b).Tag(0x7a)
+		b = x.RequestHeaders[k].PutRPCX(b).LenField(0x7a, b)
 	}
 	if x.UseGetHttpMethod {
-		b = b.Bool(x.UseGetHttpMethod).Tag(0x70)
+		b = b.BoolField(0x70, x.UseGetHttpMethod)
 	}
 	if x.StreamType != 0 {
-		b = b.Varint(uint64(x.StreamType)).Tag(0x68)
+		b = b.VarintField(0x68, uint64(x.StreamType))
 	}
 	if x.Method != nil {
-		b = b.Text(*x.Method).Tag(0x62)
+		b = b.TextField(0x62, *x.Method)
 	}
 	if x.Service != nil {
-		b = b.Text(*x.Service).Tag(0x5a)
+		b = b.TextField(0x5a, *x.Service)
 	}
 	if x.MessageReceiveLimit != 0 {
-		b = b.Varint(uint64(x.MessageReceiveLimit)).Tag(0x50)
+		b = b.VarintField(0x50, uint64(x.MessageReceiveLimit))
 	}
 	if x.ClientTlsCreds != nil {
-		b = x.ClientTlsCreds.PutRPCX(b).Len(b).Tag(0x4a)
+		b = x.ClientTlsCreds.PutRPCX(b).LenField(0x4a, b)
 	}
 	if len(x.ServerTlsCert) != 0 {
-		b = b.Bytes(x.ServerTlsCert).Tag(0x42)
+		b = b.BytesField(0x42, x.ServerTlsCert)
 	}
 	if x.Port != 0 {
-		b = b.Varint(uint64(x.Port)).Tag(0x38)
+		b = b.VarintField(0x38, uint64(x.Port))
 	}
 	if x.Host != "" {
-		b = b.Text(x.Host).Tag(0x32)
+		b = b.TextField(0x32, x.Host)
 	}
 	if x.Compression != 0 {
-		b = b.Varint(uint64(x.Compression)).Tag(0x28)
+		b = b.VarintField(0x28, uint64(x.Compression))
 	}
 	if x.Codec != 0 {
-		b = b.Varint(uint64(x.Codec)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.Codec))
 	}
 	if x.Protocol != 0 {
-		b = b.Varint(uint64(x.Protocol)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.Protocol))
 	}
 	if x.HttpVersion != 0 {
-		b = b.Varint(uint64(x.HttpVersion)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.HttpVersion))
 	}
 	if x.TestName != "" {
-		b = b.Text(x.TestName).Tag(0x0a)
+		b = b.TextField(0x0a, x.TestName)
 	}
 	return b
 }
@@ -173,7 +173,9 @@ func (x *ClientCompatRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.ServerTlsCert, i = p.Bytes(b, i)
 		case 0x4a:
 			c, inner, end := p.Message(b, i)
-			x.ClientTlsCreds = wire.OrNew(x.ClientTlsCreds)
+			if x.ClientTlsCreds == nil {
+				x.ClientTlsCreds = new(TLSCreds)
+			}
 			i = wire.After(x.ClientTlsCreds.ParseRPCX(c, inner), end)
 		case 0x50:
 			x.MessageReceiveLimit, i = wire.Uint32(b, i)
@@ -195,11 +197,15 @@ func (x *ClientCompatRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.RequestDelayMs, i = wire.Uint32(b, i)
 		case 0x9a:
 			c, inner, end := p.Message(b, i)
-			x.Cancel = wire.OrNew(x.Cancel)
+			if x.Cancel == nil {
+				x.Cancel = new(ClientCompatRequest_Cancel)
+			}
 			i = wire.After(x.Cancel.ParseRPCX(c, inner), end)
 		case 0xa2:
 			c, inner, end := p.Message(b, i)
-			x.RawRequest = wire.OrNew(x.RawRequest)
+			if x.RawRequest == nil {
+				x.RawRequest = new(RawHTTPRequest)
+			}
 			i = wire.After(x.RawRequest.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -246,15 +252,15 @@ func (x *ClientCompatRequest_Cancel) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.CancelTiming.(type) {
 	case *ClientCompatRequest_Cancel_BeforeCloseSend:
 		if v != nil {
-			b = known.PutEmpty(v.BeforeCloseSend, b).Len(b).Tag(0x0a)
+			b = known.PutEmpty(v.BeforeCloseSend, b).LenField(0x0a, b)
 		}
 	case *ClientCompatRequest_Cancel_AfterCloseSendMs:
 		if v != nil {
-			b = b.Varint(uint64(v.AfterCloseSendMs)).Tag(0x10)
+			b = b.VarintField(0x10, uint64(v.AfterCloseSendMs))
 		}
 	case *ClientCompatRequest_Cancel_AfterNumResponses:
 		if v != nil {
-			b = b.Varint(uint64(v.AfterNumResponses)).Tag(0x18)
+			b = b.VarintField(0x18, uint64(v.AfterNumResponses))
 		}
 	}
 	return b
@@ -328,15 +334,15 @@ func (x *ClientCompatResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.Result.(type) {
 	case *ClientCompatResponse_Response:
 		if v != nil {
-			b = v.Response.PutRPCX(b).Len(b).Tag(0x12)
+			b = v.Response.PutRPCX(b).LenField(0x12, b)
 		}
 	case *ClientCompatResponse_Error:
 		if v != nil {
-			b = v.Error.PutRPCX(b).Len(b).Tag(0x1a)
+			b = v.Error.PutRPCX(b).LenField(0x1a, b)
 		}
 	}
 	if x.TestName != "" {
-		b = b.Text(x.TestName).Tag(0x0a)
+		b = b.TextField(0x0a, x.TestName)
 	}
 	return b
 }
@@ -357,7 +363,9 @@ func (x *ClientCompatResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Result = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Response = wire.OrNew(v.Response)
+			if v.Response == nil {
+				v.Response = new(ClientResponseResult)
+			}
 			i = wire.After(v.Response.ParseRPCX(c, inner), end)
 		case 0x1a:
 			v, _ := x.Result.(*ClientCompatResponse_Error)
@@ -366,7 +374,9 @@ func (x *ClientCompatResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Result = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Error = wire.OrNew(v.Error)
+			if v.Error == nil {
+				v.Error = new(ClientErrorResult)
+			}
 			i = wire.After(v.Error.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -418,25 +428,25 @@ func (x *ClientResponseResult) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Feedback) - 1; k >= 0; k-- {
-		b = b.Text(x.Feedback[k]).Tag(0x3a)
+		b = b.TextField(0x3a, x.Feedback[k])
 	}
 	if x.HttpStatusCode != nil {
-		b = b.Varint(uint64(*x.HttpStatusCode)).Tag(0x30)
+		b = b.VarintField(0x30, uint64(*x.HttpStatusCode))
 	}
 	if x.NumUnsentRequests != 0 {
-		b = b.Varint(uint64(x.NumUnsentRequests)).Tag(0x28)
+		b = b.VarintField(0x28, uint64(x.NumUnsentRequests))
 	}
 	for k := len(x.ResponseTrailers) - 1; k >= 0; k-- {
-		b = x.ResponseTrailers[k].PutRPCX(b).Len(b).Tag(0x22)
+		b = x.ResponseTrailers[k].PutRPCX(b).LenField(0x22, b)
 	}
 	if x.Error != nil {
-		b = x.Error.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Error.PutRPCX(b).LenField(0x1a, b)
 	}
 	for k := len(x.Payloads) - 1; k >= 0; k-- {
-		b = x.Payloads[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Payloads[k].PutRPCX(b).LenField(0x12, b)
 	}
 	for k := len(x.ResponseHeaders) - 1; k >= 0; k-- {
-		b = x.ResponseHeaders[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.ResponseHeaders[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -454,7 +464,9 @@ func (x *ClientResponseResult) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Payloads, i = wire.ParseMessages(x.Payloads, b, i, p, 0x12, (*ConformancePayload).ParseRPCX)
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Error = wire.OrNew(x.Error)
+			if x.Error == nil {
+				x.Error = new(Error)
+			}
 			i = wire.After(x.Error.ParseRPCX(c, inner), end)
 		case 0x22:
 			x.ResponseTrailers, i = wire.ParseMessages(x.ResponseTrailers, b, i, p, 0x22, (*Header).ParseRPCX)
@@ -496,7 +508,7 @@ func (x *ClientErrorResult) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Message != "" {
-		b = b.Text(x.Message).Tag(0x0a)
+		b = b.TextField(0x0a, x.Message)
 	}
 	return b
 }
@@ -551,16 +563,16 @@ func (x *WireDetails) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.ActualGrpcwebTrailers != nil {
-		b = b.Text(*x.ActualGrpcwebTrailers).Tag(0x22)
+		b = b.TextField(0x22, *x.ActualGrpcwebTrailers)
 	}
 	for k := len(x.ActualHttpTrailers) - 1; k >= 0; k-- {
-		b = x.ActualHttpTrailers[k].PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.ActualHttpTrailers[k].PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.ConnectErrorRaw != nil {
-		b = known.PutStruct(x.ConnectErrorRaw, b).Len(b).Tag(0x12)
+		b = known.PutStruct(x.ConnectErrorRaw, b).LenField(0x12, b)
 	}
 	if x.ActualStatusCode != 0 {
-		b = b.Varint(uint64(x.ActualStatusCode)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.ActualStatusCode))
 	}
 	return b
 }

@@ -34,13 +34,13 @@ func (x *Config) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.ExcludeCases) - 1; k >= 0; k-- {
-		b = x.ExcludeCases[k].PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.ExcludeCases[k].PutRPCX(b).LenField(0x1a, b)
 	}
 	for k := len(x.IncludeCases) - 1; k >= 0; k-- {
-		b = x.IncludeCases[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.IncludeCases[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Features != nil {
-		b = x.Features.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Features.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -54,7 +54,9 @@ func (x *Config) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Features = wire.OrNew(x.Features)
+			if x.Features == nil {
+				x.Features = new(Features)
+			}
 			i = wire.After(x.Features.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.IncludeCases, i = wire.ParseMessages(x.IncludeCases, b, i, p, 0x12, (*ConfigCase).ParseRPCX)
@@ -125,25 +127,25 @@ func (x *Features) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.SupportsMessageReceiveLimit != nil {
-		b = b.Bool(*x.SupportsMessageReceiveLimit).Tag(0x60)
+		b = b.BoolField(0x60, *x.SupportsMessageReceiveLimit)
 	}
 	if x.SupportsConnectGet != nil {
-		b = b.Bool(*x.SupportsConnectGet).Tag(0x58)
+		b = b.BoolField(0x58, *x.SupportsConnectGet)
 	}
 	if x.SupportsHalfDuplexBidiOverHttp1 != nil {
-		b = b.Bool(*x.SupportsHalfDuplexBidiOverHttp1).Tag(0x50)
+		b = b.BoolField(0x50, *x.SupportsHalfDuplexBidiOverHttp1)
 	}
 	if x.SupportsTrailers != nil {
-		b = b.Bool(*x.SupportsTrailers).Tag(0x48)
+		b = b.BoolField(0x48, *x.SupportsTrailers)
 	}
 	if x.SupportsTlsClientCerts != nil {
-		b = b.Bool(*x.SupportsTlsClientCerts).Tag(0x40)
+		b = b.BoolField(0x40, *x.SupportsTlsClientCerts)
 	}
 	if x.SupportsTls != nil {
-		b = b.Bool(*x.SupportsTls).Tag(0x38)
+		b = b.BoolField(0x38, *x.SupportsTls)
 	}
 	if x.SupportsH2C != nil {
-		b = b.Bool(*x.SupportsH2C).Tag(0x30)
+		b = b.BoolField(0x30, *x.SupportsH2C)
 	}
 	if len(x.StreamTypes) > 0 {
 		b = wire.PutPackedInt(b, x.StreamTypes).Tag(0x2a)
@@ -257,28 +259,28 @@ func (x *ConfigCase) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.UseMessageReceiveLimit != nil {
-		b = b.Bool(*x.UseMessageReceiveLimit).Tag(0x40)
+		b = b.BoolField(0x40, *x.UseMessageReceiveLimit)
 	}
 	if x.UseTlsClientCerts != nil {
-		b = b.Bool(*x.UseTlsClientCerts).Tag(0x38)
+		b = b.BoolField(0x38, *x.UseTlsClientCerts)
 	}
 	if x.UseTls != nil {
-		b = b.Bool(*x.UseTls).Tag(0x30)
+		b = b.BoolField(0x30, *x.UseTls)
 	}
 	if x.StreamType != 0 {
-		b = b.Varint(uint64(x.StreamType)).Tag(0x28)
+		b = b.VarintField(0x28, uint64(x.StreamType))
 	}
 	if x.Compression != 0 {
-		b = b.Varint(uint64(x.Compression)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.Compression))
 	}
 	if x.Codec != 0 {
-		b = b.Varint(uint64(x.Codec)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.Codec))
 	}
 	if x.Protocol != 0 {
-		b = b.Varint(uint64(x.Protocol)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Protocol))
 	}
 	if x.Version != 0 {
-		b = b.Varint(uint64(x.Version)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Version))
 	}
 	return b
 }
@@ -341,10 +343,10 @@ func (x *TLSCreds) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if len(x.Key) != 0 {
-		b = b.Bytes(x.Key).Tag(0x12)
+		b = b.BytesField(0x12, x.Key)
 	}
 	if len(x.Cert) != 0 {
-		b = b.Bytes(x.Cert).Tag(0x0a)
+		b = b.BytesField(0x0a, x.Cert)
 	}
 	return b
 }

@@ -43,22 +43,22 @@ func (x *ServerCompatRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.ServerCreds != nil {
-		b = x.ServerCreds.PutRPCX(b).Len(b).Tag(0x3a)
+		b = x.ServerCreds.PutRPCX(b).LenField(0x3a, b)
 	}
 	if x.MessageReceiveLimit != 0 {
-		b = b.Varint(uint64(x.MessageReceiveLimit)).Tag(0x30)
+		b = b.VarintField(0x30, uint64(x.MessageReceiveLimit))
 	}
 	if len(x.ClientTlsCert) != 0 {
-		b = b.Bytes(x.ClientTlsCert).Tag(0x2a)
+		b = b.BytesField(0x2a, x.ClientTlsCert)
 	}
 	if x.UseTls {
-		b = b.Bool(x.UseTls).Tag(0x20)
+		b = b.BoolField(0x20, x.UseTls)
 	}
 	if x.HttpVersion != 0 {
-		b = b.Varint(uint64(x.HttpVersion)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.HttpVersion))
 	}
 	if x.Protocol != 0 {
-		b = b.Varint(uint64(x.Protocol)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Protocol))
 	}
 	return b
 }
@@ -82,7 +82,9 @@ func (x *ServerCompatRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.MessageReceiveLimit, i = wire.Uint32(b, i)
 		case 0x3a:
 			c, inner, end := p.Message(b, i)
-			x.ServerCreds = wire.OrNew(x.ServerCreds)
+			if x.ServerCreds == nil {
+				x.ServerCreds = new(TLSCreds)
+			}
 			i = wire.After(x.ServerCreds.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -122,13 +124,13 @@ func (x *ServerCompatResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if len(x.PemCert) != 0 {
-		b = b.Bytes(x.PemCert).Tag(0x1a)
+		b = b.BytesField(0x1a, x.PemCert)
 	}
 	if x.Port != 0 {
-		b = b.Varint(uint64(x.Port)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Port))
 	}
 	if x.Host != "" {
-		b = b.Text(x.Host).Tag(0x0a)
+		b = b.TextField(0x0a, x.Host)
 	}
 	return b
 }

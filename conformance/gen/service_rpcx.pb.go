@@ -48,26 +48,26 @@ func (x *UnaryResponseDefinition) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.ResponseDelayMs != 0 {
-		b = b.Varint(uint64(x.ResponseDelayMs)).Tag(0x30)
+		b = b.VarintField(0x30, uint64(x.ResponseDelayMs))
 	}
 	if x.RawResponse != nil {
-		b = x.RawResponse.PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.RawResponse.PutRPCX(b).LenField(0x2a, b)
 	}
 	for k := len(x.ResponseTrailers) - 1; k >= 0; k-- {
-		b = x.ResponseTrailers[k].PutRPCX(b).Len(b).Tag(0x22)
+		b = x.ResponseTrailers[k].PutRPCX(b).LenField(0x22, b)
 	}
 	switch v := x.Response.(type) {
 	case *UnaryResponseDefinition_ResponseData:
 		if v != nil {
-			b = b.Bytes(v.ResponseData).Tag(0x12)
+			b = b.BytesField(0x12, v.ResponseData)
 		}
 	case *UnaryResponseDefinition_Error:
 		if v != nil {
-			b = v.Error.PutRPCX(b).Len(b).Tag(0x1a)
+			b = v.Error.PutRPCX(b).LenField(0x1a, b)
 		}
 	}
 	for k := len(x.ResponseHeaders) - 1; k >= 0; k-- {
-		b = x.ResponseHeaders[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.ResponseHeaders[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -92,13 +92,17 @@ func (x *UnaryResponseDefinition) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Response = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Error = wire.OrNew(v.Error)
+			if v.Error == nil {
+				v.Error = new(Error)
+			}
 			i = wire.After(v.Error.ParseRPCX(c, inner), end)
 		case 0x22:
 			x.ResponseTrailers, i = wire.ParseMessages(x.ResponseTrailers, b, i, p, 0x22, (*Header).ParseRPCX)
 		case 0x2a:
 			c, inner, end := p.Message(b, i)
-			x.RawResponse = wire.OrNew(x.RawResponse)
+			if x.RawResponse == nil {
+				x.RawResponse = new(RawHTTPResponse)
+			}
 			i = wire.After(x.RawResponse.ParseRPCX(c, inner), end)
 		case 0x30:
 			x.ResponseDelayMs, i = wire.Uint32(b, i)
@@ -149,22 +153,22 @@ func (x *StreamResponseDefinition) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.RawResponse != nil {
-		b = x.RawResponse.PutRPCX(b).Len(b).Tag(0x32)
+		b = x.RawResponse.PutRPCX(b).LenField(0x32, b)
 	}
 	for k := len(x.ResponseTrailers) - 1; k >= 0; k-- {
-		b = x.ResponseTrailers[k].PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.ResponseTrailers[k].PutRPCX(b).LenField(0x2a, b)
 	}
 	if x.Error != nil {
-		b = x.Error.PutRPCX(b).Len(b).Tag(0x22)
+		b = x.Error.PutRPCX(b).LenField(0x22, b)
 	}
 	if x.ResponseDelayMs != 0 {
-		b = b.Varint(uint64(x.ResponseDelayMs)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.ResponseDelayMs))
 	}
 	for k := len(x.ResponseData) - 1; k >= 0; k-- {
-		b = b.Bytes(x.ResponseData[k]).Tag(0x12)
+		b = b.BytesField(0x12, x.ResponseData[k])
 	}
 	for k := len(x.ResponseHeaders) - 1; k >= 0; k-- {
-		b = x.ResponseHeaders[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.ResponseHeaders[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -184,13 +188,17 @@ func (x *StreamResponseDefinition) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.ResponseDelayMs, i = wire.Uint32(b, i)
 		case 0x22:
 			c, inner, end := p.Message(b, i)
-			x.Error = wire.OrNew(x.Error)
+			if x.Error == nil {
+				x.Error = new(Error)
+			}
 			i = wire.After(x.Error.ParseRPCX(c, inner), end)
 		case 0x2a:
 			x.ResponseTrailers, i = wire.ParseMessages(x.ResponseTrailers, b, i, p, 0x2a, (*Header).ParseRPCX)
 		case 0x32:
 			c, inner, end := p.Message(b, i)
-			x.RawResponse = wire.OrNew(x.RawResponse)
+			if x.RawResponse == nil {
+				x.RawResponse = new(RawHTTPResponse)
+			}
 			i = wire.After(x.RawResponse.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -227,10 +235,10 @@ func (x *UnaryRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if len(x.RequestData) != 0 {
-		b = b.Bytes(x.RequestData).Tag(0x12)
+		b = b.BytesField(0x12, x.RequestData)
 	}
 	if x.ResponseDefinition != nil {
-		b = x.ResponseDefinition.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.ResponseDefinition.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -244,7 +252,9 @@ func (x *UnaryRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.ResponseDefinition = wire.OrNew(x.ResponseDefinition)
+			if x.ResponseDefinition == nil {
+				x.ResponseDefinition = new(UnaryResponseDefinition)
+			}
 			i = wire.After(x.ResponseDefinition.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.RequestData, i = p.Bytes(b, i)
@@ -280,7 +290,7 @@ func (x *UnaryResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Payload != nil {
-		b = x.Payload.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Payload.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -294,7 +304,9 @@ func (x *UnaryResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Payload = wire.OrNew(x.Payload)
+			if x.Payload == nil {
+				x.Payload = new(ConformancePayload)
+			}
 			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -331,10 +343,10 @@ func (x *IdempotentUnaryRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if len(x.RequestData) != 0 {
-		b = b.Bytes(x.RequestData).Tag(0x12)
+		b = b.BytesField(0x12, x.RequestData)
 	}
 	if x.ResponseDefinition != nil {
-		b = x.ResponseDefinition.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.ResponseDefinition.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -348,7 +360,9 @@ func (x *IdempotentUnaryRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.ResponseDefinition = wire.OrNew(x.ResponseDefinition)
+			if x.ResponseDefinition == nil {
+				x.ResponseDefinition = new(UnaryResponseDefinition)
+			}
 			i = wire.After(x.ResponseDefinition.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.RequestData, i = p.Bytes(b, i)
@@ -384,7 +398,7 @@ func (x *IdempotentUnaryResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Payload != nil {
-		b = x.Payload.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Payload.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -398,7 +412,9 @@ func (x *IdempotentUnaryResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Payload = wire.OrNew(x.Payload)
+			if x.Payload == nil {
+				x.Payload = new(ConformancePayload)
+			}
 			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -435,10 +451,10 @@ func (x *ServerStreamRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if len(x.RequestData) != 0 {
-		b = b.Bytes(x.RequestData).Tag(0x12)
+		b = b.BytesField(0x12, x.RequestData)
 	}
 	if x.ResponseDefinition != nil {
-		b = x.ResponseDefinition.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.ResponseDefinition.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -452,7 +468,9 @@ func (x *ServerStreamRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.ResponseDefinition = wire.OrNew(x.ResponseDefinition)
+			if x.ResponseDefinition == nil {
+				x.ResponseDefinition = new(StreamResponseDefinition)
+			}
 			i = wire.After(x.ResponseDefinition.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.RequestData, i = p.Bytes(b, i)
@@ -488,7 +506,7 @@ func (x *ServerStreamResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Payload != nil {
-		b = x.Payload.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Payload.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -502,7 +520,9 @@ func (x *ServerStreamResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Payload = wire.OrNew(x.Payload)
+			if x.Payload == nil {
+				x.Payload = new(ConformancePayload)
+			}
 			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -539,10 +559,10 @@ func (x *ClientStreamRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if len(x.RequestData) != 0 {
-		b = b.Bytes(x.RequestData).Tag(0x12)
+		b = b.BytesField(0x12, x.RequestData)
 	}
 	if x.ResponseDefinition != nil {
-		b = x.ResponseDefinition.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.ResponseDefinition.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -556,7 +576,9 @@ func (x *ClientStreamRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.ResponseDefinition = wire.OrNew(x.ResponseDefinition)
+			if x.ResponseDefinition == nil {
+				x.ResponseDefinition = new(UnaryResponseDefinition)
+			}
 			i = wire.After(x.ResponseDefinition.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.RequestData, i = p.Bytes(b, i)
@@ -592,7 +614,7 @@ func (x *ClientStreamResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Payload != nil {
-		b = x.Payload.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Payload.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -606,7 +628,9 @@ func (x *ClientStreamResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Payload = wire.OrNew(x.Payload)
+			if x.Payload == nil {
+				x.Payload = new(ConformancePayload)
+			}
 			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -646,13 +670,13 @@ func (x *BidiStreamRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if len(x.RequestData) != 0 {
-		b = b.Bytes(x.RequestData).Tag(0x1a)
+		b = b.BytesField(0x1a, x.RequestData)
 	}
 	if x.FullDuplex {
-		b = b.Bool(x.FullDuplex).Tag(0x10)
+		b = b.BoolField(0x10, x.FullDuplex)
 	}
 	if x.ResponseDefinition != nil {
-		b = x.ResponseDefinition.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.ResponseDefinition.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -666,7 +690,9 @@ func (x *BidiStreamRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.ResponseDefinition = wire.OrNew(x.ResponseDefinition)
+			if x.ResponseDefinition == nil {
+				x.ResponseDefinition = new(StreamResponseDefinition)
+			}
 			i = wire.After(x.ResponseDefinition.ParseRPCX(c, inner), end)
 		case 0x10:
 			x.FullDuplex, i = wire.Bool(b, i)
@@ -704,7 +730,7 @@ func (x *BidiStreamResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Payload != nil {
-		b = x.Payload.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Payload.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -718,7 +744,9 @@ func (x *BidiStreamResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Payload = wire.OrNew(x.Payload)
+			if x.Payload == nil {
+				x.Payload = new(ConformancePayload)
+			}
 			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -831,10 +859,10 @@ func (x *ConformancePayload) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.RequestInfo != nil {
-		b = x.RequestInfo.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.RequestInfo.PutRPCX(b).LenField(0x12, b)
 	}
 	if len(x.Data) != 0 {
-		b = b.Bytes(x.Data).Tag(0x0a)
+		b = b.BytesField(0x0a, x.Data)
 	}
 	return b
 }
@@ -850,7 +878,9 @@ func (x *ConformancePayload) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Data, i = p.Bytes(b, i)
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.RequestInfo = wire.OrNew(x.RequestInfo)
+			if x.RequestInfo == nil {
+				x.RequestInfo = new(ConformancePayload_RequestInfo)
+			}
 			i = wire.After(x.RequestInfo.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -893,16 +923,16 @@ func (x *ConformancePayload_RequestInfo) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.ConnectGetInfo != nil {
-		b = x.ConnectGetInfo.PutRPCX(b).Len(b).Tag(0x22)
+		b = x.ConnectGetInfo.PutRPCX(b).LenField(0x22, b)
 	}
 	for k := len(x.Requests) - 1; k >= 0; k-- {
-		b = known.PutAny(x.Requests[k], b).Len(b).Tag(0x1a)
+		b = known.PutAny(x.Requests[k], b).LenField(0x1a, b)
 	}
 	if x.TimeoutMs != nil {
-		b = b.Varint(uint64(*x.TimeoutMs)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(*x.TimeoutMs))
 	}
 	for k := len(x.RequestHeaders) - 1; k >= 0; k-- {
-		b = x.RequestHeaders[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.RequestHeaders[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -922,7 +952,9 @@ func (x *ConformancePayload_RequestInfo) ParseRPCX(b []byte, p wire.Parser) (i i
 			x.Requests, i = wire.ParseMessages(x.Requests, b, i, p, 0x1a, known.ParseAny)
 		case 0x22:
 			c, inner, end := p.Message(b, i)
-			x.ConnectGetInfo = wire.OrNew(x.ConnectGetInfo)
+			if x.ConnectGetInfo == nil {
+				x.ConnectGetInfo = new(ConformancePayload_ConnectGetInfo)
+			}
 			i = wire.After(x.ConnectGetInfo.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -960,7 +992,7 @@ func (x *ConformancePayload_ConnectGetInfo) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.QueryParams) - 1; k >= 0; k-- {
-		b = x.QueryParams[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.QueryParams[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1016,13 +1048,13 @@ func (x *Error) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Details) - 1; k >= 0; k-- {
-		b = known.PutAny(x.Details[k], b).Len(b).Tag(0x1a)
+		b = known.PutAny(x.Details[k], b).LenField(0x1a, b)
 	}
 	if x.Message != nil {
-		b = b.Text(*x.Message).Tag(0x12)
+		b = b.TextField(0x12, *x.Message)
 	}
 	if x.Code != 0 {
-		b = b.Varint(uint64(x.Code)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Code))
 	}
 	return b
 }
@@ -1075,10 +1107,10 @@ func (x *Header) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Value) - 1; k >= 0; k-- {
-		b = b.Text(x.Value[k]).Tag(0x12)
+		b = b.TextField(0x12, x.Value[k])
 	}
 	if x.Name != "" {
-		b = b.Text(x.Name).Tag(0x0a)
+		b = b.TextField(0x0a, x.Name)
 	}
 	return b
 }
@@ -1150,27 +1182,27 @@ func (x *RawHTTPRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.Body.(type) {
 	case *RawHTTPRequest_Unary:
 		if v != nil {
-			b = v.Unary.PutRPCX(b).Len(b).Tag(0x32)
+			b = v.Unary.PutRPCX(b).LenField(0x32, b)
 		}
 	case *RawHTTPRequest_Stream:
 		if v != nil {
-			b = v.Stream.PutRPCX(b).Len(b).Tag(0x3a)
+			b = v.Stream.PutRPCX(b).LenField(0x3a, b)
 		}
 	}
 	for k := len(x.EncodedQueryParams) - 1; k >= 0; k-- {
-		b = x.EncodedQueryParams[k].PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.EncodedQueryParams[k].PutRPCX(b).LenField(0x2a, b)
 	}
 	for k := len(x.RawQueryParams) - 1; k >= 0; k-- {
-		b = x.RawQueryParams[k].PutRPCX(b).Len(b).Tag(0x22)
+		b = x.RawQueryParams[k].PutRPCX(b).LenField(0x22, b)
 	}
 	for k := len(x.Headers) - 1; k >= 0; k-- {
-		b = x.Headers[k].PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Headers[k].PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Uri != "" {
-		b = b.Text(x.Uri).Tag(0x12)
+		b = b.TextField(0x12, x.Uri)
 	}
 	if x.Verb != "" {
-		b = b.Text(x.Verb).Tag(0x0a)
+		b = b.TextField(0x0a, x.Verb)
 	}
 	return b
 }
@@ -1199,7 +1231,9 @@ func (x *RawHTTPRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Body = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Unary = wire.OrNew(v.Unary)
+			if v.Unary == nil {
+				v.Unary = new(MessageContents)
+			}
 			i = wire.After(v.Unary.ParseRPCX(c, inner), end)
 		case 0x3a:
 			v, _ := x.Body.(*RawHTTPRequest_Stream)
@@ -1208,7 +1242,9 @@ func (x *RawHTTPRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Body = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Stream = wire.OrNew(v.Stream)
+			if v.Stream == nil {
+				v.Stream = new(StreamContents)
+			}
 			i = wire.After(v.Stream.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -1248,13 +1284,13 @@ func (x *RawHTTPRequest_EncodedQueryParam) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Base64Encode {
-		b = b.Bool(x.Base64Encode).Tag(0x18)
+		b = b.BoolField(0x18, x.Base64Encode)
 	}
 	if x.Value != nil {
-		b = x.Value.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Value.PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Name != "" {
-		b = b.Text(x.Name).Tag(0x0a)
+		b = b.TextField(0x0a, x.Name)
 	}
 	return b
 }
@@ -1270,7 +1306,9 @@ func (x *RawHTTPRequest_EncodedQueryParam) ParseRPCX(b []byte, p wire.Parser) (i
 			x.Name, i = p.Text(b, i)
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.Value = wire.OrNew(x.Value)
+			if x.Value == nil {
+				x.Value = new(MessageContents)
+			}
 			i = wire.After(x.Value.ParseRPCX(c, inner), end)
 		case 0x18:
 			x.Base64Encode, i = wire.Bool(b, i)
@@ -1324,20 +1362,20 @@ func (x *MessageContents) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Compression != 0 {
-		b = b.Varint(uint64(x.Compression)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.Compression))
 	}
 	switch v := x.Data.(type) {
 	case *MessageContents_Binary:
 		if v != nil {
-			b = b.Bytes(v.Binary).Tag(0x0a)
+			b = b.BytesField(0x0a, v.Binary)
 		}
 	case *MessageContents_Text:
 		if v != nil {
-			b = b.Text(v.Text).Tag(0x12)
+			b = b.TextField(0x12, v.Text)
 		}
 	case *MessageContents_BinaryMessage:
 		if v != nil {
-			b = known.PutAny(v.BinaryMessage, b).Len(b).Tag(0x1a)
+			b = known.PutAny(v.BinaryMessage, b).LenField(0x1a, b)
 		}
 	}
 	return b
@@ -1399,7 +1437,7 @@ func (x *StreamContents) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Items) - 1; k >= 0; k-- {
-		b = x.Items[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Items[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1451,13 +1489,13 @@ func (x *StreamContents_StreamItem) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Payload != nil {
-		b = x.Payload.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Payload.PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Length != nil {
-		b = b.Varint(uint64(*x.Length)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(*x.Length))
 	}
 	if x.Flags != 0 {
-		b = b.Varint(uint64(x.Flags)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Flags))
 	}
 	return b
 }
@@ -1475,7 +1513,9 @@ func (x *StreamContents_StreamItem) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Length, i = wire.Ptr(wire.Uint32(b, i))
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Payload = wire.OrNew(x.Payload)
+			if x.Payload == nil {
+				x.Payload = new(MessageContents)
+			}
 			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -1525,23 +1565,23 @@ func (x *RawHTTPResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Trailers) - 1; k >= 0; k-- {
-		b = x.Trailers[k].PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.Trailers[k].PutRPCX(b).LenField(0x2a, b)
 	}
 	switch v := x.Body.(type) {
 	case *RawHTTPResponse_Unary:
 		if v != nil {
-			b = v.Unary.PutRPCX(b).Len(b).Tag(0x1a)
+			b = v.Unary.PutRPCX(b).LenField(0x1a, b)
 		}
 	case *RawHTTPResponse_Stream:
 		if v != nil {
-			b = v.Stream.PutRPCX(b).Len(b).Tag(0x22)
+			b = v.Stream.PutRPCX(b).LenField(0x22, b)
 		}
 	}
 	for k := len(x.Headers) - 1; k >= 0; k-- {
-		b = x.Headers[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Headers[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.StatusCode != 0 {
-		b = b.Varint(uint64(x.StatusCode)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.StatusCode))
 	}
 	return b
 }
@@ -1564,7 +1604,9 @@ func (x *RawHTTPResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Body = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Unary = wire.OrNew(v.Unary)
+			if v.Unary == nil {
+				v.Unary = new(MessageContents)
+			}
 			i = wire.After(v.Unary.ParseRPCX(c, inner), end)
 		case 0x22:
 			v, _ := x.Body.(*RawHTTPResponse_Stream)
@@ -1573,7 +1615,9 @@ func (x *RawHTTPResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Body = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Stream = wire.OrNew(v.Stream)
+			if v.Stream == nil {
+				v.Stream = new(StreamContents)
+			}
 			i = wire.After(v.Stream.ParseRPCX(c, inner), end)
 		case 0x2a:
 			x.Trailers, i = wire.ParseMessages(x.Trailers, b, i, p, 0x2a, (*Header).ParseRPCX)

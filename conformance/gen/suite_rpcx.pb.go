@@ -61,19 +61,19 @@ func (x *TestSuite) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.ReliesOnMessageReceiveLimit {
-		b = b.Bool(x.ReliesOnMessageReceiveLimit).Tag(0x60)
+		b = b.BoolField(0x60, x.ReliesOnMessageReceiveLimit)
 	}
 	if x.ReliesOnConnectGet {
-		b = b.Bool(x.ReliesOnConnectGet).Tag(0x58)
+		b = b.BoolField(0x58, x.ReliesOnConnectGet)
 	}
 	if x.ReliesOnTlsClientCerts {
-		b = b.Bool(x.ReliesOnTlsClientCerts).Tag(0x50)
+		b = b.BoolField(0x50, x.ReliesOnTlsClientCerts)
 	}
 	if x.ReliesOnTls {
-		b = b.Bool(x.ReliesOnTls).Tag(0x48)
+		b = b.BoolField(0x48, x.ReliesOnTls)
 	}
 	if x.ConnectVersionMode != 0 {
-		b = b.Varint(uint64(x.ConnectVersionMode)).Tag(0x40)
+		b = b.VarintField(0x40, uint64(x.ConnectVersionMode))
 	}
 	if len(x.RelevantCompressions) > 0 {
 		b = wire.PutPackedInt(b, x.RelevantCompressions).Tag(0x3a)
@@ -88,13 +88,13 @@ func (x *TestSuite) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = wire.PutPackedInt(b, x.RelevantProtocols).Tag(0x22)
 	}
 	for k := len(x.TestCases) - 1; k >= 0; k-- {
-		b = x.TestCases[k].PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.TestCases[k].PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Mode != 0 {
-		b = b.Varint(uint64(x.Mode)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Mode))
 	}
 	if x.Name != "" {
-		b = b.Text(x.Name).Tag(0x0a)
+		b = b.TextField(0x0a, x.Name)
 	}
 	return b
 }
@@ -182,13 +182,13 @@ func (x *TestCase) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = wire.PutPackedInt(b, x.OtherAllowedErrorCodes).Tag(0x22)
 	}
 	if x.ExpectedResponse != nil {
-		b = x.ExpectedResponse.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.ExpectedResponse.PutRPCX(b).LenField(0x1a, b)
 	}
 	for k := len(x.ExpandRequests) - 1; k >= 0; k-- {
-		b = x.ExpandRequests[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.ExpandRequests[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Request != nil {
-		b = x.Request.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Request.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -202,13 +202,17 @@ func (x *TestCase) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Request = wire.OrNew(x.Request)
+			if x.Request == nil {
+				x.Request = new(ClientCompatRequest)
+			}
 			i = wire.After(x.Request.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.ExpandRequests, i = wire.ParseMessages(x.ExpandRequests, b, i, p, 0x12, (*TestCase_ExpandedSize).ParseRPCX)
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.ExpectedResponse = wire.OrNew(x.ExpectedResponse)
+			if x.ExpectedResponse == nil {
+				x.ExpectedResponse = new(ClientResponseResult)
+			}
 			i = wire.After(x.ExpectedResponse.ParseRPCX(c, inner), end)
 		case 0x20:
 			x.OtherAllowedErrorCodes, i = wire.List(x.OtherAllowedErrorCodes, b, i, 0x20, wire.Int[Code])
@@ -246,7 +250,7 @@ func (x *TestCase_ExpandedSize) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.SizeRelativeToLimit != nil {
-		b = b.Varint(uint64(*x.SizeRelativeToLimit)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.SizeRelativeToLimit))
 	}
 	return b
 }

@@ -57,10 +57,15 @@ func (b Buffer) Tag(tag byte) Buffer { return b.byte(tag) }
 // LongTag puts a field's tag of any length.
 //
 //go:noinline
-func (b Buffer) LongTag(tag uint64) Buffer { return b.Varint(tag) }
+func (b Buffer) LongTag(tag uint64) Buffer { return b.varint(tag) }
 
 // Varint puts v as a varint.
-func (b Buffer) Varint(v uint64) Buffer {
+//
+//go:noinline
+func (b Buffer) Varint(v uint64) Buffer { return b.varint(v) }
+
+// varint is Varint in line.
+func (b Buffer) varint(v uint64) Buffer {
 	b.left -= SizeVarint(v)
 	if b.left < 0 {
 		return b
@@ -128,14 +133,14 @@ func (b Buffer) Raw(fields []byte) Buffer {
 func (b Buffer) Bytes(s []byte) Buffer {
 	dst, b := b.Take(len(s))
 	copy(dst, s)
-	return b.Varint(uint64(len(s)))
+	return b.varint(uint64(len(s)))
 }
 
 // String puts a string, with its length.
 func (b Buffer) String(s string) Buffer {
 	dst, b := b.Take(len(s))
 	copy(dst, s)
-	return b.Varint(uint64(len(s)))
+	return b.varint(uint64(len(s)))
 }
 
 // Text puts a string that must be UTF-8, with its length. A short one is copied
@@ -189,7 +194,7 @@ func (b Buffer) longText(s string) Buffer {
 	if len(dst) > 0 && !copyASCII(&dst[0], &src[0], len(src)) && !validUTF8(src) {
 		b.mode |= badText
 	}
-	return b.Varint(uint64(len(s)))
+	return b.varint(uint64(len(s)))
 }
 
 // Missing notes that a required field is not set.

@@ -101,14 +101,6 @@ func (p Parser) messageSlow(b []byte, i int) (c []byte, inner Parser, end int) {
 	return c, p.inner(0), i
 }
 
-// OrNew returns m, or a new message if it is nil.
-func OrNew[T any](m *T) *T {
-	if m == nil {
-		m = new(T)
-	}
-	return m
-}
-
 // After returns end, the index behind a message, unless its parsing went wrong.
 func After(parsed, end int) int {
 	if parsed < 0 {
@@ -120,53 +112,26 @@ func After(parsed, end int) int {
 // ParseMessage parses a message with its length and merges it into m, or into a new
 // one if m is nil. parse is the ParseRPCX of *T, or a function like it.
 func ParseMessage[T any](m *T, b []byte, i int, p Parser, parse func(*T, []byte, Parser) int) (*T, int) {
-	c, i := chunk(b, i)
-	if i < 0 {
-		return m, i
-	}
-	if p.deepest() {
-		return m, tooDeep
+	c, inner, end := p.Message(b, i)
+	if end < 0 {
+		return m, end
 	}
 	if m == nil {
 		m = new(T)
 	}
-	if n := parse(m, c, p.inner(0)); n < 0 {
-		return m, n
-	}
-	return m, i
+	return m, After(parse(m, c, inner), end)
 }
 
 // ParseMessages parses a message of a repeated field with its length, and those that
 // follow directly, and appends them to list. They are allocated together, as far
 // as they do not keep each other alive beyond maxPiece.
 func ParseMessages[T any](list []*T, b []byte, i int, p Parser, tag uint64, parse func(*T, []byte, Parser) int) ([]*T, int) {
-	if p.deepest() {
-		return list, tooDeep
+	s := slab{size: unsafe.Sizeof(*new(T)), left: count(b, i, tag)}
+	for more := true; more; {
+		s.first = unsafe.Pointer(unsafe.SliceData(make([]T, s.room())))
+		i, more = s.parse((*[]unsafe.Pointer)(unsafe.Pointer(&list)), b, i, p, tag, *(*parseFunc)(unsafe.Pointer(&parse)))
 	}
-	left := count(b, i, tag)
-	list = grow(list, left)
-	var slab []T
-	for {
-		c, n := chunk(b, i)
-		if n < 0 {
-			return list, n
-		}
-		if len(slab) == 0 {
-			slab = make([]T, max(1, min(left, maxPiece/max(1, int(unsafe.Sizeof(*new(T)))))))
-			left -= len(slab)
-		}
-		m := &slab[0]
-		slab = slab[1:]
-		list = append(list, m)
-		if bad := parse(m, c, p.inner(0)); bad < 0 {
-			return list, bad
-		}
-		after, more := next(b, n, tag)
-		if !more {
-			return list, n
-		}
-		i = after
-	}
+	return list, i
 }
 
 // ParseGroup is [ParseMessage] for a group, whose end tag is that of its beginning + 1.

@@ -34,7 +34,7 @@ func SizePackedSint[T ~int32 | ~int64](list []T) int {
 func PutPackedInt[T Integer](b Buffer, list []T) Buffer {
 	end := b
 	for k := len(list) - 1; k >= 0; k-- {
-		b = b.Varint(uint64(list[k]))
+		b = b.varint(uint64(list[k]))
 	}
 	return b.Len(end)
 }
@@ -43,7 +43,7 @@ func PutPackedInt[T Integer](b Buffer, list []T) Buffer {
 func PutPackedSint[T ~int32 | ~int64](b Buffer, list []T) Buffer {
 	end := b
 	for k := len(list) - 1; k >= 0; k-- {
-		b = b.Sint(int64(list[k]))
+		b = b.varint(zigzag(int64(list[k])))
 	}
 	return b.Len(end)
 }

@@ -36,13 +36,13 @@ func (x *Echo) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Tag != "" {
-		b = b.Text(x.Tag).Tag(0x1a)
+		b = b.TextField(0x1a, x.Tag)
 	}
 	if x.Seq != 0 {
-		b = b.Varint(uint64(x.Seq)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Seq))
 	}
 	if len(x.Payload) != 0 {
-		b = b.Bytes(x.Payload).Tag(0x0a)
+		b = b.BytesField(0x0a, x.Payload)
 	}
 	return b
 }
@@ -95,10 +95,10 @@ func (x *StreamReq) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Size != 0 {
-		b = b.Varint(uint64(x.Size)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Size))
 	}
 	if x.Count != 0 {
-		b = b.Varint(uint64(x.Count)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Count))
 	}
 	return b
 }

@@ -33,10 +33,10 @@ func PutAny(x *anypb.Any, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if len(x.Value) != 0 {
-		b = b.Bytes(x.Value).Tag(0x12)
+		b = b.BytesField(0x12, x.Value)
 	}
 	if x.TypeUrl != "" {
-		b = b.Text(x.TypeUrl).Tag(0x0a)
+		b = b.TextField(0x0a, x.TypeUrl)
 	}
 	return b
 }

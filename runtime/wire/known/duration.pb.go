@@ -33,10 +33,10 @@ func PutDuration(x *durationpb.Duration, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Nanos != 0 {
-		b = b.Varint(uint64(x.Nanos)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Nanos))
 	}
 	if x.Seconds != 0 {
-		b = b.Varint(uint64(x.Seconds)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Seconds))
 	}
 	return b
 }

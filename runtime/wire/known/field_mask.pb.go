@@ -30,7 +30,7 @@ func PutFieldMask(x *fieldmaskpb.FieldMask, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	for k := len(x.Paths) - 1; k >= 0; k-- {
-		b = b.Text(x.Paths[k]).Tag(0x0a)
+		b = b.TextField(0x0a, x.Paths[k])
 	}
 	return b
 }

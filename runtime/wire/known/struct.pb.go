@@ -92,27 +92,27 @@ func PutValue(x *structpb.Value, b wire.Buffer) wire.Buffer {
 	switch v := x.Kind.(type) {
 	case *structpb.Value_NullValue:
 		if v != nil {
-			b = b.Varint(uint64(v.NullValue)).Tag(0x08)
+			b = b.VarintField(0x08, uint64(v.NullValue))
 		}
 	case *structpb.Value_NumberValue:
 		if v != nil {
-			b = b.Double(v.NumberValue).Tag(0x11)
+			b = b.DoubleField(0x11, v.NumberValue)
 		}
 	case *structpb.Value_StringValue:
 		if v != nil {
-			b = b.Text(v.StringValue).Tag(0x1a)
+			b = b.TextField(0x1a, v.StringValue)
 		}
 	case *structpb.Value_BoolValue:
 		if v != nil {
-			b = b.Bool(v.BoolValue).Tag(0x20)
+			b = b.BoolField(0x20, v.BoolValue)
 		}
 	case *structpb.Value_StructValue:
 		if v != nil {
-			b = PutStruct(v.StructValue, b).Len(b).Tag(0x2a)
+			b = PutStruct(v.StructValue, b).LenField(0x2a, b)
 		}
 	case *structpb.Value_ListValue:
 		if v != nil {
-			b = PutListValue(v.ListValue, b).Len(b).Tag(0x32)
+			b = PutListValue(v.ListValue, b).LenField(0x32, b)
 		}
 	}
 	return b
@@ -182,7 +182,7 @@ func PutListValue(x *structpb.ListValue, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	for k := len(x.Values) - 1; k >= 0; k-- {
-		b = PutValue(x.Values[k], b).Len(b).Tag(0x0a)
+		b = PutValue(x.Values[k], b).LenField(0x0a, b)
 	}
 	return b
 }

@@ -30,7 +30,7 @@ func PutDoubleValue(x *wrapperspb.DoubleValue, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if wire.Bits64(x.Value) != 0 {
-		b = b.Double(x.Value).Tag(0x09)
+		b = b.DoubleField(0x09, x.Value)
 	}
 	return b
 }
@@ -71,7 +71,7 @@ func PutFloatValue(x *wrapperspb.FloatValue, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if wire.Bits32(x.Value) != 0 {
-		b = b.Float(x.Value).Tag(0x0d)
+		b = b.FloatField(0x0d, x.Value)
 	}
 	return b
 }
@@ -112,7 +112,7 @@ func PutInt64Value(x *wrapperspb.Int64Value, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value != 0 {
-		b = b.Varint(uint64(x.Value)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Value))
 	}
 	return b
 }
@@ -153,7 +153,7 @@ func PutUInt64Value(x *wrapperspb.UInt64Value, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value != 0 {
-		b = b.Varint(uint64(x.Value)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Value))
 	}
 	return b
 }
@@ -194,7 +194,7 @@ func PutInt32Value(x *wrapperspb.Int32Value, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value != 0 {
-		b = b.Varint(uint64(x.Value)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Value))
 	}
 	return b
 }
@@ -235,7 +235,7 @@ func PutUInt32Value(x *wrapperspb.UInt32Value, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value != 0 {
-		b = b.Varint(uint64(x.Value)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Value))
 	}
 	return b
 }
@@ -276,7 +276,7 @@ func PutBoolValue(x *wrapperspb.BoolValue, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value {
-		b = b.Bool(x.Value).Tag(0x08)
+		b = b.BoolField(0x08, x.Value)
 	}
 	return b
 }
@@ -317,7 +317,7 @@ func PutStringValue(x *wrapperspb.StringValue, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if x.Value != "" {
-		b = b.Text(x.Value).Tag(0x0a)
+		b = b.TextField(0x0a, x.Value)
 	}
 	return b
 }
@@ -358,7 +358,7 @@ func PutBytesValue(x *wrapperspb.BytesValue, b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.ProtoReflect().GetUnknown())
 	if len(x.Value) != 0 {
-		b = b.Bytes(x.Value).Tag(0x0a)
+		b = b.BytesField(0x0a, x.Value)
 	}
 	return b
 }

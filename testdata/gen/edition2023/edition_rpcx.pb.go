@@ -45,18 +45,18 @@ func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.Choice.(type) {
 	case *Request_Text:
 		if v != nil {
-			b = b.Text(v.Text).Tag(0x1a)
+			b = b.TextField(0x1a, v.Text)
 		}
 	case *Request_Nested:
 		if v != nil {
-			b = v.Nested.PutRPCX(b).Len(b).Tag(0x22)
+			b = v.Nested.PutRPCX(b).LenField(0x22, b)
 		}
 	}
 	if x.Explicit != nil {
-		b = b.Varint(uint64(*x.Explicit)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(*x.Explicit))
 	}
 	if x.Implicit != 0 {
-		b = b.Varint(uint64(x.Implicit)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Implicit))
 	}
 	return b
 }
@@ -83,7 +83,9 @@ func (x *Request) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Nested = wire.OrNew(v.Nested)
+			if v.Nested == nil {
+				v.Nested = new(Request)
+			}
 			i = wire.After(v.Nested.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {

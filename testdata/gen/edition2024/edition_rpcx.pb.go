@@ -40,15 +40,15 @@ func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = b.Raw(x.unknownFields)
 	switch x.WhichChoice() {
 	case 3:
-		b = b.Text(x.GetText()).Tag(0x1a)
+		b = b.TextField(0x1a, x.GetText())
 	case 4:
-		b = x.GetNested().PutRPCX(b).Len(b).Tag(0x22)
+		b = x.GetNested().PutRPCX(b).LenField(0x22, b)
 	}
 	if x.HasExplicit() {
-		b = b.Varint(uint64(x.GetExplicit())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetExplicit()))
 	}
 	if x.GetImplicit() != 0 {
-		b = b.Varint(uint64(x.GetImplicit())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetImplicit()))
 	}
 	return b
 }

@@ -68,43 +68,43 @@ func (x *Present) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.InPackage != nil {
-		b = x.InPackage.PutRPCX(b).Len(b).Tag(0x6a)
+		b = x.InPackage.PutRPCX(b).LenField(0x6a, b)
 	}
 	if x.Delimited != nil {
 		b = x.Delimited.PutRPCX(b.Tag(0x64)).Tag(0x63)
 	}
 	if x.Message != nil {
-		b = x.Message.PutRPCX(b).Len(b).Tag(0x5a)
+		b = x.Message.PutRPCX(b).LenField(0x5a, b)
 	}
 	if x.Closed != nil {
-		b = b.Varint(uint64(*x.Closed)).Tag(0x50)
+		b = b.VarintField(0x50, uint64(*x.Closed))
 	}
 	if x.Color != nil {
-		b = b.Varint(uint64(*x.Color)).Tag(0x48)
+		b = b.VarintField(0x48, uint64(*x.Color))
 	}
 	if x.Bytes != nil {
-		b = b.Bytes(x.Bytes).Tag(0x42)
+		b = b.BytesField(0x42, x.Bytes)
 	}
 	if x.Unchecked != nil {
-		b = b.String(*x.Unchecked).Tag(0x3a)
+		b = b.StringField(0x3a, *x.Unchecked)
 	}
 	if x.Text != nil {
-		b = b.Text(*x.Text).Tag(0x32)
+		b = b.TextField(0x32, *x.Text)
 	}
 	if x.Bool != nil {
-		b = b.Bool(*x.Bool).Tag(0x28)
+		b = b.BoolField(0x28, *x.Bool)
 	}
 	if x.Double != nil {
-		b = b.Double(*x.Double).Tag(0x21)
+		b = b.DoubleField(0x21, *x.Double)
 	}
 	if x.Fixed32 != nil {
-		b = b.Fixed32(uint32(*x.Fixed32)).Tag(0x1d)
+		b = b.Fixed32Field(0x1d, uint32(*x.Fixed32))
 	}
 	if x.Sint64 != nil {
-		b = b.Sint(int64(*x.Sint64)).Tag(0x10)
+		b = b.SintField(0x10, int64(*x.Sint64))
 	}
 	if x.Int32 != nil {
-		b = b.Varint(uint64(*x.Int32)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Int32))
 	}
 	return b
 }
@@ -138,13 +138,17 @@ func (x *Present) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Closed, i = wire.Ptr(wire.Int[Closed](b, i))
 		case 0x5a:
 			c, inner, end := p.Message(b, i)
-			x.Message = wire.OrNew(x.Message)
+			if x.Message == nil {
+				x.Message = new(Present)
+			}
 			i = wire.After(x.Message.ParseRPCX(c, inner), end)
 		case 0x63:
 			x.Delimited, i = wire.ParseGroup(x.Delimited, b, i, p, 0x63, (*Present).ParseRPCX)
 		case 0x6a:
 			c, inner, end := p.Message(b, i)
-			x.InPackage = wire.OrNew(x.InPackage)
+			if x.InPackage == nil {
+				x.InPackage = new(Text)
+			}
 			i = wire.After(x.InPackage.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -196,25 +200,25 @@ func (x *Implicit) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Color != 0 {
-		b = b.Varint(uint64(x.Color)).Tag(0x38)
+		b = b.VarintField(0x38, uint64(x.Color))
 	}
 	if len(x.Bytes) != 0 {
-		b = b.Bytes(x.Bytes).Tag(0x32)
+		b = b.BytesField(0x32, x.Bytes)
 	}
 	if x.Text != "" {
-		b = b.Text(x.Text).Tag(0x2a)
+		b = b.TextField(0x2a, x.Text)
 	}
 	if x.Bool {
-		b = b.Bool(x.Bool).Tag(0x20)
+		b = b.BoolField(0x20, x.Bool)
 	}
 	if wire.Bits32(x.Float) != 0 {
-		b = b.Float(x.Float).Tag(0x1d)
+		b = b.FloatField(0x1d, x.Float)
 	}
 	if x.Sfixed64 != 0 {
-		b = b.Fixed64(uint64(x.Sfixed64)).Tag(0x11)
+		b = b.Fixed64Field(0x11, uint64(x.Sfixed64))
 	}
 	if x.Int64 != 0 {
-		b = b.Varint(uint64(x.Int64)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Int64))
 	}
 	return b
 }
@@ -340,7 +344,7 @@ func (x *Lists) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = x.Delimited[k].PutRPCX(b.Tag(0x14)).Tag(0x13)
 	}
 	for k := len(x.Message) - 1; k >= 0; k-- {
-		b = x.Message[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Message[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -526,24 +530,24 @@ func (x *Oneof) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Between != nil {
-		b = b.Varint(uint64(*x.Between)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(*x.Between))
 	}
 	switch v := x.Choice.(type) {
 	case *Oneof_Int32:
 		if v != nil {
-			b = b.Varint(uint64(v.Int32)).Tag(0x08)
+			b = b.VarintField(0x08, uint64(v.Int32))
 		}
 	case *Oneof_Text:
 		if v != nil {
-			b = b.Text(v.Text).Tag(0x1a)
+			b = b.TextField(0x1a, v.Text)
 		}
 	case *Oneof_Bytes:
 		if v != nil {
-			b = b.Bytes(v.Bytes).Tag(0x22)
+			b = b.BytesField(0x22, v.Bytes)
 		}
 	case *Oneof_Message:
 		if v != nil {
-			b = v.Message.PutRPCX(b).Len(b).Tag(0x2a)
+			b = v.Message.PutRPCX(b).LenField(0x2a, b)
 		}
 	case *Oneof_Delimited:
 		if v != nil {
@@ -551,11 +555,11 @@ func (x *Oneof) PutRPCX(b wire.Buffer) wire.Buffer {
 		}
 	case *Oneof_Known:
 		if v != nil {
-			b = known.PutEmpty(v.Known, b).Len(b).Tag(0x3a)
+			b = known.PutEmpty(v.Known, b).LenField(0x3a, b)
 		}
 	case *Oneof_Foreign:
 		if v != nil {
-			b = foreign.Put(v.Foreign, b).Len(b).Tag(0x42)
+			b = foreign.Put(v.Foreign, b).LenField(0x42, b)
 		}
 	}
 	return b
@@ -587,7 +591,9 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Message = wire.OrNew(v.Message)
+			if v.Message == nil {
+				v.Message = new(Oneof)
+			}
 			i = wire.After(v.Message.ParseRPCX(c, inner), end)
 		case 0x33:
 			v, _ := x.Choice.(*Oneof_Delimited)
@@ -655,12 +661,12 @@ func (x *Required) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Missing()
 	}
 	if x.Text != nil {
-		b = x.Text.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Text.PutRPCX(b).LenField(0x12, b)
 	} else {
 		b = b.Missing()
 	}
 	if x.Id != nil {
-		b = b.Varint(uint64(*x.Id)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Id))
 	} else {
 		b = b.Missing()
 	}
@@ -678,7 +684,9 @@ func (x *Required) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Id, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.Text = wire.OrNew(x.Text)
+			if x.Text == nil {
+				x.Text = new(Text)
+			}
 			i = wire.After(x.Text.ParseRPCX(c, inner), end)
 		case 0x1b:
 			x.Delimited, i = wire.ParseGroup(x.Delimited, b, i, p, 0x1b, (*Text).ParseRPCX)
@@ -760,7 +768,7 @@ func (x *Text) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Text != nil {
-		b = b.Text(*x.Text).Tag(0x0a)
+		b = b.TextField(0x0a, *x.Text)
 	}
 	return b
 }
@@ -809,10 +817,10 @@ func (x *Numbers) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Message != nil {
-		b = x.Message.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Message.PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Id != nil {
-		b = b.Varint(uint64(*x.Id)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Id))
 	}
 	return b
 }
@@ -828,7 +836,9 @@ func (x *Numbers) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Id, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.Message = wire.OrNew(x.Message)
+			if x.Message == nil {
+				x.Message = new(Numbers)
+			}
 			i = wire.After(x.Message.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -868,7 +878,7 @@ func (x *Extended) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Id != nil {
-		b = b.Varint(uint64(*x.Id)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Id))
 	}
 	return b
 }
@@ -947,37 +957,37 @@ func (x *Known) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Foreign != nil {
-		b = foreign.Put(x.Foreign, b).Len(b).Tag(0x5a)
+		b = foreign.Put(x.Foreign, b).LenField(0x5a, b)
 	}
 	for k := len(x.BytesValue) - 1; k >= 0; k-- {
-		b = known.PutBytesValue(x.BytesValue[k], b).Len(b).Tag(0x52)
+		b = known.PutBytesValue(x.BytesValue[k], b).LenField(0x52, b)
 	}
 	if x.BoolValue != nil {
-		b = known.PutBoolValue(x.BoolValue, b).Len(b).Tag(0x4a)
+		b = known.PutBoolValue(x.BoolValue, b).LenField(0x4a, b)
 	}
 	if x.Timestamp != nil {
-		b = known.PutTimestamp(x.Timestamp, b).Len(b).Tag(0x42)
+		b = known.PutTimestamp(x.Timestamp, b).LenField(0x42, b)
 	}
 	if x.ListValue != nil {
-		b = known.PutListValue(x.ListValue, b).Len(b).Tag(0x3a)
+		b = known.PutListValue(x.ListValue, b).LenField(0x3a, b)
 	}
 	if x.Value != nil {
-		b = known.PutValue(x.Value, b).Len(b).Tag(0x32)
+		b = known.PutValue(x.Value, b).LenField(0x32, b)
 	}
 	if x.Struct != nil {
-		b = known.PutStruct(x.Struct, b).Len(b).Tag(0x2a)
+		b = known.PutStruct(x.Struct, b).LenField(0x2a, b)
 	}
 	if x.FieldMask != nil {
-		b = known.PutFieldMask(x.FieldMask, b).Len(b).Tag(0x22)
+		b = known.PutFieldMask(x.FieldMask, b).LenField(0x22, b)
 	}
 	if x.Empty != nil {
-		b = known.PutEmpty(x.Empty, b).Len(b).Tag(0x1a)
+		b = known.PutEmpty(x.Empty, b).LenField(0x1a, b)
 	}
 	if x.Duration != nil {
-		b = known.PutDuration(x.Duration, b).Len(b).Tag(0x12)
+		b = known.PutDuration(x.Duration, b).LenField(0x12, b)
 	}
 	if x.Any != nil {
-		b = known.PutAny(x.Any, b).Len(b).Tag(0x0a)
+		b = known.PutAny(x.Any, b).LenField(0x0a, b)
 	}
 	return b
 }

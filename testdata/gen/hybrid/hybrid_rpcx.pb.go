@@ -35,12 +35,12 @@ func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = b.Raw(x.unknownFields)
 	switch x.WhichChoice() {
 	case 2:
-		b = b.Text(x.GetText()).Tag(0x12)
+		b = b.TextField(0x12, x.GetText())
 	case 3:
-		b = x.GetNested().PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.GetNested().PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.GetId() != 0 {
-		b = b.Varint(uint64(x.GetId())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetId()))
 	}
 	return b
 }

@@ -5982,49 +5982,49 @@ func (x *Large) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Bytes(x.Field_16).LongTag(0x82)
 	}
 	if x.Field_15 != "" {
-		b = b.Text(x.Field_15).Tag(0x7a)
+		b = b.TextField(0x7a, x.Field_15)
 	}
 	if x.Field_14 != 0 {
-		b = b.Varint(uint64(x.Field_14)).Tag(0x70)
+		b = b.VarintField(0x70, uint64(x.Field_14))
 	}
 	for k := len(x.Field_13) - 1; k >= 0; k-- {
-		b = b.Text(x.Field_13[k]).Tag(0x6a)
+		b = b.TextField(0x6a, x.Field_13[k])
 	}
 	if x.Field_12 != nil {
-		b = x.Field_12.PutRPCX(b).Len(b).Tag(0x62)
+		b = x.Field_12.PutRPCX(b).LenField(0x62, b)
 	}
 	if wire.Bits64(x.Field_11) != 0 {
-		b = b.Double(x.Field_11).Tag(0x59)
+		b = b.DoubleField(0x59, x.Field_11)
 	}
 	if x.Field_10 {
-		b = b.Bool(x.Field_10).Tag(0x50)
+		b = b.BoolField(0x50, x.Field_10)
 	}
 	if len(x.Field_9) != 0 {
-		b = b.Bytes(x.Field_9).Tag(0x4a)
+		b = b.BytesField(0x4a, x.Field_9)
 	}
 	if x.Field_8 != "" {
-		b = b.Text(x.Field_8).Tag(0x42)
+		b = b.TextField(0x42, x.Field_8)
 	}
 	if x.Field_7 != 0 {
-		b = b.Varint(uint64(x.Field_7)).Tag(0x38)
+		b = b.VarintField(0x38, uint64(x.Field_7))
 	}
 	for k := len(x.Field_6) - 1; k >= 0; k-- {
-		b = b.Text(x.Field_6[k]).Tag(0x32)
+		b = b.TextField(0x32, x.Field_6[k])
 	}
 	if x.Field_5 != nil {
-		b = x.Field_5.PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.Field_5.PutRPCX(b).LenField(0x2a, b)
 	}
 	if wire.Bits64(x.Field_4) != 0 {
-		b = b.Double(x.Field_4).Tag(0x21)
+		b = b.DoubleField(0x21, x.Field_4)
 	}
 	if x.Field_3 {
-		b = b.Bool(x.Field_3).Tag(0x18)
+		b = b.BoolField(0x18, x.Field_3)
 	}
 	if len(x.Field_2) != 0 {
-		b = b.Bytes(x.Field_2).Tag(0x12)
+		b = b.BytesField(0x12, x.Field_2)
 	}
 	if x.Field_1 != "" {
-		b = b.Text(x.Field_1).Tag(0x0a)
+		b = b.TextField(0x0a, x.Field_1)
 	}
 	return b
 }
@@ -6046,7 +6046,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_4, i = wire.Double(b, i)
 		case 0x2a:
 			c, inner, end := p.Message(b, i)
-			x.Field_5 = wire.OrNew(x.Field_5)
+			if x.Field_5 == nil {
+				x.Field_5 = new(Large)
+			}
 			i = wire.After(x.Field_5.ParseRPCX(c, inner), end)
 		case 0x32:
 			x.Field_6, i = p.Texts(x.Field_6, b, i, 0x32)
@@ -6062,7 +6064,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_11, i = wire.Double(b, i)
 		case 0x62:
 			c, inner, end := p.Message(b, i)
-			x.Field_12 = wire.OrNew(x.Field_12)
+			if x.Field_12 == nil {
+				x.Field_12 = new(Large)
+			}
 			i = wire.After(x.Field_12.ParseRPCX(c, inner), end)
 		case 0x6a:
 			x.Field_13, i = p.Texts(x.Field_13, b, i, 0x6a)
@@ -6078,7 +6082,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_18, i = wire.Double(b, i)
 		case 0x9a:
 			c, inner, end := p.Message(b, i)
-			x.Field_19 = wire.OrNew(x.Field_19)
+			if x.Field_19 == nil {
+				x.Field_19 = new(Large)
+			}
 			i = wire.After(x.Field_19.ParseRPCX(c, inner), end)
 		case 0xa2:
 			x.Field_20, i = p.Texts(x.Field_20, b, i, 0xa2)
@@ -6094,7 +6100,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_25, i = wire.Double(b, i)
 		case 0xd2:
 			c, inner, end := p.Message(b, i)
-			x.Field_26 = wire.OrNew(x.Field_26)
+			if x.Field_26 == nil {
+				x.Field_26 = new(Large)
+			}
 			i = wire.After(x.Field_26.ParseRPCX(c, inner), end)
 		case 0xda:
 			x.Field_27, i = p.Texts(x.Field_27, b, i, 0xda)
@@ -6110,7 +6118,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_32, i = wire.Double(b, i)
 		case 0x10a:
 			c, inner, end := p.Message(b, i)
-			x.Field_33 = wire.OrNew(x.Field_33)
+			if x.Field_33 == nil {
+				x.Field_33 = new(Large)
+			}
 			i = wire.After(x.Field_33.ParseRPCX(c, inner), end)
 		case 0x112:
 			x.Field_34, i = p.Texts(x.Field_34, b, i, 0x112)
@@ -6126,7 +6136,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_39, i = wire.Double(b, i)
 		case 0x142:
 			c, inner, end := p.Message(b, i)
-			x.Field_40 = wire.OrNew(x.Field_40)
+			if x.Field_40 == nil {
+				x.Field_40 = new(Large)
+			}
 			i = wire.After(x.Field_40.ParseRPCX(c, inner), end)
 		case 0x14a:
 			x.Field_41, i = p.Texts(x.Field_41, b, i, 0x14a)
@@ -6142,7 +6154,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_46, i = wire.Double(b, i)
 		case 0x17a:
 			c, inner, end := p.Message(b, i)
-			x.Field_47 = wire.OrNew(x.Field_47)
+			if x.Field_47 == nil {
+				x.Field_47 = new(Large)
+			}
 			i = wire.After(x.Field_47.ParseRPCX(c, inner), end)
 		case 0x182:
 			x.Field_48, i = p.Texts(x.Field_48, b, i, 0x182)
@@ -6158,7 +6172,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_53, i = wire.Double(b, i)
 		case 0x1b2:
 			c, inner, end := p.Message(b, i)
-			x.Field_54 = wire.OrNew(x.Field_54)
+			if x.Field_54 == nil {
+				x.Field_54 = new(Large)
+			}
 			i = wire.After(x.Field_54.ParseRPCX(c, inner), end)
 		case 0x1ba:
 			x.Field_55, i = p.Texts(x.Field_55, b, i, 0x1ba)
@@ -6174,7 +6190,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_60, i = wire.Double(b, i)
 		case 0x1ea:
 			c, inner, end := p.Message(b, i)
-			x.Field_61 = wire.OrNew(x.Field_61)
+			if x.Field_61 == nil {
+				x.Field_61 = new(Large)
+			}
 			i = wire.After(x.Field_61.ParseRPCX(c, inner), end)
 		case 0x1f2:
 			x.Field_62, i = p.Texts(x.Field_62, b, i, 0x1f2)
@@ -6190,7 +6208,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_67, i = wire.Double(b, i)
 		case 0x222:
 			c, inner, end := p.Message(b, i)
-			x.Field_68 = wire.OrNew(x.Field_68)
+			if x.Field_68 == nil {
+				x.Field_68 = new(Large)
+			}
 			i = wire.After(x.Field_68.ParseRPCX(c, inner), end)
 		case 0x22a:
 			x.Field_69, i = p.Texts(x.Field_69, b, i, 0x22a)
@@ -6206,7 +6226,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_74, i = wire.Double(b, i)
 		case 0x25a:
 			c, inner, end := p.Message(b, i)
-			x.Field_75 = wire.OrNew(x.Field_75)
+			if x.Field_75 == nil {
+				x.Field_75 = new(Large)
+			}
 			i = wire.After(x.Field_75.ParseRPCX(c, inner), end)
 		case 0x262:
 			x.Field_76, i = p.Texts(x.Field_76, b, i, 0x262)
@@ -6222,7 +6244,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_81, i = wire.Double(b, i)
 		case 0x292:
 			c, inner, end := p.Message(b, i)
-			x.Field_82 = wire.OrNew(x.Field_82)
+			if x.Field_82 == nil {
+				x.Field_82 = new(Large)
+			}
 			i = wire.After(x.Field_82.ParseRPCX(c, inner), end)
 		case 0x29a:
 			x.Field_83, i = p.Texts(x.Field_83, b, i, 0x29a)
@@ -6238,7 +6262,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_88, i = wire.Double(b, i)
 		case 0x2ca:
 			c, inner, end := p.Message(b, i)
-			x.Field_89 = wire.OrNew(x.Field_89)
+			if x.Field_89 == nil {
+				x.Field_89 = new(Large)
+			}
 			i = wire.After(x.Field_89.ParseRPCX(c, inner), end)
 		case 0x2d2:
 			x.Field_90, i = p.Texts(x.Field_90, b, i, 0x2d2)
@@ -6254,7 +6280,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_95, i = wire.Double(b, i)
 		case 0x302:
 			c, inner, end := p.Message(b, i)
-			x.Field_96 = wire.OrNew(x.Field_96)
+			if x.Field_96 == nil {
+				x.Field_96 = new(Large)
+			}
 			i = wire.After(x.Field_96.ParseRPCX(c, inner), end)
 		case 0x30a:
 			x.Field_97, i = p.Texts(x.Field_97, b, i, 0x30a)
@@ -6270,7 +6298,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_102, i = wire.Double(b, i)
 		case 0x33a:
 			c, inner, end := p.Message(b, i)
-			x.Field_103 = wire.OrNew(x.Field_103)
+			if x.Field_103 == nil {
+				x.Field_103 = new(Large)
+			}
 			i = wire.After(x.Field_103.ParseRPCX(c, inner), end)
 		case 0x342:
 			x.Field_104, i = p.Texts(x.Field_104, b, i, 0x342)
@@ -6286,7 +6316,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_109, i = wire.Double(b, i)
 		case 0x372:
 			c, inner, end := p.Message(b, i)
-			x.Field_110 = wire.OrNew(x.Field_110)
+			if x.Field_110 == nil {
+				x.Field_110 = new(Large)
+			}
 			i = wire.After(x.Field_110.ParseRPCX(c, inner), end)
 		case 0x37a:
 			x.Field_111, i = p.Texts(x.Field_111, b, i, 0x37a)
@@ -6302,7 +6334,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_116, i = wire.Double(b, i)
 		case 0x3aa:
 			c, inner, end := p.Message(b, i)
-			x.Field_117 = wire.OrNew(x.Field_117)
+			if x.Field_117 == nil {
+				x.Field_117 = new(Large)
+			}
 			i = wire.After(x.Field_117.ParseRPCX(c, inner), end)
 		case 0x3b2:
 			x.Field_118, i = p.Texts(x.Field_118, b, i, 0x3b2)
@@ -6318,7 +6352,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_123, i = wire.Double(b, i)
 		case 0x3e2:
 			c, inner, end := p.Message(b, i)
-			x.Field_124 = wire.OrNew(x.Field_124)
+			if x.Field_124 == nil {
+				x.Field_124 = new(Large)
+			}
 			i = wire.After(x.Field_124.ParseRPCX(c, inner), end)
 		case 0x3ea:
 			x.Field_125, i = p.Texts(x.Field_125, b, i, 0x3ea)
@@ -6334,7 +6370,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_130, i = wire.Double(b, i)
 		case 0x41a:
 			c, inner, end := p.Message(b, i)
-			x.Field_131 = wire.OrNew(x.Field_131)
+			if x.Field_131 == nil {
+				x.Field_131 = new(Large)
+			}
 			i = wire.After(x.Field_131.ParseRPCX(c, inner), end)
 		case 0x422:
 			x.Field_132, i = p.Texts(x.Field_132, b, i, 0x422)
@@ -6350,7 +6388,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_137, i = wire.Double(b, i)
 		case 0x452:
 			c, inner, end := p.Message(b, i)
-			x.Field_138 = wire.OrNew(x.Field_138)
+			if x.Field_138 == nil {
+				x.Field_138 = new(Large)
+			}
 			i = wire.After(x.Field_138.ParseRPCX(c, inner), end)
 		case 0x45a:
 			x.Field_139, i = p.Texts(x.Field_139, b, i, 0x45a)
@@ -6366,7 +6406,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_144, i = wire.Double(b, i)
 		case 0x48a:
 			c, inner, end := p.Message(b, i)
-			x.Field_145 = wire.OrNew(x.Field_145)
+			if x.Field_145 == nil {
+				x.Field_145 = new(Large)
+			}
 			i = wire.After(x.Field_145.ParseRPCX(c, inner), end)
 		case 0x492:
 			x.Field_146, i = p.Texts(x.Field_146, b, i, 0x492)
@@ -6382,7 +6424,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_151, i = wire.Double(b, i)
 		case 0x4c2:
 			c, inner, end := p.Message(b, i)
-			x.Field_152 = wire.OrNew(x.Field_152)
+			if x.Field_152 == nil {
+				x.Field_152 = new(Large)
+			}
 			i = wire.After(x.Field_152.ParseRPCX(c, inner), end)
 		case 0x4ca:
 			x.Field_153, i = p.Texts(x.Field_153, b, i, 0x4ca)
@@ -6398,7 +6442,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_158, i = wire.Double(b, i)
 		case 0x4fa:
 			c, inner, end := p.Message(b, i)
-			x.Field_159 = wire.OrNew(x.Field_159)
+			if x.Field_159 == nil {
+				x.Field_159 = new(Large)
+			}
 			i = wire.After(x.Field_159.ParseRPCX(c, inner), end)
 		case 0x502:
 			x.Field_160, i = p.Texts(x.Field_160, b, i, 0x502)
@@ -6414,7 +6460,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_165, i = wire.Double(b, i)
 		case 0x532:
 			c, inner, end := p.Message(b, i)
-			x.Field_166 = wire.OrNew(x.Field_166)
+			if x.Field_166 == nil {
+				x.Field_166 = new(Large)
+			}
 			i = wire.After(x.Field_166.ParseRPCX(c, inner), end)
 		case 0x53a:
 			x.Field_167, i = p.Texts(x.Field_167, b, i, 0x53a)
@@ -6430,7 +6478,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_172, i = wire.Double(b, i)
 		case 0x56a:
 			c, inner, end := p.Message(b, i)
-			x.Field_173 = wire.OrNew(x.Field_173)
+			if x.Field_173 == nil {
+				x.Field_173 = new(Large)
+			}
 			i = wire.After(x.Field_173.ParseRPCX(c, inner), end)
 		case 0x572:
 			x.Field_174, i = p.Texts(x.Field_174, b, i, 0x572)
@@ -6446,7 +6496,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_179, i = wire.Double(b, i)
 		case 0x5a2:
 			c, inner, end := p.Message(b, i)
-			x.Field_180 = wire.OrNew(x.Field_180)
+			if x.Field_180 == nil {
+				x.Field_180 = new(Large)
+			}
 			i = wire.After(x.Field_180.ParseRPCX(c, inner), end)
 		case 0x5aa:
 			x.Field_181, i = p.Texts(x.Field_181, b, i, 0x5aa)
@@ -6462,7 +6514,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_186, i = wire.Double(b, i)
 		case 0x5da:
 			c, inner, end := p.Message(b, i)
-			x.Field_187 = wire.OrNew(x.Field_187)
+			if x.Field_187 == nil {
+				x.Field_187 = new(Large)
+			}
 			i = wire.After(x.Field_187.ParseRPCX(c, inner), end)
 		case 0x5e2:
 			x.Field_188, i = p.Texts(x.Field_188, b, i, 0x5e2)
@@ -6478,7 +6532,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_193, i = wire.Double(b, i)
 		case 0x612:
 			c, inner, end := p.Message(b, i)
-			x.Field_194 = wire.OrNew(x.Field_194)
+			if x.Field_194 == nil {
+				x.Field_194 = new(Large)
+			}
 			i = wire.After(x.Field_194.ParseRPCX(c, inner), end)
 		case 0x61a:
 			x.Field_195, i = p.Texts(x.Field_195, b, i, 0x61a)
@@ -6494,7 +6550,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_200, i = wire.Double(b, i)
 		case 0x64a:
 			c, inner, end := p.Message(b, i)
-			x.Field_201 = wire.OrNew(x.Field_201)
+			if x.Field_201 == nil {
+				x.Field_201 = new(Large)
+			}
 			i = wire.After(x.Field_201.ParseRPCX(c, inner), end)
 		case 0x652:
 			x.Field_202, i = p.Texts(x.Field_202, b, i, 0x652)
@@ -6510,7 +6568,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_207, i = wire.Double(b, i)
 		case 0x682:
 			c, inner, end := p.Message(b, i)
-			x.Field_208 = wire.OrNew(x.Field_208)
+			if x.Field_208 == nil {
+				x.Field_208 = new(Large)
+			}
 			i = wire.After(x.Field_208.ParseRPCX(c, inner), end)
 		case 0x68a:
 			x.Field_209, i = p.Texts(x.Field_209, b, i, 0x68a)
@@ -6526,7 +6586,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_214, i = wire.Double(b, i)
 		case 0x6ba:
 			c, inner, end := p.Message(b, i)
-			x.Field_215 = wire.OrNew(x.Field_215)
+			if x.Field_215 == nil {
+				x.Field_215 = new(Large)
+			}
 			i = wire.After(x.Field_215.ParseRPCX(c, inner), end)
 		case 0x6c2:
 			x.Field_216, i = p.Texts(x.Field_216, b, i, 0x6c2)
@@ -6542,7 +6604,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_221, i = wire.Double(b, i)
 		case 0x6f2:
 			c, inner, end := p.Message(b, i)
-			x.Field_222 = wire.OrNew(x.Field_222)
+			if x.Field_222 == nil {
+				x.Field_222 = new(Large)
+			}
 			i = wire.After(x.Field_222.ParseRPCX(c, inner), end)
 		case 0x6fa:
 			x.Field_223, i = p.Texts(x.Field_223, b, i, 0x6fa)
@@ -6558,7 +6622,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_228, i = wire.Double(b, i)
 		case 0x72a:
 			c, inner, end := p.Message(b, i)
-			x.Field_229 = wire.OrNew(x.Field_229)
+			if x.Field_229 == nil {
+				x.Field_229 = new(Large)
+			}
 			i = wire.After(x.Field_229.ParseRPCX(c, inner), end)
 		case 0x732:
 			x.Field_230, i = p.Texts(x.Field_230, b, i, 0x732)
@@ -6574,7 +6640,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_235, i = wire.Double(b, i)
 		case 0x762:
 			c, inner, end := p.Message(b, i)
-			x.Field_236 = wire.OrNew(x.Field_236)
+			if x.Field_236 == nil {
+				x.Field_236 = new(Large)
+			}
 			i = wire.After(x.Field_236.ParseRPCX(c, inner), end)
 		case 0x76a:
 			x.Field_237, i = p.Texts(x.Field_237, b, i, 0x76a)
@@ -6590,7 +6658,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_242, i = wire.Double(b, i)
 		case 0x79a:
 			c, inner, end := p.Message(b, i)
-			x.Field_243 = wire.OrNew(x.Field_243)
+			if x.Field_243 == nil {
+				x.Field_243 = new(Large)
+			}
 			i = wire.After(x.Field_243.ParseRPCX(c, inner), end)
 		case 0x7a2:
 			x.Field_244, i = p.Texts(x.Field_244, b, i, 0x7a2)
@@ -6606,7 +6676,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_249, i = wire.Double(b, i)
 		case 0x7d2:
 			c, inner, end := p.Message(b, i)
-			x.Field_250 = wire.OrNew(x.Field_250)
+			if x.Field_250 == nil {
+				x.Field_250 = new(Large)
+			}
 			i = wire.After(x.Field_250.ParseRPCX(c, inner), end)
 		case 0x7da:
 			x.Field_251, i = p.Texts(x.Field_251, b, i, 0x7da)
@@ -6622,7 +6694,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_256, i = wire.Double(b, i)
 		case 0x80a:
 			c, inner, end := p.Message(b, i)
-			x.Field_257 = wire.OrNew(x.Field_257)
+			if x.Field_257 == nil {
+				x.Field_257 = new(Large)
+			}
 			i = wire.After(x.Field_257.ParseRPCX(c, inner), end)
 		case 0x812:
 			x.Field_258, i = p.Texts(x.Field_258, b, i, 0x812)
@@ -6638,7 +6712,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_263, i = wire.Double(b, i)
 		case 0x842:
 			c, inner, end := p.Message(b, i)
-			x.Field_264 = wire.OrNew(x.Field_264)
+			if x.Field_264 == nil {
+				x.Field_264 = new(Large)
+			}
 			i = wire.After(x.Field_264.ParseRPCX(c, inner), end)
 		case 0x84a:
 			x.Field_265, i = p.Texts(x.Field_265, b, i, 0x84a)
@@ -6654,7 +6730,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_270, i = wire.Double(b, i)
 		case 0x87a:
 			c, inner, end := p.Message(b, i)
-			x.Field_271 = wire.OrNew(x.Field_271)
+			if x.Field_271 == nil {
+				x.Field_271 = new(Large)
+			}
 			i = wire.After(x.Field_271.ParseRPCX(c, inner), end)
 		case 0x882:
 			x.Field_272, i = p.Texts(x.Field_272, b, i, 0x882)
@@ -6670,7 +6748,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_277, i = wire.Double(b, i)
 		case 0x8b2:
 			c, inner, end := p.Message(b, i)
-			x.Field_278 = wire.OrNew(x.Field_278)
+			if x.Field_278 == nil {
+				x.Field_278 = new(Large)
+			}
 			i = wire.After(x.Field_278.ParseRPCX(c, inner), end)
 		case 0x8ba:
 			x.Field_279, i = p.Texts(x.Field_279, b, i, 0x8ba)
@@ -6686,7 +6766,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_284, i = wire.Double(b, i)
 		case 0x8ea:
 			c, inner, end := p.Message(b, i)
-			x.Field_285 = wire.OrNew(x.Field_285)
+			if x.Field_285 == nil {
+				x.Field_285 = new(Large)
+			}
 			i = wire.After(x.Field_285.ParseRPCX(c, inner), end)
 		case 0x8f2:
 			x.Field_286, i = p.Texts(x.Field_286, b, i, 0x8f2)
@@ -6702,7 +6784,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_291, i = wire.Double(b, i)
 		case 0x922:
 			c, inner, end := p.Message(b, i)
-			x.Field_292 = wire.OrNew(x.Field_292)
+			if x.Field_292 == nil {
+				x.Field_292 = new(Large)
+			}
 			i = wire.After(x.Field_292.ParseRPCX(c, inner), end)
 		case 0x92a:
 			x.Field_293, i = p.Texts(x.Field_293, b, i, 0x92a)
@@ -6718,7 +6802,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_298, i = wire.Double(b, i)
 		case 0x95a:
 			c, inner, end := p.Message(b, i)
-			x.Field_299 = wire.OrNew(x.Field_299)
+			if x.Field_299 == nil {
+				x.Field_299 = new(Large)
+			}
 			i = wire.After(x.Field_299.ParseRPCX(c, inner), end)
 		case 0x962:
 			x.Field_300, i = p.Texts(x.Field_300, b, i, 0x962)
@@ -6734,7 +6820,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_305, i = wire.Double(b, i)
 		case 0x992:
 			c, inner, end := p.Message(b, i)
-			x.Field_306 = wire.OrNew(x.Field_306)
+			if x.Field_306 == nil {
+				x.Field_306 = new(Large)
+			}
 			i = wire.After(x.Field_306.ParseRPCX(c, inner), end)
 		case 0x99a:
 			x.Field_307, i = p.Texts(x.Field_307, b, i, 0x99a)
@@ -6750,7 +6838,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_312, i = wire.Double(b, i)
 		case 0x9ca:
 			c, inner, end := p.Message(b, i)
-			x.Field_313 = wire.OrNew(x.Field_313)
+			if x.Field_313 == nil {
+				x.Field_313 = new(Large)
+			}
 			i = wire.After(x.Field_313.ParseRPCX(c, inner), end)
 		case 0x9d2:
 			x.Field_314, i = p.Texts(x.Field_314, b, i, 0x9d2)
@@ -6766,7 +6856,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_319, i = wire.Double(b, i)
 		case 0xa02:
 			c, inner, end := p.Message(b, i)
-			x.Field_320 = wire.OrNew(x.Field_320)
+			if x.Field_320 == nil {
+				x.Field_320 = new(Large)
+			}
 			i = wire.After(x.Field_320.ParseRPCX(c, inner), end)
 		case 0xa0a:
 			x.Field_321, i = p.Texts(x.Field_321, b, i, 0xa0a)
@@ -6782,7 +6874,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_326, i = wire.Double(b, i)
 		case 0xa3a:
 			c, inner, end := p.Message(b, i)
-			x.Field_327 = wire.OrNew(x.Field_327)
+			if x.Field_327 == nil {
+				x.Field_327 = new(Large)
+			}
 			i = wire.After(x.Field_327.ParseRPCX(c, inner), end)
 		case 0xa42:
 			x.Field_328, i = p.Texts(x.Field_328, b, i, 0xa42)
@@ -6798,7 +6892,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_333, i = wire.Double(b, i)
 		case 0xa72:
 			c, inner, end := p.Message(b, i)
-			x.Field_334 = wire.OrNew(x.Field_334)
+			if x.Field_334 == nil {
+				x.Field_334 = new(Large)
+			}
 			i = wire.After(x.Field_334.ParseRPCX(c, inner), end)
 		case 0xa7a:
 			x.Field_335, i = p.Texts(x.Field_335, b, i, 0xa7a)
@@ -6814,7 +6910,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_340, i = wire.Double(b, i)
 		case 0xaaa:
 			c, inner, end := p.Message(b, i)
-			x.Field_341 = wire.OrNew(x.Field_341)
+			if x.Field_341 == nil {
+				x.Field_341 = new(Large)
+			}
 			i = wire.After(x.Field_341.ParseRPCX(c, inner), end)
 		case 0xab2:
 			x.Field_342, i = p.Texts(x.Field_342, b, i, 0xab2)
@@ -6830,7 +6928,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_347, i = wire.Double(b, i)
 		case 0xae2:
 			c, inner, end := p.Message(b, i)
-			x.Field_348 = wire.OrNew(x.Field_348)
+			if x.Field_348 == nil {
+				x.Field_348 = new(Large)
+			}
 			i = wire.After(x.Field_348.ParseRPCX(c, inner), end)
 		case 0xaea:
 			x.Field_349, i = p.Texts(x.Field_349, b, i, 0xaea)
@@ -6846,7 +6946,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_354, i = wire.Double(b, i)
 		case 0xb1a:
 			c, inner, end := p.Message(b, i)
-			x.Field_355 = wire.OrNew(x.Field_355)
+			if x.Field_355 == nil {
+				x.Field_355 = new(Large)
+			}
 			i = wire.After(x.Field_355.ParseRPCX(c, inner), end)
 		case 0xb22:
 			x.Field_356, i = p.Texts(x.Field_356, b, i, 0xb22)
@@ -6862,7 +6964,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_361, i = wire.Double(b, i)
 		case 0xb52:
 			c, inner, end := p.Message(b, i)
-			x.Field_362 = wire.OrNew(x.Field_362)
+			if x.Field_362 == nil {
+				x.Field_362 = new(Large)
+			}
 			i = wire.After(x.Field_362.ParseRPCX(c, inner), end)
 		case 0xb5a:
 			x.Field_363, i = p.Texts(x.Field_363, b, i, 0xb5a)
@@ -6878,7 +6982,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_368, i = wire.Double(b, i)
 		case 0xb8a:
 			c, inner, end := p.Message(b, i)
-			x.Field_369 = wire.OrNew(x.Field_369)
+			if x.Field_369 == nil {
+				x.Field_369 = new(Large)
+			}
 			i = wire.After(x.Field_369.ParseRPCX(c, inner), end)
 		case 0xb92:
 			x.Field_370, i = p.Texts(x.Field_370, b, i, 0xb92)
@@ -6894,7 +7000,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_375, i = wire.Double(b, i)
 		case 0xbc2:
 			c, inner, end := p.Message(b, i)
-			x.Field_376 = wire.OrNew(x.Field_376)
+			if x.Field_376 == nil {
+				x.Field_376 = new(Large)
+			}
 			i = wire.After(x.Field_376.ParseRPCX(c, inner), end)
 		case 0xbca:
 			x.Field_377, i = p.Texts(x.Field_377, b, i, 0xbca)
@@ -6910,7 +7018,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_382, i = wire.Double(b, i)
 		case 0xbfa:
 			c, inner, end := p.Message(b, i)
-			x.Field_383 = wire.OrNew(x.Field_383)
+			if x.Field_383 == nil {
+				x.Field_383 = new(Large)
+			}
 			i = wire.After(x.Field_383.ParseRPCX(c, inner), end)
 		case 0xc02:
 			x.Field_384, i = p.Texts(x.Field_384, b, i, 0xc02)
@@ -6926,7 +7036,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_389, i = wire.Double(b, i)
 		case 0xc32:
 			c, inner, end := p.Message(b, i)
-			x.Field_390 = wire.OrNew(x.Field_390)
+			if x.Field_390 == nil {
+				x.Field_390 = new(Large)
+			}
 			i = wire.After(x.Field_390.ParseRPCX(c, inner), end)
 		case 0xc3a:
 			x.Field_391, i = p.Texts(x.Field_391, b, i, 0xc3a)
@@ -6942,7 +7054,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_396, i = wire.Double(b, i)
 		case 0xc6a:
 			c, inner, end := p.Message(b, i)
-			x.Field_397 = wire.OrNew(x.Field_397)
+			if x.Field_397 == nil {
+				x.Field_397 = new(Large)
+			}
 			i = wire.After(x.Field_397.ParseRPCX(c, inner), end)
 		case 0xc72:
 			x.Field_398, i = p.Texts(x.Field_398, b, i, 0xc72)
@@ -6958,7 +7072,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_403, i = wire.Double(b, i)
 		case 0xca2:
 			c, inner, end := p.Message(b, i)
-			x.Field_404 = wire.OrNew(x.Field_404)
+			if x.Field_404 == nil {
+				x.Field_404 = new(Large)
+			}
 			i = wire.After(x.Field_404.ParseRPCX(c, inner), end)
 		case 0xcaa:
 			x.Field_405, i = p.Texts(x.Field_405, b, i, 0xcaa)
@@ -6974,7 +7090,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_410, i = wire.Double(b, i)
 		case 0xcda:
 			c, inner, end := p.Message(b, i)
-			x.Field_411 = wire.OrNew(x.Field_411)
+			if x.Field_411 == nil {
+				x.Field_411 = new(Large)
+			}
 			i = wire.After(x.Field_411.ParseRPCX(c, inner), end)
 		case 0xce2:
 			x.Field_412, i = p.Texts(x.Field_412, b, i, 0xce2)
@@ -6990,7 +7108,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_417, i = wire.Double(b, i)
 		case 0xd12:
 			c, inner, end := p.Message(b, i)
-			x.Field_418 = wire.OrNew(x.Field_418)
+			if x.Field_418 == nil {
+				x.Field_418 = new(Large)
+			}
 			i = wire.After(x.Field_418.ParseRPCX(c, inner), end)
 		case 0xd1a:
 			x.Field_419, i = p.Texts(x.Field_419, b, i, 0xd1a)
@@ -7006,7 +7126,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_424, i = wire.Double(b, i)
 		case 0xd4a:
 			c, inner, end := p.Message(b, i)
-			x.Field_425 = wire.OrNew(x.Field_425)
+			if x.Field_425 == nil {
+				x.Field_425 = new(Large)
+			}
 			i = wire.After(x.Field_425.ParseRPCX(c, inner), end)
 		case 0xd52:
 			x.Field_426, i = p.Texts(x.Field_426, b, i, 0xd52)
@@ -7022,7 +7144,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_431, i = wire.Double(b, i)
 		case 0xd82:
 			c, inner, end := p.Message(b, i)
-			x.Field_432 = wire.OrNew(x.Field_432)
+			if x.Field_432 == nil {
+				x.Field_432 = new(Large)
+			}
 			i = wire.After(x.Field_432.ParseRPCX(c, inner), end)
 		case 0xd8a:
 			x.Field_433, i = p.Texts(x.Field_433, b, i, 0xd8a)
@@ -7038,7 +7162,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_438, i = wire.Double(b, i)
 		case 0xdba:
 			c, inner, end := p.Message(b, i)
-			x.Field_439 = wire.OrNew(x.Field_439)
+			if x.Field_439 == nil {
+				x.Field_439 = new(Large)
+			}
 			i = wire.After(x.Field_439.ParseRPCX(c, inner), end)
 		case 0xdc2:
 			x.Field_440, i = p.Texts(x.Field_440, b, i, 0xdc2)
@@ -7054,7 +7180,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_445, i = wire.Double(b, i)
 		case 0xdf2:
 			c, inner, end := p.Message(b, i)
-			x.Field_446 = wire.OrNew(x.Field_446)
+			if x.Field_446 == nil {
+				x.Field_446 = new(Large)
+			}
 			i = wire.After(x.Field_446.ParseRPCX(c, inner), end)
 		case 0xdfa:
 			x.Field_447, i = p.Texts(x.Field_447, b, i, 0xdfa)
@@ -7070,7 +7198,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_452, i = wire.Double(b, i)
 		case 0xe2a:
 			c, inner, end := p.Message(b, i)
-			x.Field_453 = wire.OrNew(x.Field_453)
+			if x.Field_453 == nil {
+				x.Field_453 = new(Large)
+			}
 			i = wire.After(x.Field_453.ParseRPCX(c, inner), end)
 		case 0xe32:
 			x.Field_454, i = p.Texts(x.Field_454, b, i, 0xe32)
@@ -7086,7 +7216,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_459, i = wire.Double(b, i)
 		case 0xe62:
 			c, inner, end := p.Message(b, i)
-			x.Field_460 = wire.OrNew(x.Field_460)
+			if x.Field_460 == nil {
+				x.Field_460 = new(Large)
+			}
 			i = wire.After(x.Field_460.ParseRPCX(c, inner), end)
 		case 0xe6a:
 			x.Field_461, i = p.Texts(x.Field_461, b, i, 0xe6a)
@@ -7102,7 +7234,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_466, i = wire.Double(b, i)
 		case 0xe9a:
 			c, inner, end := p.Message(b, i)
-			x.Field_467 = wire.OrNew(x.Field_467)
+			if x.Field_467 == nil {
+				x.Field_467 = new(Large)
+			}
 			i = wire.After(x.Field_467.ParseRPCX(c, inner), end)
 		case 0xea2:
 			x.Field_468, i = p.Texts(x.Field_468, b, i, 0xea2)
@@ -7118,7 +7252,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_473, i = wire.Double(b, i)
 		case 0xed2:
 			c, inner, end := p.Message(b, i)
-			x.Field_474 = wire.OrNew(x.Field_474)
+			if x.Field_474 == nil {
+				x.Field_474 = new(Large)
+			}
 			i = wire.After(x.Field_474.ParseRPCX(c, inner), end)
 		case 0xeda:
 			x.Field_475, i = p.Texts(x.Field_475, b, i, 0xeda)
@@ -7134,7 +7270,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_480, i = wire.Double(b, i)
 		case 0xf0a:
 			c, inner, end := p.Message(b, i)
-			x.Field_481 = wire.OrNew(x.Field_481)
+			if x.Field_481 == nil {
+				x.Field_481 = new(Large)
+			}
 			i = wire.After(x.Field_481.ParseRPCX(c, inner), end)
 		case 0xf12:
 			x.Field_482, i = p.Texts(x.Field_482, b, i, 0xf12)
@@ -7150,7 +7288,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_487, i = wire.Double(b, i)
 		case 0xf42:
 			c, inner, end := p.Message(b, i)
-			x.Field_488 = wire.OrNew(x.Field_488)
+			if x.Field_488 == nil {
+				x.Field_488 = new(Large)
+			}
 			i = wire.After(x.Field_488.ParseRPCX(c, inner), end)
 		case 0xf4a:
 			x.Field_489, i = p.Texts(x.Field_489, b, i, 0xf4a)
@@ -7166,7 +7306,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_494, i = wire.Double(b, i)
 		case 0xf7a:
 			c, inner, end := p.Message(b, i)
-			x.Field_495 = wire.OrNew(x.Field_495)
+			if x.Field_495 == nil {
+				x.Field_495 = new(Large)
+			}
 			i = wire.After(x.Field_495.ParseRPCX(c, inner), end)
 		case 0xf82:
 			x.Field_496, i = p.Texts(x.Field_496, b, i, 0xf82)
@@ -7182,7 +7324,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_501, i = wire.Double(b, i)
 		case 0xfb2:
 			c, inner, end := p.Message(b, i)
-			x.Field_502 = wire.OrNew(x.Field_502)
+			if x.Field_502 == nil {
+				x.Field_502 = new(Large)
+			}
 			i = wire.After(x.Field_502.ParseRPCX(c, inner), end)
 		case 0xfba:
 			x.Field_503, i = p.Texts(x.Field_503, b, i, 0xfba)
@@ -7198,7 +7342,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_508, i = wire.Double(b, i)
 		case 0xfea:
 			c, inner, end := p.Message(b, i)
-			x.Field_509 = wire.OrNew(x.Field_509)
+			if x.Field_509 == nil {
+				x.Field_509 = new(Large)
+			}
 			i = wire.After(x.Field_509.ParseRPCX(c, inner), end)
 		case 0xff2:
 			x.Field_510, i = p.Texts(x.Field_510, b, i, 0xff2)
@@ -7214,7 +7360,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_515, i = wire.Double(b, i)
 		case 0x1022:
 			c, inner, end := p.Message(b, i)
-			x.Field_516 = wire.OrNew(x.Field_516)
+			if x.Field_516 == nil {
+				x.Field_516 = new(Large)
+			}
 			i = wire.After(x.Field_516.ParseRPCX(c, inner), end)
 		case 0x102a:
 			x.Field_517, i = p.Texts(x.Field_517, b, i, 0x102a)
@@ -7230,7 +7378,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_522, i = wire.Double(b, i)
 		case 0x105a:
 			c, inner, end := p.Message(b, i)
-			x.Field_523 = wire.OrNew(x.Field_523)
+			if x.Field_523 == nil {
+				x.Field_523 = new(Large)
+			}
 			i = wire.After(x.Field_523.ParseRPCX(c, inner), end)
 		case 0x1062:
 			x.Field_524, i = p.Texts(x.Field_524, b, i, 0x1062)
@@ -7246,7 +7396,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_529, i = wire.Double(b, i)
 		case 0x1092:
 			c, inner, end := p.Message(b, i)
-			x.Field_530 = wire.OrNew(x.Field_530)
+			if x.Field_530 == nil {
+				x.Field_530 = new(Large)
+			}
 			i = wire.After(x.Field_530.ParseRPCX(c, inner), end)
 		case 0x109a:
 			x.Field_531, i = p.Texts(x.Field_531, b, i, 0x109a)
@@ -7262,7 +7414,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_536, i = wire.Double(b, i)
 		case 0x10ca:
 			c, inner, end := p.Message(b, i)
-			x.Field_537 = wire.OrNew(x.Field_537)
+			if x.Field_537 == nil {
+				x.Field_537 = new(Large)
+			}
 			i = wire.After(x.Field_537.ParseRPCX(c, inner), end)
 		case 0x10d2:
 			x.Field_538, i = p.Texts(x.Field_538, b, i, 0x10d2)
@@ -7278,7 +7432,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_543, i = wire.Double(b, i)
 		case 0x1102:
 			c, inner, end := p.Message(b, i)
-			x.Field_544 = wire.OrNew(x.Field_544)
+			if x.Field_544 == nil {
+				x.Field_544 = new(Large)
+			}
 			i = wire.After(x.Field_544.ParseRPCX(c, inner), end)
 		case 0x110a:
 			x.Field_545, i = p.Texts(x.Field_545, b, i, 0x110a)
@@ -7294,7 +7450,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_550, i = wire.Double(b, i)
 		case 0x113a:
 			c, inner, end := p.Message(b, i)
-			x.Field_551 = wire.OrNew(x.Field_551)
+			if x.Field_551 == nil {
+				x.Field_551 = new(Large)
+			}
 			i = wire.After(x.Field_551.ParseRPCX(c, inner), end)
 		case 0x1142:
 			x.Field_552, i = p.Texts(x.Field_552, b, i, 0x1142)
@@ -7310,7 +7468,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_557, i = wire.Double(b, i)
 		case 0x1172:
 			c, inner, end := p.Message(b, i)
-			x.Field_558 = wire.OrNew(x.Field_558)
+			if x.Field_558 == nil {
+				x.Field_558 = new(Large)
+			}
 			i = wire.After(x.Field_558.ParseRPCX(c, inner), end)
 		case 0x117a:
 			x.Field_559, i = p.Texts(x.Field_559, b, i, 0x117a)
@@ -7326,7 +7486,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_564, i = wire.Double(b, i)
 		case 0x11aa:
 			c, inner, end := p.Message(b, i)
-			x.Field_565 = wire.OrNew(x.Field_565)
+			if x.Field_565 == nil {
+				x.Field_565 = new(Large)
+			}
 			i = wire.After(x.Field_565.ParseRPCX(c, inner), end)
 		case 0x11b2:
 			x.Field_566, i = p.Texts(x.Field_566, b, i, 0x11b2)
@@ -7342,7 +7504,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_571, i = wire.Double(b, i)
 		case 0x11e2:
 			c, inner, end := p.Message(b, i)
-			x.Field_572 = wire.OrNew(x.Field_572)
+			if x.Field_572 == nil {
+				x.Field_572 = new(Large)
+			}
 			i = wire.After(x.Field_572.ParseRPCX(c, inner), end)
 		case 0x11ea:
 			x.Field_573, i = p.Texts(x.Field_573, b, i, 0x11ea)
@@ -7358,7 +7522,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_578, i = wire.Double(b, i)
 		case 0x121a:
 			c, inner, end := p.Message(b, i)
-			x.Field_579 = wire.OrNew(x.Field_579)
+			if x.Field_579 == nil {
+				x.Field_579 = new(Large)
+			}
 			i = wire.After(x.Field_579.ParseRPCX(c, inner), end)
 		case 0x1222:
 			x.Field_580, i = p.Texts(x.Field_580, b, i, 0x1222)
@@ -7374,7 +7540,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_585, i = wire.Double(b, i)
 		case 0x1252:
 			c, inner, end := p.Message(b, i)
-			x.Field_586 = wire.OrNew(x.Field_586)
+			if x.Field_586 == nil {
+				x.Field_586 = new(Large)
+			}
 			i = wire.After(x.Field_586.ParseRPCX(c, inner), end)
 		case 0x125a:
 			x.Field_587, i = p.Texts(x.Field_587, b, i, 0x125a)
@@ -7390,7 +7558,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_592, i = wire.Double(b, i)
 		case 0x128a:
 			c, inner, end := p.Message(b, i)
-			x.Field_593 = wire.OrNew(x.Field_593)
+			if x.Field_593 == nil {
+				x.Field_593 = new(Large)
+			}
 			i = wire.After(x.Field_593.ParseRPCX(c, inner), end)
 		case 0x1292:
 			x.Field_594, i = p.Texts(x.Field_594, b, i, 0x1292)
@@ -7406,7 +7576,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_599, i = wire.Double(b, i)
 		case 0x12c2:
 			c, inner, end := p.Message(b, i)
-			x.Field_600 = wire.OrNew(x.Field_600)
+			if x.Field_600 == nil {
+				x.Field_600 = new(Large)
+			}
 			i = wire.After(x.Field_600.ParseRPCX(c, inner), end)
 		case 0x12ca:
 			x.Field_601, i = p.Texts(x.Field_601, b, i, 0x12ca)
@@ -7422,7 +7594,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_606, i = wire.Double(b, i)
 		case 0x12fa:
 			c, inner, end := p.Message(b, i)
-			x.Field_607 = wire.OrNew(x.Field_607)
+			if x.Field_607 == nil {
+				x.Field_607 = new(Large)
+			}
 			i = wire.After(x.Field_607.ParseRPCX(c, inner), end)
 		case 0x1302:
 			x.Field_608, i = p.Texts(x.Field_608, b, i, 0x1302)
@@ -7438,7 +7612,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_613, i = wire.Double(b, i)
 		case 0x1332:
 			c, inner, end := p.Message(b, i)
-			x.Field_614 = wire.OrNew(x.Field_614)
+			if x.Field_614 == nil {
+				x.Field_614 = new(Large)
+			}
 			i = wire.After(x.Field_614.ParseRPCX(c, inner), end)
 		case 0x133a:
 			x.Field_615, i = p.Texts(x.Field_615, b, i, 0x133a)
@@ -7454,7 +7630,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_620, i = wire.Double(b, i)
 		case 0x136a:
 			c, inner, end := p.Message(b, i)
-			x.Field_621 = wire.OrNew(x.Field_621)
+			if x.Field_621 == nil {
+				x.Field_621 = new(Large)
+			}
 			i = wire.After(x.Field_621.ParseRPCX(c, inner), end)
 		case 0x1372:
 			x.Field_622, i = p.Texts(x.Field_622, b, i, 0x1372)
@@ -7470,7 +7648,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_627, i = wire.Double(b, i)
 		case 0x13a2:
 			c, inner, end := p.Message(b, i)
-			x.Field_628 = wire.OrNew(x.Field_628)
+			if x.Field_628 == nil {
+				x.Field_628 = new(Large)
+			}
 			i = wire.After(x.Field_628.ParseRPCX(c, inner), end)
 		case 0x13aa:
 			x.Field_629, i = p.Texts(x.Field_629, b, i, 0x13aa)
@@ -7486,7 +7666,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_634, i = wire.Double(b, i)
 		case 0x13da:
 			c, inner, end := p.Message(b, i)
-			x.Field_635 = wire.OrNew(x.Field_635)
+			if x.Field_635 == nil {
+				x.Field_635 = new(Large)
+			}
 			i = wire.After(x.Field_635.ParseRPCX(c, inner), end)
 		case 0x13e2:
 			x.Field_636, i = p.Texts(x.Field_636, b, i, 0x13e2)
@@ -7502,7 +7684,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_641, i = wire.Double(b, i)
 		case 0x1412:
 			c, inner, end := p.Message(b, i)
-			x.Field_642 = wire.OrNew(x.Field_642)
+			if x.Field_642 == nil {
+				x.Field_642 = new(Large)
+			}
 			i = wire.After(x.Field_642.ParseRPCX(c, inner), end)
 		case 0x141a:
 			x.Field_643, i = p.Texts(x.Field_643, b, i, 0x141a)
@@ -7518,7 +7702,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_648, i = wire.Double(b, i)
 		case 0x144a:
 			c, inner, end := p.Message(b, i)
-			x.Field_649 = wire.OrNew(x.Field_649)
+			if x.Field_649 == nil {
+				x.Field_649 = new(Large)
+			}
 			i = wire.After(x.Field_649.ParseRPCX(c, inner), end)
 		case 0x1452:
 			x.Field_650, i = p.Texts(x.Field_650, b, i, 0x1452)
@@ -7534,7 +7720,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_655, i = wire.Double(b, i)
 		case 0x1482:
 			c, inner, end := p.Message(b, i)
-			x.Field_656 = wire.OrNew(x.Field_656)
+			if x.Field_656 == nil {
+				x.Field_656 = new(Large)
+			}
 			i = wire.After(x.Field_656.ParseRPCX(c, inner), end)
 		case 0x148a:
 			x.Field_657, i = p.Texts(x.Field_657, b, i, 0x148a)
@@ -7550,7 +7738,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_662, i = wire.Double(b, i)
 		case 0x14ba:
 			c, inner, end := p.Message(b, i)
-			x.Field_663 = wire.OrNew(x.Field_663)
+			if x.Field_663 == nil {
+				x.Field_663 = new(Large)
+			}
 			i = wire.After(x.Field_663.ParseRPCX(c, inner), end)
 		case 0x14c2:
 			x.Field_664, i = p.Texts(x.Field_664, b, i, 0x14c2)
@@ -7566,7 +7756,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_669, i = wire.Double(b, i)
 		case 0x14f2:
 			c, inner, end := p.Message(b, i)
-			x.Field_670 = wire.OrNew(x.Field_670)
+			if x.Field_670 == nil {
+				x.Field_670 = new(Large)
+			}
 			i = wire.After(x.Field_670.ParseRPCX(c, inner), end)
 		case 0x14fa:
 			x.Field_671, i = p.Texts(x.Field_671, b, i, 0x14fa)
@@ -7582,7 +7774,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_676, i = wire.Double(b, i)
 		case 0x152a:
 			c, inner, end := p.Message(b, i)
-			x.Field_677 = wire.OrNew(x.Field_677)
+			if x.Field_677 == nil {
+				x.Field_677 = new(Large)
+			}
 			i = wire.After(x.Field_677.ParseRPCX(c, inner), end)
 		case 0x1532:
 			x.Field_678, i = p.Texts(x.Field_678, b, i, 0x1532)
@@ -7598,7 +7792,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_683, i = wire.Double(b, i)
 		case 0x1562:
 			c, inner, end := p.Message(b, i)
-			x.Field_684 = wire.OrNew(x.Field_684)
+			if x.Field_684 == nil {
+				x.Field_684 = new(Large)
+			}
 			i = wire.After(x.Field_684.ParseRPCX(c, inner), end)
 		case 0x156a:
 			x.Field_685, i = p.Texts(x.Field_685, b, i, 0x156a)
@@ -7614,7 +7810,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_690, i = wire.Double(b, i)
 		case 0x159a:
 			c, inner, end := p.Message(b, i)
-			x.Field_691 = wire.OrNew(x.Field_691)
+			if x.Field_691 == nil {
+				x.Field_691 = new(Large)
+			}
 			i = wire.After(x.Field_691.ParseRPCX(c, inner), end)
 		case 0x15a2:
 			x.Field_692, i = p.Texts(x.Field_692, b, i, 0x15a2)
@@ -7630,7 +7828,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_697, i = wire.Double(b, i)
 		case 0x15d2:
 			c, inner, end := p.Message(b, i)
-			x.Field_698 = wire.OrNew(x.Field_698)
+			if x.Field_698 == nil {
+				x.Field_698 = new(Large)
+			}
 			i = wire.After(x.Field_698.ParseRPCX(c, inner), end)
 		case 0x15da:
 			x.Field_699, i = p.Texts(x.Field_699, b, i, 0x15da)
@@ -7646,7 +7846,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_704, i = wire.Double(b, i)
 		case 0x160a:
 			c, inner, end := p.Message(b, i)
-			x.Field_705 = wire.OrNew(x.Field_705)
+			if x.Field_705 == nil {
+				x.Field_705 = new(Large)
+			}
 			i = wire.After(x.Field_705.ParseRPCX(c, inner), end)
 		case 0x1612:
 			x.Field_706, i = p.Texts(x.Field_706, b, i, 0x1612)
@@ -7662,7 +7864,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_711, i = wire.Double(b, i)
 		case 0x1642:
 			c, inner, end := p.Message(b, i)
-			x.Field_712 = wire.OrNew(x.Field_712)
+			if x.Field_712 == nil {
+				x.Field_712 = new(Large)
+			}
 			i = wire.After(x.Field_712.ParseRPCX(c, inner), end)
 		case 0x164a:
 			x.Field_713, i = p.Texts(x.Field_713, b, i, 0x164a)
@@ -7678,7 +7882,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_718, i = wire.Double(b, i)
 		case 0x167a:
 			c, inner, end := p.Message(b, i)
-			x.Field_719 = wire.OrNew(x.Field_719)
+			if x.Field_719 == nil {
+				x.Field_719 = new(Large)
+			}
 			i = wire.After(x.Field_719.ParseRPCX(c, inner), end)
 		case 0x1682:
 			x.Field_720, i = p.Texts(x.Field_720, b, i, 0x1682)
@@ -7694,7 +7900,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_725, i = wire.Double(b, i)
 		case 0x16b2:
 			c, inner, end := p.Message(b, i)
-			x.Field_726 = wire.OrNew(x.Field_726)
+			if x.Field_726 == nil {
+				x.Field_726 = new(Large)
+			}
 			i = wire.After(x.Field_726.ParseRPCX(c, inner), end)
 		case 0x16ba:
 			x.Field_727, i = p.Texts(x.Field_727, b, i, 0x16ba)
@@ -7710,7 +7918,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_732, i = wire.Double(b, i)
 		case 0x16ea:
 			c, inner, end := p.Message(b, i)
-			x.Field_733 = wire.OrNew(x.Field_733)
+			if x.Field_733 == nil {
+				x.Field_733 = new(Large)
+			}
 			i = wire.After(x.Field_733.ParseRPCX(c, inner), end)
 		case 0x16f2:
 			x.Field_734, i = p.Texts(x.Field_734, b, i, 0x16f2)
@@ -7726,7 +7936,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_739, i = wire.Double(b, i)
 		case 0x1722:
 			c, inner, end := p.Message(b, i)
-			x.Field_740 = wire.OrNew(x.Field_740)
+			if x.Field_740 == nil {
+				x.Field_740 = new(Large)
+			}
 			i = wire.After(x.Field_740.ParseRPCX(c, inner), end)
 		case 0x172a:
 			x.Field_741, i = p.Texts(x.Field_741, b, i, 0x172a)
@@ -7742,7 +7954,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_746, i = wire.Double(b, i)
 		case 0x175a:
 			c, inner, end := p.Message(b, i)
-			x.Field_747 = wire.OrNew(x.Field_747)
+			if x.Field_747 == nil {
+				x.Field_747 = new(Large)
+			}
 			i = wire.After(x.Field_747.ParseRPCX(c, inner), end)
 		case 0x1762:
 			x.Field_748, i = p.Texts(x.Field_748, b, i, 0x1762)
@@ -7758,7 +7972,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_753, i = wire.Double(b, i)
 		case 0x1792:
 			c, inner, end := p.Message(b, i)
-			x.Field_754 = wire.OrNew(x.Field_754)
+			if x.Field_754 == nil {
+				x.Field_754 = new(Large)
+			}
 			i = wire.After(x.Field_754.ParseRPCX(c, inner), end)
 		case 0x179a:
 			x.Field_755, i = p.Texts(x.Field_755, b, i, 0x179a)
@@ -7774,7 +7990,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_760, i = wire.Double(b, i)
 		case 0x17ca:
 			c, inner, end := p.Message(b, i)
-			x.Field_761 = wire.OrNew(x.Field_761)
+			if x.Field_761 == nil {
+				x.Field_761 = new(Large)
+			}
 			i = wire.After(x.Field_761.ParseRPCX(c, inner), end)
 		case 0x17d2:
 			x.Field_762, i = p.Texts(x.Field_762, b, i, 0x17d2)
@@ -7790,7 +8008,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_767, i = wire.Double(b, i)
 		case 0x1802:
 			c, inner, end := p.Message(b, i)
-			x.Field_768 = wire.OrNew(x.Field_768)
+			if x.Field_768 == nil {
+				x.Field_768 = new(Large)
+			}
 			i = wire.After(x.Field_768.ParseRPCX(c, inner), end)
 		case 0x180a:
 			x.Field_769, i = p.Texts(x.Field_769, b, i, 0x180a)
@@ -7806,7 +8026,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_774, i = wire.Double(b, i)
 		case 0x183a:
 			c, inner, end := p.Message(b, i)
-			x.Field_775 = wire.OrNew(x.Field_775)
+			if x.Field_775 == nil {
+				x.Field_775 = new(Large)
+			}
 			i = wire.After(x.Field_775.ParseRPCX(c, inner), end)
 		case 0x1842:
 			x.Field_776, i = p.Texts(x.Field_776, b, i, 0x1842)
@@ -7822,7 +8044,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_781, i = wire.Double(b, i)
 		case 0x1872:
 			c, inner, end := p.Message(b, i)
-			x.Field_782 = wire.OrNew(x.Field_782)
+			if x.Field_782 == nil {
+				x.Field_782 = new(Large)
+			}
 			i = wire.After(x.Field_782.ParseRPCX(c, inner), end)
 		case 0x187a:
 			x.Field_783, i = p.Texts(x.Field_783, b, i, 0x187a)
@@ -7838,7 +8062,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_788, i = wire.Double(b, i)
 		case 0x18aa:
 			c, inner, end := p.Message(b, i)
-			x.Field_789 = wire.OrNew(x.Field_789)
+			if x.Field_789 == nil {
+				x.Field_789 = new(Large)
+			}
 			i = wire.After(x.Field_789.ParseRPCX(c, inner), end)
 		case 0x18b2:
 			x.Field_790, i = p.Texts(x.Field_790, b, i, 0x18b2)
@@ -7854,7 +8080,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_795, i = wire.Double(b, i)
 		case 0x18e2:
 			c, inner, end := p.Message(b, i)
-			x.Field_796 = wire.OrNew(x.Field_796)
+			if x.Field_796 == nil {
+				x.Field_796 = new(Large)
+			}
 			i = wire.After(x.Field_796.ParseRPCX(c, inner), end)
 		case 0x18ea:
 			x.Field_797, i = p.Texts(x.Field_797, b, i, 0x18ea)
@@ -7870,7 +8098,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_802, i = wire.Double(b, i)
 		case 0x191a:
 			c, inner, end := p.Message(b, i)
-			x.Field_803 = wire.OrNew(x.Field_803)
+			if x.Field_803 == nil {
+				x.Field_803 = new(Large)
+			}
 			i = wire.After(x.Field_803.ParseRPCX(c, inner), end)
 		case 0x1922:
 			x.Field_804, i = p.Texts(x.Field_804, b, i, 0x1922)
@@ -7886,7 +8116,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_809, i = wire.Double(b, i)
 		case 0x1952:
 			c, inner, end := p.Message(b, i)
-			x.Field_810 = wire.OrNew(x.Field_810)
+			if x.Field_810 == nil {
+				x.Field_810 = new(Large)
+			}
 			i = wire.After(x.Field_810.ParseRPCX(c, inner), end)
 		case 0x195a:
 			x.Field_811, i = p.Texts(x.Field_811, b, i, 0x195a)
@@ -7902,7 +8134,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_816, i = wire.Double(b, i)
 		case 0x198a:
 			c, inner, end := p.Message(b, i)
-			x.Field_817 = wire.OrNew(x.Field_817)
+			if x.Field_817 == nil {
+				x.Field_817 = new(Large)
+			}
 			i = wire.After(x.Field_817.ParseRPCX(c, inner), end)
 		case 0x1992:
 			x.Field_818, i = p.Texts(x.Field_818, b, i, 0x1992)
@@ -7918,7 +8152,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_823, i = wire.Double(b, i)
 		case 0x19c2:
 			c, inner, end := p.Message(b, i)
-			x.Field_824 = wire.OrNew(x.Field_824)
+			if x.Field_824 == nil {
+				x.Field_824 = new(Large)
+			}
 			i = wire.After(x.Field_824.ParseRPCX(c, inner), end)
 		case 0x19ca:
 			x.Field_825, i = p.Texts(x.Field_825, b, i, 0x19ca)
@@ -7934,7 +8170,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_830, i = wire.Double(b, i)
 		case 0x19fa:
 			c, inner, end := p.Message(b, i)
-			x.Field_831 = wire.OrNew(x.Field_831)
+			if x.Field_831 == nil {
+				x.Field_831 = new(Large)
+			}
 			i = wire.After(x.Field_831.ParseRPCX(c, inner), end)
 		case 0x1a02:
 			x.Field_832, i = p.Texts(x.Field_832, b, i, 0x1a02)
@@ -7950,7 +8188,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_837, i = wire.Double(b, i)
 		case 0x1a32:
 			c, inner, end := p.Message(b, i)
-			x.Field_838 = wire.OrNew(x.Field_838)
+			if x.Field_838 == nil {
+				x.Field_838 = new(Large)
+			}
 			i = wire.After(x.Field_838.ParseRPCX(c, inner), end)
 		case 0x1a3a:
 			x.Field_839, i = p.Texts(x.Field_839, b, i, 0x1a3a)
@@ -7966,7 +8206,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_844, i = wire.Double(b, i)
 		case 0x1a6a:
 			c, inner, end := p.Message(b, i)
-			x.Field_845 = wire.OrNew(x.Field_845)
+			if x.Field_845 == nil {
+				x.Field_845 = new(Large)
+			}
 			i = wire.After(x.Field_845.ParseRPCX(c, inner), end)
 		case 0x1a72:
 			x.Field_846, i = p.Texts(x.Field_846, b, i, 0x1a72)
@@ -7982,7 +8224,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_851, i = wire.Double(b, i)
 		case 0x1aa2:
 			c, inner, end := p.Message(b, i)
-			x.Field_852 = wire.OrNew(x.Field_852)
+			if x.Field_852 == nil {
+				x.Field_852 = new(Large)
+			}
 			i = wire.After(x.Field_852.ParseRPCX(c, inner), end)
 		case 0x1aaa:
 			x.Field_853, i = p.Texts(x.Field_853, b, i, 0x1aaa)
@@ -7998,7 +8242,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_858, i = wire.Double(b, i)
 		case 0x1ada:
 			c, inner, end := p.Message(b, i)
-			x.Field_859 = wire.OrNew(x.Field_859)
+			if x.Field_859 == nil {
+				x.Field_859 = new(Large)
+			}
 			i = wire.After(x.Field_859.ParseRPCX(c, inner), end)
 		case 0x1ae2:
 			x.Field_860, i = p.Texts(x.Field_860, b, i, 0x1ae2)
@@ -8014,7 +8260,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_865, i = wire.Double(b, i)
 		case 0x1b12:
 			c, inner, end := p.Message(b, i)
-			x.Field_866 = wire.OrNew(x.Field_866)
+			if x.Field_866 == nil {
+				x.Field_866 = new(Large)
+			}
 			i = wire.After(x.Field_866.ParseRPCX(c, inner), end)
 		case 0x1b1a:
 			x.Field_867, i = p.Texts(x.Field_867, b, i, 0x1b1a)
@@ -8030,7 +8278,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_872, i = wire.Double(b, i)
 		case 0x1b4a:
 			c, inner, end := p.Message(b, i)
-			x.Field_873 = wire.OrNew(x.Field_873)
+			if x.Field_873 == nil {
+				x.Field_873 = new(Large)
+			}
 			i = wire.After(x.Field_873.ParseRPCX(c, inner), end)
 		case 0x1b52:
 			x.Field_874, i = p.Texts(x.Field_874, b, i, 0x1b52)
@@ -8046,7 +8296,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_879, i = wire.Double(b, i)
 		case 0x1b82:
 			c, inner, end := p.Message(b, i)
-			x.Field_880 = wire.OrNew(x.Field_880)
+			if x.Field_880 == nil {
+				x.Field_880 = new(Large)
+			}
 			i = wire.After(x.Field_880.ParseRPCX(c, inner), end)
 		case 0x1b8a:
 			x.Field_881, i = p.Texts(x.Field_881, b, i, 0x1b8a)
@@ -8062,7 +8314,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_886, i = wire.Double(b, i)
 		case 0x1bba:
 			c, inner, end := p.Message(b, i)
-			x.Field_887 = wire.OrNew(x.Field_887)
+			if x.Field_887 == nil {
+				x.Field_887 = new(Large)
+			}
 			i = wire.After(x.Field_887.ParseRPCX(c, inner), end)
 		case 0x1bc2:
 			x.Field_888, i = p.Texts(x.Field_888, b, i, 0x1bc2)
@@ -8078,7 +8332,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_893, i = wire.Double(b, i)
 		case 0x1bf2:
 			c, inner, end := p.Message(b, i)
-			x.Field_894 = wire.OrNew(x.Field_894)
+			if x.Field_894 == nil {
+				x.Field_894 = new(Large)
+			}
 			i = wire.After(x.Field_894.ParseRPCX(c, inner), end)
 		case 0x1bfa:
 			x.Field_895, i = p.Texts(x.Field_895, b, i, 0x1bfa)
@@ -8094,7 +8350,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_900, i = wire.Double(b, i)
 		case 0x1c2a:
 			c, inner, end := p.Message(b, i)
-			x.Field_901 = wire.OrNew(x.Field_901)
+			if x.Field_901 == nil {
+				x.Field_901 = new(Large)
+			}
 			i = wire.After(x.Field_901.ParseRPCX(c, inner), end)
 		case 0x1c32:
 			x.Field_902, i = p.Texts(x.Field_902, b, i, 0x1c32)
@@ -8110,7 +8368,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_907, i = wire.Double(b, i)
 		case 0x1c62:
 			c, inner, end := p.Message(b, i)
-			x.Field_908 = wire.OrNew(x.Field_908)
+			if x.Field_908 == nil {
+				x.Field_908 = new(Large)
+			}
 			i = wire.After(x.Field_908.ParseRPCX(c, inner), end)
 		case 0x1c6a:
 			x.Field_909, i = p.Texts(x.Field_909, b, i, 0x1c6a)
@@ -8126,7 +8386,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_914, i = wire.Double(b, i)
 		case 0x1c9a:
 			c, inner, end := p.Message(b, i)
-			x.Field_915 = wire.OrNew(x.Field_915)
+			if x.Field_915 == nil {
+				x.Field_915 = new(Large)
+			}
 			i = wire.After(x.Field_915.ParseRPCX(c, inner), end)
 		case 0x1ca2:
 			x.Field_916, i = p.Texts(x.Field_916, b, i, 0x1ca2)
@@ -8142,7 +8404,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_921, i = wire.Double(b, i)
 		case 0x1cd2:
 			c, inner, end := p.Message(b, i)
-			x.Field_922 = wire.OrNew(x.Field_922)
+			if x.Field_922 == nil {
+				x.Field_922 = new(Large)
+			}
 			i = wire.After(x.Field_922.ParseRPCX(c, inner), end)
 		case 0x1cda:
 			x.Field_923, i = p.Texts(x.Field_923, b, i, 0x1cda)
@@ -8158,7 +8422,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_928, i = wire.Double(b, i)
 		case 0x1d0a:
 			c, inner, end := p.Message(b, i)
-			x.Field_929 = wire.OrNew(x.Field_929)
+			if x.Field_929 == nil {
+				x.Field_929 = new(Large)
+			}
 			i = wire.After(x.Field_929.ParseRPCX(c, inner), end)
 		case 0x1d12:
 			x.Field_930, i = p.Texts(x.Field_930, b, i, 0x1d12)
@@ -8174,7 +8440,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_935, i = wire.Double(b, i)
 		case 0x1d42:
 			c, inner, end := p.Message(b, i)
-			x.Field_936 = wire.OrNew(x.Field_936)
+			if x.Field_936 == nil {
+				x.Field_936 = new(Large)
+			}
 			i = wire.After(x.Field_936.ParseRPCX(c, inner), end)
 		case 0x1d4a:
 			x.Field_937, i = p.Texts(x.Field_937, b, i, 0x1d4a)
@@ -8190,7 +8458,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_942, i = wire.Double(b, i)
 		case 0x1d7a:
 			c, inner, end := p.Message(b, i)
-			x.Field_943 = wire.OrNew(x.Field_943)
+			if x.Field_943 == nil {
+				x.Field_943 = new(Large)
+			}
 			i = wire.After(x.Field_943.ParseRPCX(c, inner), end)
 		case 0x1d82:
 			x.Field_944, i = p.Texts(x.Field_944, b, i, 0x1d82)
@@ -8206,7 +8476,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_949, i = wire.Double(b, i)
 		case 0x1db2:
 			c, inner, end := p.Message(b, i)
-			x.Field_950 = wire.OrNew(x.Field_950)
+			if x.Field_950 == nil {
+				x.Field_950 = new(Large)
+			}
 			i = wire.After(x.Field_950.ParseRPCX(c, inner), end)
 		case 0x1dba:
 			x.Field_951, i = p.Texts(x.Field_951, b, i, 0x1dba)
@@ -8222,7 +8494,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_956, i = wire.Double(b, i)
 		case 0x1dea:
 			c, inner, end := p.Message(b, i)
-			x.Field_957 = wire.OrNew(x.Field_957)
+			if x.Field_957 == nil {
+				x.Field_957 = new(Large)
+			}
 			i = wire.After(x.Field_957.ParseRPCX(c, inner), end)
 		case 0x1df2:
 			x.Field_958, i = p.Texts(x.Field_958, b, i, 0x1df2)
@@ -8238,7 +8512,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_963, i = wire.Double(b, i)
 		case 0x1e22:
 			c, inner, end := p.Message(b, i)
-			x.Field_964 = wire.OrNew(x.Field_964)
+			if x.Field_964 == nil {
+				x.Field_964 = new(Large)
+			}
 			i = wire.After(x.Field_964.ParseRPCX(c, inner), end)
 		case 0x1e2a:
 			x.Field_965, i = p.Texts(x.Field_965, b, i, 0x1e2a)
@@ -8254,7 +8530,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_970, i = wire.Double(b, i)
 		case 0x1e5a:
 			c, inner, end := p.Message(b, i)
-			x.Field_971 = wire.OrNew(x.Field_971)
+			if x.Field_971 == nil {
+				x.Field_971 = new(Large)
+			}
 			i = wire.After(x.Field_971.ParseRPCX(c, inner), end)
 		case 0x1e62:
 			x.Field_972, i = p.Texts(x.Field_972, b, i, 0x1e62)
@@ -8270,7 +8548,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_977, i = wire.Double(b, i)
 		case 0x1e92:
 			c, inner, end := p.Message(b, i)
-			x.Field_978 = wire.OrNew(x.Field_978)
+			if x.Field_978 == nil {
+				x.Field_978 = new(Large)
+			}
 			i = wire.After(x.Field_978.ParseRPCX(c, inner), end)
 		case 0x1e9a:
 			x.Field_979, i = p.Texts(x.Field_979, b, i, 0x1e9a)
@@ -8286,7 +8566,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_984, i = wire.Double(b, i)
 		case 0x1eca:
 			c, inner, end := p.Message(b, i)
-			x.Field_985 = wire.OrNew(x.Field_985)
+			if x.Field_985 == nil {
+				x.Field_985 = new(Large)
+			}
 			i = wire.After(x.Field_985.ParseRPCX(c, inner), end)
 		case 0x1ed2:
 			x.Field_986, i = p.Texts(x.Field_986, b, i, 0x1ed2)
@@ -8302,7 +8584,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_991, i = wire.Double(b, i)
 		case 0x1f02:
 			c, inner, end := p.Message(b, i)
-			x.Field_992 = wire.OrNew(x.Field_992)
+			if x.Field_992 == nil {
+				x.Field_992 = new(Large)
+			}
 			i = wire.After(x.Field_992.ParseRPCX(c, inner), end)
 		case 0x1f0a:
 			x.Field_993, i = p.Texts(x.Field_993, b, i, 0x1f0a)
@@ -8318,7 +8602,9 @@ func (x *Large) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Field_998, i = wire.Double(b, i)
 		case 0x1f3a:
 			c, inner, end := p.Message(b, i)
-			x.Field_999 = wire.OrNew(x.Field_999)
+			if x.Field_999 == nil {
+				x.Field_999 = new(Large)
+			}
 			i = wire.After(x.Field_999.ParseRPCX(c, inner), end)
 		case 0x1f42:
 			x.Field_1000, i = p.Texts(x.Field_1000, b, i, 0x1f42)

@@ -62,30 +62,30 @@ func (x *Locals) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Empty != nil {
-		b = known1.PutEmpty(x.Empty, b).Len(b).Tag(0x42)
+		b = known1.PutEmpty(x.Empty, b).LenField(0x42, b)
 	}
 	if x.Wire != nil {
-		b = foreign.Put(x.Wire, b).Len(b).Tag(0x3a)
+		b = foreign.Put(x.Wire, b).LenField(0x3a, b)
 	}
 	switch v := x.Choice.(type) {
 	case *Locals_Tag:
 		if v != nil {
-			b = foreign.Put(v.Tag, b).Len(b).Tag(0x2a)
+			b = foreign.Put(v.Tag, b).LenField(0x2a, b)
 		}
 	case *Locals_V:
 		if v != nil {
-			b = foreign.Put(v.V, b).Len(b).Tag(0x32)
+			b = foreign.Put(v.V, b).LenField(0x32, b)
 		}
 	}
 	b = wire.PutMessageMap(b, x.Proto, 0x22, wire.TextKind, foreign.Put[*proto.Message])
 	if x.Known != nil {
-		b = foreign.Put(x.Known, b).Len(b).Tag(0x1a)
+		b = foreign.Put(x.Known, b).LenField(0x1a, b)
 	}
 	for k := len(x.Foreign) - 1; k >= 0; k-- {
-		b = foreign.Put(x.Foreign[k], b).Len(b).Tag(0x12)
+		b = foreign.Put(x.Foreign[k], b).LenField(0x12, b)
 	}
 	if x.B != nil {
-		b = foreign.Put(x.B, b).Len(b).Tag(0x0a)
+		b = foreign.Put(x.B, b).LenField(0x0a, b)
 	}
 	return b
 }

@@ -36,13 +36,13 @@ func (x *Alike) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.GetSizeRpcx_ != "" {
-		b = b.Text(x.GetSizeRpcx_).Tag(0x1a)
+		b = b.TextField(0x1a, x.GetSizeRpcx_)
 	}
 	if x.SizeRPCX_ != "" {
-		b = b.Text(x.SizeRPCX_).Tag(0x12)
+		b = b.TextField(0x12, x.SizeRPCX_)
 	}
 	if x.SizeRpcx != "" {
-		b = b.Text(x.SizeRpcx).Tag(0x0a)
+		b = b.TextField(0x0a, x.SizeRpcx)
 	}
 	return b
 }
@@ -104,15 +104,15 @@ func (x *Holder) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.Choice.(type) {
 	case *Holder_Oneof:
 		if v != nil {
-			b = foreign.Put(v.Oneof, b).Len(b).Tag(0x22)
+			b = foreign.Put(v.Oneof, b).LenField(0x22, b)
 		}
 	}
 	b = wire.PutMessageMap(b, x.Map, 0x1a, wire.TextKind, foreign.Put[*Oneof])
 	for k := len(x.List) - 1; k >= 0; k-- {
-		b = foreign.Put(x.List[k], b).Len(b).Tag(0x12)
+		b = foreign.Put(x.List[k], b).LenField(0x12, b)
 	}
 	if x.Field != nil {
-		b = foreign.Put(x.Field, b).Len(b).Tag(0x0a)
+		b = foreign.Put(x.Field, b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -172,10 +172,10 @@ func (x *Func) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Len) - 1; k >= 0; k-- {
-		b = x.Len[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Len[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Range != nil {
-		b = x.Range.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Range.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -189,7 +189,9 @@ func (x *Func) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Range = wire.OrNew(x.Range)
+			if x.Range == nil {
+				x.Range = new(Range)
+			}
 			i = wire.After(x.Range.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.Len, i = wire.ParseMessages(x.Len, b, i, p, 0x12, (*Len).ParseRPCX)
@@ -263,7 +265,7 @@ func (x *Len) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Text != "" {
-		b = b.Text(x.Text).Tag(0x0a)
+		b = b.TextField(0x0a, x.Text)
 	}
 	return b
 }
@@ -309,7 +311,7 @@ func (x *Message) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Wire != nil {
-		b = x.Wire.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Wire.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -323,7 +325,9 @@ func (x *Message) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Wire = wire.OrNew(x.Wire)
+			if x.Wire == nil {
+				x.Wire = new(Wire)
+			}
 			i = wire.After(x.Wire.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {

@@ -44,19 +44,19 @@ func (x *Context) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = b.Raw(x.unknownFields)
 	b = wire.PutMap(b, x.Map, 0x32, wire.TextKind, wire.Int32Kind)
 	for k := len(x.Interface) - 1; k >= 0; k-- {
-		b = b.Text(x.Interface[k]).Tag(0x2a)
+		b = b.TextField(0x2a, x.Interface[k])
 	}
 	if x.Error != 0 {
-		b = b.Varint(uint64(x.Error)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.Error))
 	}
 	if len(x.String_) != 0 {
-		b = b.Bytes(x.String_).Tag(0x1a)
+		b = b.BytesField(0x1a, x.String_)
 	}
 	if x.Func {
-		b = b.Bool(x.Func).Tag(0x10)
+		b = b.BoolField(0x10, x.Func)
 	}
 	if x.Type != "" {
-		b = b.Text(x.Type).Tag(0x0a)
+		b = b.TextField(0x0a, x.Type)
 	}
 	return b
 }

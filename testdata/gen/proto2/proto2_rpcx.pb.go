@@ -43,10 +43,10 @@ func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = x.Result.PutRPCX(b.Tag(0x1c)).Tag(0x1b)
 	}
 	if x.Name != nil {
-		b = b.String(*x.Name).Tag(0x12)
+		b = b.StringField(0x12, *x.Name)
 	}
 	if x.Id != nil {
-		b = b.Varint(uint64(*x.Id)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Id))
 	} else {
 		b = b.Missing()
 	}
@@ -101,7 +101,7 @@ func (x *Request_Result) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Text != nil {
-		b = b.String(*x.Text).Tag(0x22)
+		b = b.StringField(0x22, *x.Text)
 	}
 	return b
 }

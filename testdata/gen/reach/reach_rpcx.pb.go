@@ -37,7 +37,7 @@ func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.Choice.(type) {
 	case *Request_Part:
 		if v != nil {
-			b = foreign.Put(v.Part, b).Len(b).Tag(0x12)
+			b = foreign.Put(v.Part, b).LenField(0x12, b)
 		}
 	}
 	b = wire.PutMessageMap(b, x.Values, 0x0a, wire.TextKind, (*Value).PutRPCX)
@@ -92,7 +92,7 @@ func (x *Value) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Values) - 1; k >= 0; k-- {
-		b = x.Values[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Values[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -138,7 +138,7 @@ func (x *Answer_Nested) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Ok {
-		b = b.Bool(x.Ok).Tag(0x08)
+		b = b.BoolField(0x08, x.Ok)
 	}
 	return b
 }

@@ -41,7 +41,7 @@ func (x *Request) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.Choice.(type) {
 	case *Request_Client:
 		if v != nil {
-			b = b.String(v.Client).Tag(0x0a)
+			b = b.StringField(0x0a, v.Client)
 		}
 	}
 	return b

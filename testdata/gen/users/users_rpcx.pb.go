@@ -34,10 +34,10 @@ func (x *User) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Name != "" {
-		b = b.Text(x.Name).Tag(0x12)
+		b = b.TextField(0x12, x.Name)
 	}
 	if x.Id != 0 {
-		b = b.Varint(uint64(x.Id)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Id))
 	}
 	return b
 }
@@ -85,7 +85,7 @@ func (x *GetRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Id != 0 {
-		b = b.Varint(uint64(x.Id)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Id))
 	}
 	return b
 }
@@ -207,7 +207,7 @@ func (x *Change) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.User != nil {
-		b = x.User.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.User.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -221,7 +221,9 @@ func (x *Change) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.User = wire.OrNew(x.User)
+			if x.User == nil {
+				x.User = new(User)
+			}
 			i = wire.After(x.User.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -255,7 +257,7 @@ func (x *ImportResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Count != 0 {
-		b = b.Varint(uint64(x.Count)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Count))
 	}
 	return b
 }

@@ -34,10 +34,10 @@ func (x *Small) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasText() {
-		b = b.Text(x.GetText()).Tag(0x12)
+		b = b.TextField(0x12, x.GetText())
 	}
 	if x.HasNumber() {
-		b = b.Varint(uint64(x.GetNumber())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetNumber()))
 	}
 	return b
 }
@@ -175,49 +175,49 @@ func (x *Implicit) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Varint(uint64(x.GetOpen())).LongTag(0x88)
 	}
 	if len(x.GetBytes()) != 0 {
-		b = b.Bytes(x.GetBytes()).Tag(0x7a)
+		b = b.BytesField(0x7a, x.GetBytes())
 	}
 	if x.GetString() != "" {
-		b = b.Text(x.GetString()).Tag(0x72)
+		b = b.TextField(0x72, x.GetString())
 	}
 	if x.GetBool() {
-		b = b.Bool(x.GetBool()).Tag(0x68)
+		b = b.BoolField(0x68, x.GetBool())
 	}
 	if wire.Bits64(x.GetDouble()) != 0 {
-		b = b.Double(x.GetDouble()).Tag(0x61)
+		b = b.DoubleField(0x61, x.GetDouble())
 	}
 	if wire.Bits32(x.GetFloat()) != 0 {
-		b = b.Float(x.GetFloat()).Tag(0x5d)
+		b = b.FloatField(0x5d, x.GetFloat())
 	}
 	if x.GetSfixed64() != 0 {
-		b = b.Fixed64(uint64(x.GetSfixed64())).Tag(0x51)
+		b = b.Fixed64Field(0x51, uint64(x.GetSfixed64()))
 	}
 	if x.GetSfixed32() != 0 {
-		b = b.Fixed32(uint32(x.GetSfixed32())).Tag(0x4d)
+		b = b.Fixed32Field(0x4d, uint32(x.GetSfixed32()))
 	}
 	if x.GetFixed64() != 0 {
-		b = b.Fixed64(uint64(x.GetFixed64())).Tag(0x41)
+		b = b.Fixed64Field(0x41, uint64(x.GetFixed64()))
 	}
 	if x.GetFixed32() != 0 {
-		b = b.Fixed32(uint32(x.GetFixed32())).Tag(0x3d)
+		b = b.Fixed32Field(0x3d, uint32(x.GetFixed32()))
 	}
 	if x.GetSint64() != 0 {
-		b = b.Sint(int64(x.GetSint64())).Tag(0x30)
+		b = b.SintField(0x30, int64(x.GetSint64()))
 	}
 	if x.GetSint32() != 0 {
-		b = b.Sint(int64(x.GetSint32())).Tag(0x28)
+		b = b.SintField(0x28, int64(x.GetSint32()))
 	}
 	if x.GetUint64() != 0 {
-		b = b.Varint(uint64(x.GetUint64())).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.GetUint64()))
 	}
 	if x.GetUint32() != 0 {
-		b = b.Varint(uint64(x.GetUint32())).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.GetUint32()))
 	}
 	if x.GetInt64() != 0 {
-		b = b.Varint(uint64(x.GetInt64())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetInt64()))
 	}
 	if x.GetInt32() != 0 {
-		b = b.Varint(uint64(x.GetInt32())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetInt32()))
 	}
 	return b
 }
@@ -397,49 +397,49 @@ func (x *Explicit) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Varint(uint64(x.GetClosed())).LongTag(0x80)
 	}
 	if x.HasBytes() {
-		b = b.Bytes(x.GetBytes()).Tag(0x7a)
+		b = b.BytesField(0x7a, x.GetBytes())
 	}
 	if x.HasString() {
-		b = b.Text(x.GetString()).Tag(0x72)
+		b = b.TextField(0x72, x.GetString())
 	}
 	if x.HasBool() {
-		b = b.Bool(x.GetBool()).Tag(0x68)
+		b = b.BoolField(0x68, x.GetBool())
 	}
 	if x.HasDouble() {
-		b = b.Double(x.GetDouble()).Tag(0x61)
+		b = b.DoubleField(0x61, x.GetDouble())
 	}
 	if x.HasFloat() {
-		b = b.Float(x.GetFloat()).Tag(0x5d)
+		b = b.FloatField(0x5d, x.GetFloat())
 	}
 	if x.HasSfixed64() {
-		b = b.Fixed64(uint64(x.GetSfixed64())).Tag(0x51)
+		b = b.Fixed64Field(0x51, uint64(x.GetSfixed64()))
 	}
 	if x.HasSfixed32() {
-		b = b.Fixed32(uint32(x.GetSfixed32())).Tag(0x4d)
+		b = b.Fixed32Field(0x4d, uint32(x.GetSfixed32()))
 	}
 	if x.HasFixed64() {
-		b = b.Fixed64(uint64(x.GetFixed64())).Tag(0x41)
+		b = b.Fixed64Field(0x41, uint64(x.GetFixed64()))
 	}
 	if x.HasFixed32() {
-		b = b.Fixed32(uint32(x.GetFixed32())).Tag(0x3d)
+		b = b.Fixed32Field(0x3d, uint32(x.GetFixed32()))
 	}
 	if x.HasSint64() {
-		b = b.Sint(int64(x.GetSint64())).Tag(0x30)
+		b = b.SintField(0x30, int64(x.GetSint64()))
 	}
 	if x.HasSint32() {
-		b = b.Sint(int64(x.GetSint32())).Tag(0x28)
+		b = b.SintField(0x28, int64(x.GetSint32()))
 	}
 	if x.HasUint64() {
-		b = b.Varint(uint64(x.GetUint64())).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.GetUint64()))
 	}
 	if x.HasUint32() {
-		b = b.Varint(uint64(x.GetUint32())).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.GetUint32()))
 	}
 	if x.HasInt64() {
-		b = b.Varint(uint64(x.GetInt64())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetInt64()))
 	}
 	if x.HasInt32() {
-		b = b.Varint(uint64(x.GetInt32())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetInt32()))
 	}
 	return b
 }
@@ -617,49 +617,49 @@ func (x *Defaults) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Varint(uint64(x.GetClosed())).LongTag(0x80)
 	}
 	if x.HasBytes() {
-		b = b.Bytes(x.GetBytes()).Tag(0x7a)
+		b = b.BytesField(0x7a, x.GetBytes())
 	}
 	if x.HasString() {
-		b = b.Text(x.GetString()).Tag(0x72)
+		b = b.TextField(0x72, x.GetString())
 	}
 	if x.HasBool() {
-		b = b.Bool(x.GetBool()).Tag(0x68)
+		b = b.BoolField(0x68, x.GetBool())
 	}
 	if x.HasDouble() {
-		b = b.Double(x.GetDouble()).Tag(0x61)
+		b = b.DoubleField(0x61, x.GetDouble())
 	}
 	if x.HasFloat() {
-		b = b.Float(x.GetFloat()).Tag(0x5d)
+		b = b.FloatField(0x5d, x.GetFloat())
 	}
 	if x.HasSfixed64() {
-		b = b.Fixed64(uint64(x.GetSfixed64())).Tag(0x51)
+		b = b.Fixed64Field(0x51, uint64(x.GetSfixed64()))
 	}
 	if x.HasSfixed32() {
-		b = b.Fixed32(uint32(x.GetSfixed32())).Tag(0x4d)
+		b = b.Fixed32Field(0x4d, uint32(x.GetSfixed32()))
 	}
 	if x.HasFixed64() {
-		b = b.Fixed64(uint64(x.GetFixed64())).Tag(0x41)
+		b = b.Fixed64Field(0x41, uint64(x.GetFixed64()))
 	}
 	if x.HasFixed32() {
-		b = b.Fixed32(uint32(x.GetFixed32())).Tag(0x3d)
+		b = b.Fixed32Field(0x3d, uint32(x.GetFixed32()))
 	}
 	if x.HasSint64() {
-		b = b.Sint(int64(x.GetSint64())).Tag(0x30)
+		b = b.SintField(0x30, int64(x.GetSint64()))
 	}
 	if x.HasSint32() {
-		b = b.Sint(int64(x.GetSint32())).Tag(0x28)
+		b = b.SintField(0x28, int64(x.GetSint32()))
 	}
 	if x.HasUint64() {
-		b = b.Varint(uint64(x.GetUint64())).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.GetUint64()))
 	}
 	if x.HasUint32() {
-		b = b.Varint(uint64(x.GetUint32())).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.GetUint32()))
 	}
 	if x.HasInt64() {
-		b = b.Varint(uint64(x.GetInt64())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetInt64()))
 	}
 	if x.HasInt32() {
-		b = b.Varint(uint64(x.GetInt32())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetInt32()))
 	}
 	return b
 }
@@ -837,77 +837,77 @@ func (x *Required) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Missing()
 	}
 	if x.HasBytes() {
-		b = b.Bytes(x.GetBytes()).Tag(0x7a)
+		b = b.BytesField(0x7a, x.GetBytes())
 	} else {
 		b = b.Missing()
 	}
 	if x.HasString() {
-		b = b.Text(x.GetString()).Tag(0x72)
+		b = b.TextField(0x72, x.GetString())
 	} else {
 		b = b.Missing()
 	}
 	if x.HasBool() {
-		b = b.Bool(x.GetBool()).Tag(0x68)
+		b = b.BoolField(0x68, x.GetBool())
 	} else {
 		b = b.Missing()
 	}
 	if x.HasDouble() {
-		b = b.Double(x.GetDouble()).Tag(0x61)
+		b = b.DoubleField(0x61, x.GetDouble())
 	} else {
 		b = b.Missing()
 	}
 	if x.HasFloat() {
-		b = b.Float(x.GetFloat()).Tag(0x5d)
+		b = b.FloatField(0x5d, x.GetFloat())
 	} else {
 		b = b.Missing()
 	}
 	if x.HasSfixed64() {
-		b = b.Fixed64(uint64(x.GetSfixed64())).Tag(0x51)
+		b = b.Fixed64Field(0x51, uint64(x.GetSfixed64()))
 	} else {
 		b = b.Missing()
 	}
 	if x.HasSfixed32() {
-		b = b.Fixed32(uint32(x.GetSfixed32())).Tag(0x4d)
+		b = b.Fixed32Field(0x4d, uint32(x.GetSfixed32()))
 	} else {
 		b = b.Missing()
 	}
 	if x.HasFixed64() {
-		b = b.Fixed64(uint64(x.GetFixed64())).Tag(0x41)
+		b = b.Fixed64Field(0x41, uint64(x.GetFixed64()))
 	} else {
 		b = b.Missing()
 	}
 	if x.HasFixed32() {
-		b = b.Fixed32(uint32(x.GetFixed32())).Tag(0x3d)
+		b = b.Fixed32Field(0x3d, uint32(x.GetFixed32()))
 	} else {
 		b = b.Missing()
 	}
 	if x.HasSint64() {
-		b = b.Sint(int64(x.GetSint64())).Tag(0x30)
+		b = b.SintField(0x30, int64(x.GetSint64()))
 	} else {
 		b = b.Missing()
 	}
 	if x.HasSint32() {
-		b = b.Sint(int64(x.GetSint32())).Tag(0x28)
+		b = b.SintField(0x28, int64(x.GetSint32()))
 	} else {
 		b = b.Missing()
 	}
 	if x.HasUint64() {
-		b = b.Varint(uint64(x.GetUint64())).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.GetUint64()))
 	} else {
 		b = b.Missing()
 	}
 	if x.HasUint32() {
-		b = b.Varint(uint64(x.GetUint32())).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.GetUint32()))
 	} else {
 		b = b.Missing()
 	}
 	if x.HasInt64() {
-		b = b.Varint(uint64(x.GetInt64())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetInt64()))
 	} else {
 		b = b.Missing()
 	}
 	if x.HasInt32() {
-		b = b.Varint(uint64(x.GetInt32())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetInt32()))
 	} else {
 		b = b.Missing()
 	}
@@ -1040,18 +1040,18 @@ func (x *RequiredWithin) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = b.Raw(x.unknownFields)
 	switch x.WhichChoice() {
 	case 4:
-		b = x.GetChosen().PutRPCX(b).Len(b).Tag(0x22)
+		b = x.GetChosen().PutRPCX(b).LenField(0x22, b)
 	case 5:
-		b = x.GetSmall().PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.GetSmall().PutRPCX(b).LenField(0x2a, b)
 	case 6:
-		b = x.GetOther().PutRPCX(b).Len(b).Tag(0x32)
+		b = x.GetOther().PutRPCX(b).LenField(0x32, b)
 	}
 	b = wire.PutMessageMap(b, x.GetByNumber(), 0x1a, wire.Int32Kind, (*RequiredWithin_One).PutRPCX)
 	for k := len(x.GetMany()) - 1; k >= 0; k-- {
-		b = x.GetMany()[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.GetMany()[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.HasOne() {
-		b = x.GetOne().PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.GetOne().PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1124,10 +1124,10 @@ func (x *RequiredWithin_One) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasWithin() {
-		b = x.GetWithin().PutRPCX(b).Len(b).Tag(0x12)
+		b = x.GetWithin().PutRPCX(b).LenField(0x12, b)
 	}
 	if x.HasA() {
-		b = b.Varint(uint64(x.GetA())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetA()))
 	} else {
 		b = b.Missing()
 	}
@@ -1489,49 +1489,49 @@ func (x *Expanded) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Varint(uint64(x.GetClosed()[k])).LongTag(0x80)
 	}
 	for k := len(x.GetBytes()) - 1; k >= 0; k-- {
-		b = b.Bytes(x.GetBytes()[k]).Tag(0x7a)
+		b = b.BytesField(0x7a, x.GetBytes()[k])
 	}
 	for k := len(x.GetString()) - 1; k >= 0; k-- {
-		b = b.Text(x.GetString()[k]).Tag(0x72)
+		b = b.TextField(0x72, x.GetString()[k])
 	}
 	for k := len(x.GetBool()) - 1; k >= 0; k-- {
-		b = b.Bool(x.GetBool()[k]).Tag(0x68)
+		b = b.BoolField(0x68, x.GetBool()[k])
 	}
 	for k := len(x.GetDouble()) - 1; k >= 0; k-- {
-		b = b.Double(x.GetDouble()[k]).Tag(0x61)
+		b = b.DoubleField(0x61, x.GetDouble()[k])
 	}
 	for k := len(x.GetFloat()) - 1; k >= 0; k-- {
-		b = b.Float(x.GetFloat()[k]).Tag(0x5d)
+		b = b.FloatField(0x5d, x.GetFloat()[k])
 	}
 	for k := len(x.GetSfixed64()) - 1; k >= 0; k-- {
-		b = b.Fixed64(uint64(x.GetSfixed64()[k])).Tag(0x51)
+		b = b.Fixed64Field(0x51, uint64(x.GetSfixed64()[k]))
 	}
 	for k := len(x.GetSfixed32()) - 1; k >= 0; k-- {
-		b = b.Fixed32(uint32(x.GetSfixed32()[k])).Tag(0x4d)
+		b = b.Fixed32Field(0x4d, uint32(x.GetSfixed32()[k]))
 	}
 	for k := len(x.GetFixed64()) - 1; k >= 0; k-- {
-		b = b.Fixed64(uint64(x.GetFixed64()[k])).Tag(0x41)
+		b = b.Fixed64Field(0x41, uint64(x.GetFixed64()[k]))
 	}
 	for k := len(x.GetFixed32()) - 1; k >= 0; k-- {
-		b = b.Fixed32(uint32(x.GetFixed32()[k])).Tag(0x3d)
+		b = b.Fixed32Field(0x3d, uint32(x.GetFixed32()[k]))
 	}
 	for k := len(x.GetSint64()) - 1; k >= 0; k-- {
-		b = b.Sint(int64(x.GetSint64()[k])).Tag(0x30)
+		b = b.SintField(0x30, int64(x.GetSint64()[k]))
 	}
 	for k := len(x.GetSint32()) - 1; k >= 0; k-- {
-		b = b.Sint(int64(x.GetSint32()[k])).Tag(0x28)
+		b = b.SintField(0x28, int64(x.GetSint32()[k]))
 	}
 	for k := len(x.GetUint64()) - 1; k >= 0; k-- {
-		b = b.Varint(uint64(x.GetUint64()[k])).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.GetUint64()[k]))
 	}
 	for k := len(x.GetUint32()) - 1; k >= 0; k-- {
-		b = b.Varint(uint64(x.GetUint32()[k])).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.GetUint32()[k]))
 	}
 	for k := len(x.GetInt64()) - 1; k >= 0; k-- {
-		b = b.Varint(uint64(x.GetInt64()[k])).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetInt64()[k]))
 	}
 	for k := len(x.GetInt32()) - 1; k >= 0; k-- {
-		b = b.Varint(uint64(x.GetInt32()[k])).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetInt32()[k]))
 	}
 	return b
 }
@@ -1775,35 +1775,35 @@ func (x *Oneof) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	switch x.WhichChoice() {
 	case 1:
-		b = b.Varint(uint64(x.GetInt32())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetInt32()))
 	case 2:
-		b = b.Varint(uint64(x.GetInt64())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetInt64()))
 	case 3:
-		b = b.Varint(uint64(x.GetUint32())).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.GetUint32()))
 	case 4:
-		b = b.Varint(uint64(x.GetUint64())).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.GetUint64()))
 	case 5:
-		b = b.Sint(int64(x.GetSint32())).Tag(0x28)
+		b = b.SintField(0x28, int64(x.GetSint32()))
 	case 6:
-		b = b.Sint(int64(x.GetSint64())).Tag(0x30)
+		b = b.SintField(0x30, int64(x.GetSint64()))
 	case 7:
-		b = b.Fixed32(uint32(x.GetFixed32())).Tag(0x3d)
+		b = b.Fixed32Field(0x3d, uint32(x.GetFixed32()))
 	case 8:
-		b = b.Fixed64(uint64(x.GetFixed64())).Tag(0x41)
+		b = b.Fixed64Field(0x41, uint64(x.GetFixed64()))
 	case 9:
-		b = b.Fixed32(uint32(x.GetSfixed32())).Tag(0x4d)
+		b = b.Fixed32Field(0x4d, uint32(x.GetSfixed32()))
 	case 10:
-		b = b.Fixed64(uint64(x.GetSfixed64())).Tag(0x51)
+		b = b.Fixed64Field(0x51, uint64(x.GetSfixed64()))
 	case 11:
-		b = b.Float(x.GetFloat()).Tag(0x5d)
+		b = b.FloatField(0x5d, x.GetFloat())
 	case 12:
-		b = b.Double(x.GetDouble()).Tag(0x61)
+		b = b.DoubleField(0x61, x.GetDouble())
 	case 13:
-		b = b.Bool(x.GetBool()).Tag(0x68)
+		b = b.BoolField(0x68, x.GetBool())
 	case 14:
-		b = b.Text(x.GetString()).Tag(0x72)
+		b = b.TextField(0x72, x.GetString())
 	case 15:
-		b = b.Bytes(x.GetBytes()).Tag(0x7a)
+		b = b.BytesField(0x7a, x.GetBytes())
 	case 16:
 		b = b.Varint(uint64(x.GetClosed())).LongTag(0x80)
 	case 17:
@@ -2236,10 +2236,10 @@ func (x *Numbers) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Varint(uint64(x.GetAt16())).LongTag(0x80)
 	}
 	if x.HasAt15() {
-		b = b.Varint(uint64(x.GetAt15())).Tag(0x78)
+		b = b.VarintField(0x78, uint64(x.GetAt15()))
 	}
 	if x.HasAt1() {
-		b = b.Varint(uint64(x.GetAt1())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetAt1()))
 	}
 	return b
 }
@@ -2374,10 +2374,10 @@ func (x *FarNumbers) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Text(x.GetFar16()[k]).LongTag(0x82)
 	}
 	for k := len(x.GetFar15()) - 1; k >= 0; k-- {
-		b = b.Text(x.GetFar15()[k]).Tag(0x7a)
+		b = b.TextField(0x7a, x.GetFar15()[k])
 	}
 	for k := len(x.GetFar1()) - 1; k >= 0; k-- {
-		b = b.Text(x.GetFar1()[k]).Tag(0x0a)
+		b = b.TextField(0x0a, x.GetFar1()[k])
 	}
 	return b
 }
@@ -2487,27 +2487,27 @@ func (x *Text) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = wire.PutMap(b, x.GetVerifyByName(), 0x4a, wire.TextKind, wire.TextKind)
 	switch x.WhichChoice() {
 	case 7:
-		b = b.Text(x.GetVerifyChosen()).Tag(0x3a)
+		b = b.TextField(0x3a, x.GetVerifyChosen())
 	case 8:
-		b = b.String(x.GetNoneChosen()).Tag(0x42)
+		b = b.StringField(0x42, x.GetNoneChosen())
 	}
 	if x.GetNoneImplicit() != "" {
-		b = b.String(x.GetNoneImplicit()).Tag(0x32)
+		b = b.StringField(0x32, x.GetNoneImplicit())
 	}
 	if x.GetVerifyImplicit() != "" {
-		b = b.Text(x.GetVerifyImplicit()).Tag(0x2a)
+		b = b.TextField(0x2a, x.GetVerifyImplicit())
 	}
 	for k := len(x.GetNoneMany()) - 1; k >= 0; k-- {
-		b = b.String(x.GetNoneMany()[k]).Tag(0x22)
+		b = b.StringField(0x22, x.GetNoneMany()[k])
 	}
 	for k := len(x.GetVerifyMany()) - 1; k >= 0; k-- {
-		b = b.Text(x.GetVerifyMany()[k]).Tag(0x1a)
+		b = b.TextField(0x1a, x.GetVerifyMany()[k])
 	}
 	if x.HasNone() {
-		b = b.String(x.GetNone()).Tag(0x12)
+		b = b.StringField(0x12, x.GetNone())
 	}
 	if x.HasVerify() {
-		b = b.Text(x.GetVerify()).Tag(0x0a)
+		b = b.TextField(0x0a, x.GetVerify())
 	}
 	return b
 }
@@ -2610,26 +2610,26 @@ func (x *Node) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasValue() {
-		b = b.Varint(uint64(x.GetValue())).Tag(0x40)
+		b = b.VarintField(0x40, uint64(x.GetValue()))
 	}
 	if x.HasInner() {
 		b = x.GetInner().PutRPCX(b.Tag(0x3c)).Tag(0x3b)
 	}
 	if x.HasLast() {
-		b = x.GetLast().PutRPCX(b).Len(b).Tag(0x32)
+		b = x.GetLast().PutRPCX(b).LenField(0x32, b)
 	}
 	switch x.WhichChoice() {
 	case 4:
-		b = x.GetChosen().PutRPCX(b).Len(b).Tag(0x22)
+		b = x.GetChosen().PutRPCX(b).LenField(0x22, b)
 	case 5:
-		b = x.GetLeaf().PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.GetLeaf().PutRPCX(b).LenField(0x2a, b)
 	}
 	b = wire.PutMessageMap(b, x.GetByName(), 0x1a, wire.TextKind, (*Node).PutRPCX)
 	for k := len(x.GetChildren()) - 1; k >= 0; k-- {
-		b = x.GetChildren()[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.GetChildren()[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.HasNext() {
-		b = x.GetNext().PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.GetNext().PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -2708,10 +2708,10 @@ func (x *Leaf) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.GetLeaves()) - 1; k >= 0; k-- {
-		b = x.GetLeaves()[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.GetLeaves()[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.HasNode() {
-		b = x.GetNode().PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.GetNode().PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -2775,19 +2775,19 @@ func (x *Lazy) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasRequired() {
-		b = x.GetRequired().PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.GetRequired().PutRPCX(b).LenField(0x2a, b)
 	}
 	if x.HasEager() {
-		b = b.Varint(uint64(x.GetEager())).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.GetEager()))
 	}
 	if x.HasMaps() {
-		b = x.GetMaps().PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.GetMaps().PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.HasLazy() {
-		b = x.GetLazy().PutRPCX(b).Len(b).Tag(0x12)
+		b = x.GetLazy().PutRPCX(b).LenField(0x12, b)
 	}
 	if x.HasExplicit() {
-		b = x.GetExplicit().PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.GetExplicit().PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -2883,37 +2883,37 @@ func (x *All) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasDefaults() {
-		b = x.GetDefaults().PutRPCX(b).Len(b).Tag(0x5a)
+		b = x.GetDefaults().PutRPCX(b).LenField(0x5a, b)
 	}
 	if x.HasText() {
-		b = x.GetText().PutRPCX(b).Len(b).Tag(0x52)
+		b = x.GetText().PutRPCX(b).LenField(0x52, b)
 	}
 	for k := len(x.GetMore()) - 1; k >= 0; k-- {
-		b = x.GetMore()[k].PutRPCX(b).Len(b).Tag(0x4a)
+		b = x.GetMore()[k].PutRPCX(b).LenField(0x4a, b)
 	}
 	if x.HasNode() {
-		b = x.GetNode().PutRPCX(b).Len(b).Tag(0x42)
+		b = x.GetNode().PutRPCX(b).LenField(0x42, b)
 	}
 	if x.HasNumbers() {
-		b = x.GetNumbers().PutRPCX(b).Len(b).Tag(0x3a)
+		b = x.GetNumbers().PutRPCX(b).LenField(0x3a, b)
 	}
 	if x.HasMaps() {
-		b = x.GetMaps().PutRPCX(b).Len(b).Tag(0x32)
+		b = x.GetMaps().PutRPCX(b).LenField(0x32, b)
 	}
 	if x.HasChoice() {
-		b = x.GetChoice().PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.GetChoice().PutRPCX(b).LenField(0x2a, b)
 	}
 	if x.HasExpanded() {
-		b = x.GetExpanded().PutRPCX(b).Len(b).Tag(0x22)
+		b = x.GetExpanded().PutRPCX(b).LenField(0x22, b)
 	}
 	if x.HasPacked() {
-		b = x.GetPacked().PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.GetPacked().PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.HasExplicit() {
-		b = x.GetExplicit().PutRPCX(b).Len(b).Tag(0x12)
+		b = x.GetExplicit().PutRPCX(b).LenField(0x12, b)
 	}
 	if x.HasImplicit() {
-		b = x.GetImplicit().PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.GetImplicit().PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }

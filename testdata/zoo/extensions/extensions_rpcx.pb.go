@@ -48,15 +48,15 @@ func (x *Extended) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.Choice.(type) {
 	case *Extended_Left:
 		if v != nil {
-			b = b.String(v.Left).Tag(0x12)
+			b = b.StringField(0x12, v.Left)
 		}
 	case *Extended_Right:
 		if v != nil {
-			b = v.Right.PutRPCX(b).Len(b).Tag(0x1a)
+			b = v.Right.PutRPCX(b).LenField(0x1a, b)
 		}
 	}
 	if x.Own != nil {
-		b = b.Varint(uint64(*x.Own)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Own))
 	}
 	return b
 }
@@ -82,7 +82,9 @@ func (x *Extended) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Right = wire.OrNew(v.Right)
+			if v.Right == nil {
+				v.Right = new(Extended)
+			}
 			i = wire.After(v.Right.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -171,15 +173,15 @@ func (x *Item) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Extended != nil {
-		b = x.Extended.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Extended.PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Count != nil {
-		b = b.Varint(uint64(*x.Count)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(*x.Count))
 	} else {
 		b = b.Missing()
 	}
 	if x.Name != nil {
-		b = b.String(*x.Name).Tag(0x0a)
+		b = b.StringField(0x0a, *x.Name)
 	}
 	return b
 }
@@ -197,7 +199,9 @@ func (x *Item) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Count, i = wire.Ptr(wire.Int32(b, i))
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Extended = wire.OrNew(x.Extended)
+			if x.Extended == nil {
+				x.Extended = new(Extended)
+			}
 			i = wire.After(x.Extended.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -236,10 +240,10 @@ func (x *XGroup) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.B != nil {
-		b = x.B.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.B.PutRPCX(b).LenField(0x12, b)
 	}
 	if x.A != nil {
-		b = b.Varint(uint64(*x.A)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.A))
 	}
 	return b
 }
@@ -255,7 +259,9 @@ func (x *XGroup) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.A, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.B = wire.OrNew(x.B)
+			if x.B == nil {
+				x.B = new(Extended)
+			}
 			i = wire.After(x.B.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -291,7 +297,7 @@ func (x *ManyGroup) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.A != nil {
-		b = b.String(*x.A).Tag(0x0a)
+		b = b.StringField(0x0a, *x.A)
 	}
 	return b
 }

@@ -43,12 +43,12 @@ func (x *Extended) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = b.Raw(x.unknownFields)
 	switch x.WhichChoice() {
 	case 2:
-		b = b.Text(x.GetLeft()).Tag(0x12)
+		b = b.TextField(0x12, x.GetLeft())
 	case 3:
-		b = x.GetRight().PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.GetRight().PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.HasOwn() {
-		b = b.Varint(uint64(x.GetOwn())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetOwn()))
 	}
 	return b
 }
@@ -160,15 +160,15 @@ func (x *Item) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasExtended() {
-		b = x.GetExtended().PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.GetExtended().PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.HasCount() {
-		b = b.Varint(uint64(x.GetCount())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetCount()))
 	} else {
 		b = b.Missing()
 	}
 	if x.HasName() {
-		b = b.Text(x.GetName()).Tag(0x0a)
+		b = b.TextField(0x0a, x.GetName())
 	}
 	return b
 }
@@ -229,10 +229,10 @@ func (x *Delimited) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasB() {
-		b = x.GetB().PutRPCX(b).Len(b).Tag(0x12)
+		b = x.GetB().PutRPCX(b).LenField(0x12, b)
 	}
 	if x.HasA() {
-		b = b.Varint(uint64(x.GetA())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetA()))
 	}
 	return b
 }

@@ -65,18 +65,18 @@ func (x *Holder) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.Choice.(type) {
 	case *Holder_Chosen:
 		if v != nil {
-			b = v.Chosen.PutRPCX(b).Len(b).Tag(0x1a)
+			b = v.Chosen.PutRPCX(b).LenField(0x1a, b)
 		}
 	case *Holder_Number:
 		if v != nil {
-			b = b.Varint(uint64(v.Number)).Tag(0x20)
+			b = b.VarintField(0x20, uint64(v.Number))
 		}
 	}
 	for k := len(x.Sets) - 1; k >= 0; k-- {
-		b = x.Sets[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Sets[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Set != nil {
-		b = x.Set.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Set.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -90,7 +90,9 @@ func (x *Holder) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Set = wire.OrNew(x.Set)
+			if x.Set == nil {
+				x.Set = new(Set)
+			}
 			i = wire.After(x.Set.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.Sets, i = wire.ParseMessages(x.Sets, b, i, p, 0x12, (*Set).ParseRPCX)
@@ -101,7 +103,9 @@ func (x *Holder) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Chosen = wire.OrNew(v.Chosen)
+			if v.Chosen == nil {
+				v.Chosen = new(Set)
+			}
 			i = wire.After(v.Chosen.ParseRPCX(c, inner), end)
 		case 0x20:
 			v := new(Holder_Number)
@@ -144,10 +148,10 @@ func (x *One) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Within != nil {
-		b = x.Within.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Within.PutRPCX(b).LenField(0x12, b)
 	}
 	if x.A != nil {
-		b = b.Varint(uint64(*x.A)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.A))
 	}
 	return b
 }
@@ -163,7 +167,9 @@ func (x *One) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.A, i = wire.Ptr(wire.Int32(b, i))
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.Within = wire.OrNew(x.Within)
+			if x.Within == nil {
+				x.Within = new(Set)
+			}
 			i = wire.After(x.Within.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -199,7 +205,7 @@ func (x *Two) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.A != nil {
-		b = b.String(*x.A).Tag(0x0a)
+		b = b.StringField(0x0a, *x.A)
 	} else {
 		b = b.Missing()
 	}

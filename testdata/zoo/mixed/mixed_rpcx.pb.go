@@ -51,22 +51,22 @@ func (x *Open) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.Choice.(type) {
 	case *Open_Chosen:
 		if v != nil {
-			b = v.Chosen.PutRPCX(b).Len(b).Tag(0x2a)
+			b = v.Chosen.PutRPCX(b).LenField(0x2a, b)
 		}
 	case *Open_Other:
 		if v != nil {
-			b = v.Other.PutRPCX(b).Len(b).Tag(0x32)
+			b = v.Other.PutRPCX(b).LenField(0x32, b)
 		}
 	}
 	b = wire.PutMessageMap(b, x.ByName, 0x22, wire.TextKind, (*Opaque).PutRPCX)
 	for k := len(x.Opaques) - 1; k >= 0; k-- {
-		b = x.Opaques[k].PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Opaques[k].PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Opaque != nil {
-		b = x.Opaque.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Opaque.PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Hybrid != nil {
-		b = x.Hybrid.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Hybrid.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -80,11 +80,15 @@ func (x *Open) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Hybrid = wire.OrNew(x.Hybrid)
+			if x.Hybrid == nil {
+				x.Hybrid = new(Hybrid)
+			}
 			i = wire.After(x.Hybrid.ParseRPCX(c, inner), end)
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.Opaque = wire.OrNew(x.Opaque)
+			if x.Opaque == nil {
+				x.Opaque = new(Opaque)
+			}
 			i = wire.After(x.Opaque.ParseRPCX(c, inner), end)
 		case 0x1a:
 			x.Opaques, i = wire.ParseMessages(x.Opaques, b, i, p, 0x1a, (*Opaque).ParseRPCX)
@@ -97,7 +101,9 @@ func (x *Open) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Chosen = wire.OrNew(v.Chosen)
+			if v.Chosen == nil {
+				v.Chosen = new(Opaque)
+			}
 			i = wire.After(v.Chosen.ParseRPCX(c, inner), end)
 		case 0x32:
 			v, _ := x.Choice.(*Open_Other)
@@ -106,7 +112,9 @@ func (x *Open) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Other = wire.OrNew(v.Other)
+			if v.Other == nil {
+				v.Other = new(Other)
+			}
 			i = wire.After(v.Other.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -153,20 +161,20 @@ func (x *Hybrid) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasData() {
-		b = b.Bytes(x.GetData()).Tag(0x32)
+		b = b.BytesField(0x32, x.GetData())
 	}
 	switch x.WhichChoice() {
 	case 4:
-		b = x.GetChosen().PutRPCX(b).Len(b).Tag(0x22)
+		b = x.GetChosen().PutRPCX(b).LenField(0x22, b)
 	case 5:
-		b = x.GetOther().PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.GetOther().PutRPCX(b).LenField(0x2a, b)
 	}
 	b = wire.PutMessageMap(b, x.GetByName(), 0x1a, wire.TextKind, (*Open).PutRPCX)
 	for k := len(x.GetOpens()) - 1; k >= 0; k-- {
-		b = x.GetOpens()[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.GetOpens()[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.HasOpen() {
-		b = x.GetOpen().PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.GetOpen().PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -255,28 +263,28 @@ func (x *Opaque) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasData() {
-		b = b.Bytes(x.GetData()).Tag(0x4a)
+		b = b.BytesField(0x4a, x.GetData())
 	}
 	for k := len(x.GetTexts()) - 1; k >= 0; k-- {
-		b = b.Text(x.GetTexts()[k]).Tag(0x42)
+		b = b.TextField(0x42, x.GetTexts()[k])
 	}
 	for k := len(x.GetOthers()) - 1; k >= 0; k-- {
-		b = x.GetOthers()[k].PutRPCX(b).Len(b).Tag(0x3a)
+		b = x.GetOthers()[k].PutRPCX(b).LenField(0x3a, b)
 	}
 	switch x.WhichChoice() {
 	case 4:
-		b = x.GetChosen().PutRPCX(b).Len(b).Tag(0x22)
+		b = x.GetChosen().PutRPCX(b).LenField(0x22, b)
 	case 5:
-		b = x.GetOther().PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.GetOther().PutRPCX(b).LenField(0x2a, b)
 	case 6:
-		b = b.Text(x.GetText()).Tag(0x32)
+		b = b.TextField(0x32, x.GetText())
 	}
 	b = wire.PutMessageMap(b, x.GetByName(), 0x1a, wire.TextKind, (*Hybrid).PutRPCX)
 	for k := len(x.GetHybrids()) - 1; k >= 0; k-- {
-		b = x.GetHybrids()[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.GetHybrids()[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.HasOpen() {
-		b = x.GetOpen().PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.GetOpen().PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -442,49 +450,49 @@ func (x *Known) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = wire.PutMessageMap(b, x.Durations, 0x8a, wire.Int32Kind, known.PutDuration)
 	b = wire.PutMessageMap(b, x.Values, 0x82, wire.TextKind, known.PutValue)
 	for k := len(x.Anys) - 1; k >= 0; k-- {
-		b = known.PutAny(x.Anys[k], b).Len(b).Tag(0x7a)
+		b = known.PutAny(x.Anys[k], b).LenField(0x7a, b)
 	}
 	for k := len(x.Timestamps) - 1; k >= 0; k-- {
-		b = known.PutTimestamp(x.Timestamps[k], b).Len(b).Tag(0x72)
+		b = known.PutTimestamp(x.Timestamps[k], b).LenField(0x72, b)
 	}
 	if x.NullValue != nil {
-		b = b.Varint(uint64(*x.NullValue)).Tag(0x68)
+		b = b.VarintField(0x68, uint64(*x.NullValue))
 	}
 	if x.BytesValue != nil {
-		b = known.PutBytesValue(x.BytesValue, b).Len(b).Tag(0x62)
+		b = known.PutBytesValue(x.BytesValue, b).LenField(0x62, b)
 	}
 	if x.DoubleValue != nil {
-		b = known.PutDoubleValue(x.DoubleValue, b).Len(b).Tag(0x5a)
+		b = known.PutDoubleValue(x.DoubleValue, b).LenField(0x5a, b)
 	}
 	if x.Int64Value != nil {
-		b = known.PutInt64Value(x.Int64Value, b).Len(b).Tag(0x52)
+		b = known.PutInt64Value(x.Int64Value, b).LenField(0x52, b)
 	}
 	if x.StringValue != nil {
-		b = known.PutStringValue(x.StringValue, b).Len(b).Tag(0x4a)
+		b = known.PutStringValue(x.StringValue, b).LenField(0x4a, b)
 	}
 	if x.ListValue != nil {
-		b = known.PutListValue(x.ListValue, b).Len(b).Tag(0x42)
+		b = known.PutListValue(x.ListValue, b).LenField(0x42, b)
 	}
 	if x.Value != nil {
-		b = known.PutValue(x.Value, b).Len(b).Tag(0x3a)
+		b = known.PutValue(x.Value, b).LenField(0x3a, b)
 	}
 	if x.Struct != nil {
-		b = known.PutStruct(x.Struct, b).Len(b).Tag(0x32)
+		b = known.PutStruct(x.Struct, b).LenField(0x32, b)
 	}
 	if x.FieldMask != nil {
-		b = known.PutFieldMask(x.FieldMask, b).Len(b).Tag(0x2a)
+		b = known.PutFieldMask(x.FieldMask, b).LenField(0x2a, b)
 	}
 	if x.Empty != nil {
-		b = known.PutEmpty(x.Empty, b).Len(b).Tag(0x22)
+		b = known.PutEmpty(x.Empty, b).LenField(0x22, b)
 	}
 	if x.Any != nil {
-		b = known.PutAny(x.Any, b).Len(b).Tag(0x1a)
+		b = known.PutAny(x.Any, b).LenField(0x1a, b)
 	}
 	if x.Duration != nil {
-		b = known.PutDuration(x.Duration, b).Len(b).Tag(0x12)
+		b = known.PutDuration(x.Duration, b).LenField(0x12, b)
 	}
 	if x.Timestamp != nil {
-		b = known.PutTimestamp(x.Timestamp, b).Len(b).Tag(0x0a)
+		b = known.PutTimestamp(x.Timestamp, b).LenField(0x0a, b)
 	}
 	return b
 }

@@ -36,13 +36,13 @@ func (x *Other) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Other != nil {
-		b = x.Other.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Other.PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Text != nil {
-		b = b.Text(*x.Text).Tag(0x12)
+		b = b.TextField(0x12, *x.Text)
 	}
 	if x.Implicit != 0 {
-		b = b.Varint(uint64(x.Implicit)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Implicit))
 	}
 	return b
 }
@@ -60,7 +60,9 @@ func (x *Other) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Text, i = wire.Ptr(p.Text(b, i))
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Other = wire.OrNew(x.Other)
+			if x.Other == nil {
+				x.Other = new(Other)
+			}
 			i = wire.After(x.Other.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -103,16 +105,16 @@ func (x *OtherOpaque) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasOpen() {
-		b = x.GetOpen().PutRPCX(b).Len(b).Tag(0x22)
+		b = x.GetOpen().PutRPCX(b).LenField(0x22, b)
 	}
 	if x.HasOther() {
-		b = x.GetOther().PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.GetOther().PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.HasText() {
-		b = b.Text(x.GetText()).Tag(0x12)
+		b = b.TextField(0x12, x.GetText())
 	}
 	if x.GetImplicit() != 0 {
-		b = b.Varint(uint64(x.GetImplicit())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetImplicit()))
 	}
 	return b
 }

@@ -110,49 +110,49 @@ func (x *Methods) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Bool(*x.SetSize).LongTag(0x80)
 	}
 	if x.GetSize_ != nil {
-		b = b.Bool(*x.GetSize_).Tag(0x78)
+		b = b.BoolField(0x78, *x.GetSize_)
 	}
 	if x.ClearSize != nil {
-		b = b.Bool(*x.ClearSize).Tag(0x70)
+		b = b.BoolField(0x70, *x.ClearSize)
 	}
 	if x.HasSize != nil {
-		b = b.Bool(*x.HasSize).Tag(0x68)
+		b = b.BoolField(0x68, *x.HasSize)
 	}
 	if x.Merge != nil {
-		b = b.Varint(uint64(*x.Merge)).Tag(0x60)
+		b = b.VarintField(0x60, uint64(*x.Merge))
 	}
 	if x.Equal != nil {
-		b = b.Varint(uint64(*x.Equal)).Tag(0x58)
+		b = b.VarintField(0x58, uint64(*x.Equal))
 	}
 	if x.Clone != nil {
-		b = b.Varint(uint64(*x.Clone)).Tag(0x50)
+		b = b.VarintField(0x50, uint64(*x.Clone))
 	}
 	if x.MarshalAppend != nil {
-		b = b.Varint(uint64(*x.MarshalAppend)).Tag(0x48)
+		b = b.VarintField(0x48, uint64(*x.MarshalAppend))
 	}
 	if x.ProtoMessage_ != nil {
-		b = b.Varint(uint64(*x.ProtoMessage_)).Tag(0x40)
+		b = b.VarintField(0x40, uint64(*x.ProtoMessage_))
 	}
 	for k := len(x.Descriptor_) - 1; k >= 0; k-- {
-		b = b.Text(x.Descriptor_[k]).Tag(0x3a)
+		b = b.TextField(0x3a, x.Descriptor_[k])
 	}
 	if x.ProtoReflects != nil {
-		b = x.ProtoReflects.PutRPCX(b).Len(b).Tag(0x32)
+		b = x.ProtoReflects.PutRPCX(b).LenField(0x32, b)
 	}
 	if x.Reset_ != nil {
-		b = b.Bool(*x.Reset_).Tag(0x28)
+		b = b.BoolField(0x28, *x.Reset_)
 	}
 	if x.String_ != nil {
-		b = b.Text(*x.String_).Tag(0x22)
+		b = b.TextField(0x22, *x.String_)
 	}
 	if x.Unmarshal_ != nil {
-		b = b.Bytes(x.Unmarshal_).Tag(0x1a)
+		b = b.BytesField(0x1a, x.Unmarshal_)
 	}
 	if x.Marshal_ != nil {
-		b = b.Bytes(x.Marshal_).Tag(0x12)
+		b = b.BytesField(0x12, x.Marshal_)
 	}
 	if x.Size != nil {
-		b = b.Varint(uint64(*x.Size)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Size))
 	}
 	return b
 }
@@ -176,7 +176,9 @@ func (x *Methods) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Reset_, i = wire.Ptr(wire.Bool(b, i))
 		case 0x32:
 			c, inner, end := p.Message(b, i)
-			x.ProtoReflects = wire.OrNew(x.ProtoReflects)
+			if x.ProtoReflects == nil {
+				x.ProtoReflects = new(Methods)
+			}
 			i = wire.After(x.ProtoReflects.ParseRPCX(c, inner), end)
 		case 0x3a:
 			x.Descriptor_, i = p.Texts(x.Descriptor_, b, i, 0x3a)
@@ -213,7 +215,9 @@ func (x *Methods) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.MethodsChoice = wire.OrNew(v.MethodsChoice)
+			if v.MethodsChoice == nil {
+				v.MethodsChoice = new(Methods)
+			}
 			i = wire.After(v.MethodsChoice.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -268,28 +272,28 @@ func (x *Fields) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.XXXLazyUnmarshalInfo != nil {
-		b = b.Varint(uint64(*x.XXXLazyUnmarshalInfo)).Tag(0x40)
+		b = b.VarintField(0x40, uint64(*x.XXXLazyUnmarshalInfo))
 	}
 	if x.XXXRaceDetectHookData != nil {
-		b = b.Varint(uint64(*x.XXXRaceDetectHookData)).Tag(0x38)
+		b = b.VarintField(0x38, uint64(*x.XXXRaceDetectHookData))
 	}
 	if x.XXXPresence != nil {
-		b = b.Varint(uint64(*x.XXXPresence)).Tag(0x30)
+		b = b.VarintField(0x30, uint64(*x.XXXPresence))
 	}
 	if x.XXXUnrecognized != nil {
-		b = b.Varint(uint64(*x.XXXUnrecognized)).Tag(0x28)
+		b = b.VarintField(0x28, uint64(*x.XXXUnrecognized))
 	}
 	if x.ExtensionFields != nil {
-		b = b.Varint(uint64(*x.ExtensionFields)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(*x.ExtensionFields))
 	}
 	if x.UnknownFields != nil {
-		b = b.Bytes(x.UnknownFields).Tag(0x1a)
+		b = b.BytesField(0x1a, x.UnknownFields)
 	}
 	if x.SizeCache != nil {
-		b = b.Varint(uint64(*x.SizeCache)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(*x.SizeCache))
 	}
 	if x.State != nil {
-		b = b.Varint(uint64(*x.State)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.State))
 	}
 	return b
 }
@@ -645,49 +649,49 @@ func (x *Words) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Varint(uint64(*x.Interface)).LongTag(0x80)
 	}
 	if x.Import != nil {
-		b = b.Varint(uint64(*x.Import)).Tag(0x78)
+		b = b.VarintField(0x78, uint64(*x.Import))
 	}
 	if x.If != nil {
-		b = b.Varint(uint64(*x.If)).Tag(0x70)
+		b = b.VarintField(0x70, uint64(*x.If))
 	}
 	if x.Goto != nil {
-		b = b.Varint(uint64(*x.Goto)).Tag(0x68)
+		b = b.VarintField(0x68, uint64(*x.Goto))
 	}
 	if x.Go != nil {
-		b = b.Varint(uint64(*x.Go)).Tag(0x60)
+		b = b.VarintField(0x60, uint64(*x.Go))
 	}
 	if x.Func != nil {
-		b = b.Varint(uint64(*x.Func)).Tag(0x58)
+		b = b.VarintField(0x58, uint64(*x.Func))
 	}
 	if x.For != nil {
-		b = b.Varint(uint64(*x.For)).Tag(0x50)
+		b = b.VarintField(0x50, uint64(*x.For))
 	}
 	if x.Fallthrough != nil {
-		b = b.Varint(uint64(*x.Fallthrough)).Tag(0x48)
+		b = b.VarintField(0x48, uint64(*x.Fallthrough))
 	}
 	if x.Else != nil {
-		b = b.Varint(uint64(*x.Else)).Tag(0x40)
+		b = b.VarintField(0x40, uint64(*x.Else))
 	}
 	if x.Defer != nil {
-		b = b.Varint(uint64(*x.Defer)).Tag(0x38)
+		b = b.VarintField(0x38, uint64(*x.Defer))
 	}
 	if x.Default != nil {
-		b = b.Varint(uint64(*x.Default)).Tag(0x30)
+		b = b.VarintField(0x30, uint64(*x.Default))
 	}
 	if x.Continue != nil {
-		b = b.Varint(uint64(*x.Continue)).Tag(0x28)
+		b = b.VarintField(0x28, uint64(*x.Continue))
 	}
 	if x.Const != nil {
-		b = b.Varint(uint64(*x.Const)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(*x.Const))
 	}
 	if x.Chan != nil {
-		b = b.Varint(uint64(*x.Chan)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(*x.Chan))
 	}
 	if x.Case != nil {
-		b = b.Varint(uint64(*x.Case)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(*x.Case))
 	}
 	if x.Break != nil {
-		b = b.Varint(uint64(*x.Break)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Break))
 	}
 	return b
 }
@@ -761,7 +765,9 @@ func (x *Words) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Make, i = wire.ParseMessageMap(x.Make, b, i, p, 0xea, wire.Int32Kind, (*Words).ParseRPCX)
 		case 0xf2:
 			c, inner, end := p.Message(b, i)
-			x.Nil = wire.OrNew(x.Nil)
+			if x.Nil == nil {
+				x.Nil = new(Words)
+			}
 			i = wire.After(x.Nil.ParseRPCX(c, inner), end)
 		case 0xf8:
 			x.True, i = wire.Ptr(wire.Bool(b, i))
@@ -788,7 +794,9 @@ func (x *Words) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.New = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Panic = wire.OrNew(v.Panic)
+			if v.Panic == nil {
+				v.Panic = new(Words)
+			}
 			i = wire.After(v.Panic.ParseRPCX(c, inner), end)
 		case 0x138:
 			x.Wire, i = wire.Ptr(wire.Int32(b, i))
@@ -860,7 +868,7 @@ func (x *String) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.String_ != nil {
-		b = b.Text(*x.String_).Tag(0x0a)
+		b = b.TextField(0x0a, *x.String_)
 	}
 	return b
 }
@@ -906,7 +914,7 @@ func (x *Error) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Error != nil {
-		b = x.Error.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Error.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -920,7 +928,9 @@ func (x *Error) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Error = wire.OrNew(x.Error)
+			if x.Error == nil {
+				x.Error = new(Error)
+			}
 			i = wire.After(x.Error.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -956,7 +966,7 @@ func (x *Wire) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = b.Raw(x.unknownFields)
 	b = wire.PutMessageMap(b, x.Wires, 0x12, wire.TextKind, (*Wire).PutRPCX)
 	if x.Wire != nil {
-		b = b.Varint(uint64(*x.Wire)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Wire))
 	}
 	return b
 }
@@ -1004,7 +1014,7 @@ func (x *Proto) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Protos) - 1; k >= 0; k-- {
-		b = x.Protos[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Protos[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1062,15 +1072,15 @@ func (x *Uint64) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.Uint64Or.(type) {
 	case *Uint64_Nested:
 		if v != nil {
-			b = b.Varint(uint64(v.Nested)).Tag(0x10)
+			b = b.VarintField(0x10, uint64(v.Nested))
 		}
 	case *Uint64_Text:
 		if v != nil {
-			b = b.Text(v.Text).Tag(0x1a)
+			b = b.TextField(0x1a, v.Text)
 		}
 	}
 	if x.Uint64 != nil {
-		b = b.Fixed64(uint64(*x.Uint64)).Tag(0x09)
+		b = b.Fixed64Field(0x09, uint64(*x.Uint64))
 	}
 	return b
 }
@@ -1124,7 +1134,7 @@ func (x *Append) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Make) - 1; k >= 0; k-- {
-		b = x.Make[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Make[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1176,7 +1186,7 @@ func (x *Len) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = wire.PutPackedInt(b, x.Nils).Tag(0x12)
 	}
 	if x.Nil != nil {
-		b = b.Varint(uint64(*x.Nil)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Nil))
 	}
 	return b
 }
@@ -1236,16 +1246,16 @@ func (x *Outer) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Other != nil {
-		b = x.Other.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Other.PutRPCX(b).LenField(0x1a, b)
 	}
 	switch v := x.Choice.(type) {
 	case *Outer_Inner_:
 		if v != nil {
-			b = b.Varint(uint64(v.Inner)).Tag(0x08)
+			b = b.VarintField(0x08, uint64(v.Inner))
 		}
 	case *Outer_InnerMessage:
 		if v != nil {
-			b = v.InnerMessage.PutRPCX(b).Len(b).Tag(0x12)
+			b = v.InnerMessage.PutRPCX(b).LenField(0x12, b)
 		}
 	}
 	return b
@@ -1269,11 +1279,15 @@ func (x *Outer) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.InnerMessage = wire.OrNew(v.InnerMessage)
+			if v.InnerMessage == nil {
+				v.InnerMessage = new(Outer_Inner)
+			}
 			i = wire.After(v.InnerMessage.ParseRPCX(c, inner), end)
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Other = wire.OrNew(x.Other)
+			if x.Other == nil {
+				x.Other = new(Outer_Inner)
+			}
 			i = wire.After(x.Other.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -1307,7 +1321,7 @@ func (x *Outer_Inner) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.A != nil {
-		b = b.Varint(uint64(*x.A)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.A))
 	}
 	return b
 }

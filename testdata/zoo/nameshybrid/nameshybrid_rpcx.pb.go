@@ -51,28 +51,28 @@ func (x *Fields) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasXXXLazyUnmarshalInfo() {
-		b = b.Varint(uint64(x.GetXXXLazyUnmarshalInfo())).Tag(0x40)
+		b = b.VarintField(0x40, uint64(x.GetXXXLazyUnmarshalInfo()))
 	}
 	if x.HasXXXRaceDetectHookData() {
-		b = b.Varint(uint64(x.GetXXXRaceDetectHookData())).Tag(0x38)
+		b = b.VarintField(0x38, uint64(x.GetXXXRaceDetectHookData()))
 	}
 	if x.HasXXXPresence() {
-		b = b.Varint(uint64(x.GetXXXPresence())).Tag(0x30)
+		b = b.VarintField(0x30, uint64(x.GetXXXPresence()))
 	}
 	if x.HasXXXUnrecognized() {
-		b = b.Varint(uint64(x.GetXXXUnrecognized())).Tag(0x28)
+		b = b.VarintField(0x28, uint64(x.GetXXXUnrecognized()))
 	}
 	if x.HasExtensionFields() {
-		b = b.Varint(uint64(x.GetExtensionFields())).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.GetExtensionFields()))
 	}
 	if x.HasUnknownFields() {
-		b = b.Bytes(x.GetUnknownFields()).Tag(0x1a)
+		b = b.BytesField(0x1a, x.GetUnknownFields())
 	}
 	if x.HasSizeCache() {
-		b = b.Varint(uint64(x.GetSizeCache())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetSizeCache()))
 	}
 	if x.HasState() {
-		b = b.Varint(uint64(x.GetState())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetState()))
 	}
 	return b
 }
@@ -432,49 +432,49 @@ func (x *Words) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Varint(uint64(x.GetInterface())).LongTag(0x80)
 	}
 	if x.HasImport() {
-		b = b.Varint(uint64(x.GetImport())).Tag(0x78)
+		b = b.VarintField(0x78, uint64(x.GetImport()))
 	}
 	if x.HasIf() {
-		b = b.Varint(uint64(x.GetIf())).Tag(0x70)
+		b = b.VarintField(0x70, uint64(x.GetIf()))
 	}
 	if x.HasGoto() {
-		b = b.Varint(uint64(x.GetGoto())).Tag(0x68)
+		b = b.VarintField(0x68, uint64(x.GetGoto()))
 	}
 	if x.HasGo() {
-		b = b.Varint(uint64(x.GetGo())).Tag(0x60)
+		b = b.VarintField(0x60, uint64(x.GetGo()))
 	}
 	if x.HasFunc() {
-		b = b.Varint(uint64(x.GetFunc())).Tag(0x58)
+		b = b.VarintField(0x58, uint64(x.GetFunc()))
 	}
 	if x.HasFor() {
-		b = b.Varint(uint64(x.GetFor())).Tag(0x50)
+		b = b.VarintField(0x50, uint64(x.GetFor()))
 	}
 	if x.HasFallthrough() {
-		b = b.Varint(uint64(x.GetFallthrough())).Tag(0x48)
+		b = b.VarintField(0x48, uint64(x.GetFallthrough()))
 	}
 	if x.HasElse() {
-		b = b.Varint(uint64(x.GetElse())).Tag(0x40)
+		b = b.VarintField(0x40, uint64(x.GetElse()))
 	}
 	if x.HasDefer() {
-		b = b.Varint(uint64(x.GetDefer())).Tag(0x38)
+		b = b.VarintField(0x38, uint64(x.GetDefer()))
 	}
 	if x.HasDefault() {
-		b = b.Varint(uint64(x.GetDefault())).Tag(0x30)
+		b = b.VarintField(0x30, uint64(x.GetDefault()))
 	}
 	if x.HasContinue() {
-		b = b.Varint(uint64(x.GetContinue())).Tag(0x28)
+		b = b.VarintField(0x28, uint64(x.GetContinue()))
 	}
 	if x.HasConst() {
-		b = b.Varint(uint64(x.GetConst())).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.GetConst()))
 	}
 	if x.HasChan() {
-		b = b.Varint(uint64(x.GetChan())).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.GetChan()))
 	}
 	if x.HasCase() {
-		b = b.Varint(uint64(x.GetCase())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetCase()))
 	}
 	if x.HasBreak() {
-		b = b.Varint(uint64(x.GetBreak())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetBreak()))
 	}
 	return b
 }
@@ -750,7 +750,7 @@ func (x *String) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasString() {
-		b = b.Text(x.GetString()).Tag(0x0a)
+		b = b.TextField(0x0a, x.GetString())
 	}
 	return b
 }
@@ -798,7 +798,7 @@ func (x *Error) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasError() {
-		b = x.GetError().PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.GetError().PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -848,7 +848,7 @@ func (x *Wire) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = b.Raw(x.unknownFields)
 	b = wire.PutMessageMap(b, x.GetWires(), 0x12, wire.TextKind, (*Wire).PutRPCX)
 	if x.HasWire() {
-		b = b.Varint(uint64(x.GetWire())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetWire()))
 	}
 	return b
 }
@@ -900,7 +900,7 @@ func (x *Proto) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.GetProtos()) - 1; k >= 0; k-- {
-		b = x.GetProtos()[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.GetProtos()[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -955,12 +955,12 @@ func (x *Uint64) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = b.Raw(x.unknownFields)
 	switch x.WhichUint64Or() {
 	case 2:
-		b = b.Varint(uint64(x.GetNested())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetNested()))
 	case 3:
-		b = b.Text(x.GetText()).Tag(0x1a)
+		b = b.TextField(0x1a, x.GetText())
 	}
 	if x.HasUint64() {
-		b = b.Fixed64(uint64(x.GetUint64())).Tag(0x09)
+		b = b.Fixed64Field(0x09, uint64(x.GetUint64()))
 	}
 	return b
 }
@@ -1016,7 +1016,7 @@ func (x *Append) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.GetMake()) - 1; k >= 0; k-- {
-		b = x.GetMake()[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.GetMake()[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1070,7 +1070,7 @@ func (x *Len) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = wire.PutPackedInt(b, x.GetNils()).Tag(0x12)
 	}
 	if x.HasNil() {
-		b = b.Varint(uint64(x.GetNil())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetNil()))
 	}
 	return b
 }
@@ -1132,13 +1132,13 @@ func (x *Outer) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasOther() {
-		b = x.GetOther().PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.GetOther().PutRPCX(b).LenField(0x1a, b)
 	}
 	switch x.WhichChoice() {
 	case 1:
-		b = b.Varint(uint64(x.GetInner())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetInner()))
 	case 2:
-		b = x.GetInnerMessage().PutRPCX(b).Len(b).Tag(0x12)
+		b = x.GetInnerMessage().PutRPCX(b).LenField(0x12, b)
 	}
 	return b
 }
@@ -1194,7 +1194,7 @@ func (x *Outer_Inner) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasA() {
-		b = b.Varint(uint64(x.GetA())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetA()))
 	}
 	return b
 }

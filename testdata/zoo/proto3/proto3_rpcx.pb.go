@@ -34,10 +34,10 @@ func (x *Small) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Text != nil {
-		b = b.Text(*x.Text).Tag(0x12)
+		b = b.TextField(0x12, *x.Text)
 	}
 	if x.Number != nil {
-		b = b.Varint(uint64(*x.Number)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Number))
 	}
 	return b
 }
@@ -171,49 +171,49 @@ func (x *Implicit) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Varint(uint64(x.Open)).LongTag(0x80)
 	}
 	if len(x.Bytes) != 0 {
-		b = b.Bytes(x.Bytes).Tag(0x7a)
+		b = b.BytesField(0x7a, x.Bytes)
 	}
 	if x.String_ != "" {
-		b = b.Text(x.String_).Tag(0x72)
+		b = b.TextField(0x72, x.String_)
 	}
 	if x.Bool {
-		b = b.Bool(x.Bool).Tag(0x68)
+		b = b.BoolField(0x68, x.Bool)
 	}
 	if wire.Bits64(x.Double) != 0 {
-		b = b.Double(x.Double).Tag(0x61)
+		b = b.DoubleField(0x61, x.Double)
 	}
 	if wire.Bits32(x.Float) != 0 {
-		b = b.Float(x.Float).Tag(0x5d)
+		b = b.FloatField(0x5d, x.Float)
 	}
 	if x.Sfixed64 != 0 {
-		b = b.Fixed64(uint64(x.Sfixed64)).Tag(0x51)
+		b = b.Fixed64Field(0x51, uint64(x.Sfixed64))
 	}
 	if x.Sfixed32 != 0 {
-		b = b.Fixed32(uint32(x.Sfixed32)).Tag(0x4d)
+		b = b.Fixed32Field(0x4d, uint32(x.Sfixed32))
 	}
 	if x.Fixed64 != 0 {
-		b = b.Fixed64(uint64(x.Fixed64)).Tag(0x41)
+		b = b.Fixed64Field(0x41, uint64(x.Fixed64))
 	}
 	if x.Fixed32 != 0 {
-		b = b.Fixed32(uint32(x.Fixed32)).Tag(0x3d)
+		b = b.Fixed32Field(0x3d, uint32(x.Fixed32))
 	}
 	if x.Sint64 != 0 {
-		b = b.Sint(int64(x.Sint64)).Tag(0x30)
+		b = b.SintField(0x30, int64(x.Sint64))
 	}
 	if x.Sint32 != 0 {
-		b = b.Sint(int64(x.Sint32)).Tag(0x28)
+		b = b.SintField(0x28, int64(x.Sint32))
 	}
 	if x.Uint64 != 0 {
-		b = b.Varint(uint64(x.Uint64)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.Uint64))
 	}
 	if x.Uint32 != 0 {
-		b = b.Varint(uint64(x.Uint32)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.Uint32))
 	}
 	if x.Int64 != 0 {
-		b = b.Varint(uint64(x.Int64)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Int64))
 	}
 	if x.Int32 != 0 {
-		b = b.Varint(uint64(x.Int32)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Int32))
 	}
 	return b
 }
@@ -349,49 +349,49 @@ func (x *Explicit) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Varint(uint64(*x.Open)).LongTag(0x80)
 	}
 	if x.Bytes != nil {
-		b = b.Bytes(x.Bytes).Tag(0x7a)
+		b = b.BytesField(0x7a, x.Bytes)
 	}
 	if x.String_ != nil {
-		b = b.Text(*x.String_).Tag(0x72)
+		b = b.TextField(0x72, *x.String_)
 	}
 	if x.Bool != nil {
-		b = b.Bool(*x.Bool).Tag(0x68)
+		b = b.BoolField(0x68, *x.Bool)
 	}
 	if x.Double != nil {
-		b = b.Double(*x.Double).Tag(0x61)
+		b = b.DoubleField(0x61, *x.Double)
 	}
 	if x.Float != nil {
-		b = b.Float(*x.Float).Tag(0x5d)
+		b = b.FloatField(0x5d, *x.Float)
 	}
 	if x.Sfixed64 != nil {
-		b = b.Fixed64(uint64(*x.Sfixed64)).Tag(0x51)
+		b = b.Fixed64Field(0x51, uint64(*x.Sfixed64))
 	}
 	if x.Sfixed32 != nil {
-		b = b.Fixed32(uint32(*x.Sfixed32)).Tag(0x4d)
+		b = b.Fixed32Field(0x4d, uint32(*x.Sfixed32))
 	}
 	if x.Fixed64 != nil {
-		b = b.Fixed64(uint64(*x.Fixed64)).Tag(0x41)
+		b = b.Fixed64Field(0x41, uint64(*x.Fixed64))
 	}
 	if x.Fixed32 != nil {
-		b = b.Fixed32(uint32(*x.Fixed32)).Tag(0x3d)
+		b = b.Fixed32Field(0x3d, uint32(*x.Fixed32))
 	}
 	if x.Sint64 != nil {
-		b = b.Sint(int64(*x.Sint64)).Tag(0x30)
+		b = b.SintField(0x30, int64(*x.Sint64))
 	}
 	if x.Sint32 != nil {
-		b = b.Sint(int64(*x.Sint32)).Tag(0x28)
+		b = b.SintField(0x28, int64(*x.Sint32))
 	}
 	if x.Uint64 != nil {
-		b = b.Varint(uint64(*x.Uint64)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(*x.Uint64))
 	}
 	if x.Uint32 != nil {
-		b = b.Varint(uint64(*x.Uint32)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(*x.Uint32))
 	}
 	if x.Int64 != nil {
-		b = b.Varint(uint64(*x.Int64)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(*x.Int64))
 	}
 	if x.Int32 != nil {
-		b = b.Varint(uint64(*x.Int32)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.Int32))
 	}
 	return b
 }
@@ -437,11 +437,15 @@ func (x *Explicit) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Open, i = wire.Ptr(wire.Int[Open](b, i))
 		case 0xf2:
 			c, inner, end := p.Message(b, i)
-			x.Small = wire.OrNew(x.Small)
+			if x.Small == nil {
+				x.Small = new(Small)
+			}
 			i = wire.After(x.Small.ParseRPCX(c, inner), end)
 		case 0xfa:
 			c, inner, end := p.Message(b, i)
-			x.Empty = wire.OrNew(x.Empty)
+			if x.Empty == nil {
+				x.Empty = new(Empty)
+			}
 			i = wire.After(x.Empty.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -699,49 +703,49 @@ func (x *Expanded) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Varint(uint64(x.Open[k])).LongTag(0x80)
 	}
 	for k := len(x.Bytes) - 1; k >= 0; k-- {
-		b = b.Bytes(x.Bytes[k]).Tag(0x7a)
+		b = b.BytesField(0x7a, x.Bytes[k])
 	}
 	for k := len(x.String_) - 1; k >= 0; k-- {
-		b = b.Text(x.String_[k]).Tag(0x72)
+		b = b.TextField(0x72, x.String_[k])
 	}
 	for k := len(x.Bool) - 1; k >= 0; k-- {
-		b = b.Bool(x.Bool[k]).Tag(0x68)
+		b = b.BoolField(0x68, x.Bool[k])
 	}
 	for k := len(x.Double) - 1; k >= 0; k-- {
-		b = b.Double(x.Double[k]).Tag(0x61)
+		b = b.DoubleField(0x61, x.Double[k])
 	}
 	for k := len(x.Float) - 1; k >= 0; k-- {
-		b = b.Float(x.Float[k]).Tag(0x5d)
+		b = b.FloatField(0x5d, x.Float[k])
 	}
 	for k := len(x.Sfixed64) - 1; k >= 0; k-- {
-		b = b.Fixed64(uint64(x.Sfixed64[k])).Tag(0x51)
+		b = b.Fixed64Field(0x51, uint64(x.Sfixed64[k]))
 	}
 	for k := len(x.Sfixed32) - 1; k >= 0; k-- {
-		b = b.Fixed32(uint32(x.Sfixed32[k])).Tag(0x4d)
+		b = b.Fixed32Field(0x4d, uint32(x.Sfixed32[k]))
 	}
 	for k := len(x.Fixed64) - 1; k >= 0; k-- {
-		b = b.Fixed64(uint64(x.Fixed64[k])).Tag(0x41)
+		b = b.Fixed64Field(0x41, uint64(x.Fixed64[k]))
 	}
 	for k := len(x.Fixed32) - 1; k >= 0; k-- {
-		b = b.Fixed32(uint32(x.Fixed32[k])).Tag(0x3d)
+		b = b.Fixed32Field(0x3d, uint32(x.Fixed32[k]))
 	}
 	for k := len(x.Sint64) - 1; k >= 0; k-- {
-		b = b.Sint(int64(x.Sint64[k])).Tag(0x30)
+		b = b.SintField(0x30, int64(x.Sint64[k]))
 	}
 	for k := len(x.Sint32) - 1; k >= 0; k-- {
-		b = b.Sint(int64(x.Sint32[k])).Tag(0x28)
+		b = b.SintField(0x28, int64(x.Sint32[k]))
 	}
 	for k := len(x.Uint64) - 1; k >= 0; k-- {
-		b = b.Varint(uint64(x.Uint64[k])).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.Uint64[k]))
 	}
 	for k := len(x.Uint32) - 1; k >= 0; k-- {
-		b = b.Varint(uint64(x.Uint32[k])).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.Uint32[k]))
 	}
 	for k := len(x.Int64) - 1; k >= 0; k-- {
-		b = b.Varint(uint64(x.Int64[k])).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Int64[k]))
 	}
 	for k := len(x.Int32) - 1; k >= 0; k-- {
-		b = b.Varint(uint64(x.Int32[k])).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Int32[k]))
 	}
 	return b
 }
@@ -952,63 +956,63 @@ func (x *Oneof) PutRPCX(b wire.Buffer) wire.Buffer {
 	switch v := x.Choice.(type) {
 	case *Oneof_Int32:
 		if v != nil {
-			b = b.Varint(uint64(v.Int32)).Tag(0x08)
+			b = b.VarintField(0x08, uint64(v.Int32))
 		}
 	case *Oneof_Int64:
 		if v != nil {
-			b = b.Varint(uint64(v.Int64)).Tag(0x10)
+			b = b.VarintField(0x10, uint64(v.Int64))
 		}
 	case *Oneof_Uint32:
 		if v != nil {
-			b = b.Varint(uint64(v.Uint32)).Tag(0x18)
+			b = b.VarintField(0x18, uint64(v.Uint32))
 		}
 	case *Oneof_Uint64:
 		if v != nil {
-			b = b.Varint(uint64(v.Uint64)).Tag(0x20)
+			b = b.VarintField(0x20, uint64(v.Uint64))
 		}
 	case *Oneof_Sint32:
 		if v != nil {
-			b = b.Sint(int64(v.Sint32)).Tag(0x28)
+			b = b.SintField(0x28, int64(v.Sint32))
 		}
 	case *Oneof_Sint64:
 		if v != nil {
-			b = b.Sint(int64(v.Sint64)).Tag(0x30)
+			b = b.SintField(0x30, int64(v.Sint64))
 		}
 	case *Oneof_Fixed32:
 		if v != nil {
-			b = b.Fixed32(uint32(v.Fixed32)).Tag(0x3d)
+			b = b.Fixed32Field(0x3d, uint32(v.Fixed32))
 		}
 	case *Oneof_Fixed64:
 		if v != nil {
-			b = b.Fixed64(uint64(v.Fixed64)).Tag(0x41)
+			b = b.Fixed64Field(0x41, uint64(v.Fixed64))
 		}
 	case *Oneof_Sfixed32:
 		if v != nil {
-			b = b.Fixed32(uint32(v.Sfixed32)).Tag(0x4d)
+			b = b.Fixed32Field(0x4d, uint32(v.Sfixed32))
 		}
 	case *Oneof_Sfixed64:
 		if v != nil {
-			b = b.Fixed64(uint64(v.Sfixed64)).Tag(0x51)
+			b = b.Fixed64Field(0x51, uint64(v.Sfixed64))
 		}
 	case *Oneof_Float:
 		if v != nil {
-			b = b.Float(v.Float).Tag(0x5d)
+			b = b.FloatField(0x5d, v.Float)
 		}
 	case *Oneof_Double:
 		if v != nil {
-			b = b.Double(v.Double).Tag(0x61)
+			b = b.DoubleField(0x61, v.Double)
 		}
 	case *Oneof_Bool:
 		if v != nil {
-			b = b.Bool(v.Bool).Tag(0x68)
+			b = b.BoolField(0x68, v.Bool)
 		}
 	case *Oneof_String_:
 		if v != nil {
-			b = b.Text(v.String_).Tag(0x72)
+			b = b.TextField(0x72, v.String_)
 		}
 	case *Oneof_Bytes:
 		if v != nil {
-			b = b.Bytes(v.Bytes).Tag(0x7a)
+			b = b.BytesField(0x7a, v.Bytes)
 		}
 	case *Oneof_Open:
 		if v != nil {
@@ -1108,7 +1112,9 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Small = wire.OrNew(v.Small)
+			if v.Small == nil {
+				v.Small = new(Small)
+			}
 			i = wire.After(v.Small.ParseRPCX(c, inner), end)
 		case 0xfa:
 			v, _ := x.Choice.(*Oneof_Empty)
@@ -1117,7 +1123,9 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Empty = wire.OrNew(v.Empty)
+			if v.Empty == nil {
+				v.Empty = new(Empty)
+			}
 			i = wire.After(v.Empty.ParseRPCX(c, inner), end)
 		case 0x10a:
 			v, _ := x.Choice.(*Oneof_Nested)
@@ -1126,7 +1134,9 @@ func (x *Oneof) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Nested = wire.OrNew(v.Nested)
+			if v.Nested == nil {
+				v.Nested = new(Oneof)
+			}
 			i = wire.After(v.Nested.ParseRPCX(c, inner), end)
 		case 0x140:
 			x.Between, i = wire.Ptr(wire.Int32(b, i))
@@ -1383,10 +1393,10 @@ func (x *Numbers) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Varint(uint64(*x.At16)).LongTag(0x80)
 	}
 	if x.At15 != nil {
-		b = b.Varint(uint64(*x.At15)).Tag(0x78)
+		b = b.VarintField(0x78, uint64(*x.At15))
 	}
 	if x.At1 != nil {
-		b = b.Varint(uint64(*x.At1)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(*x.At1))
 	}
 	return b
 }
@@ -1501,10 +1511,10 @@ func (x *FarNumbers) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = b.Text(x.Far16[k]).LongTag(0x82)
 	}
 	for k := len(x.Far15) - 1; k >= 0; k-- {
-		b = b.Text(x.Far15[k]).Tag(0x7a)
+		b = b.TextField(0x7a, x.Far15[k])
 	}
 	for k := len(x.Far1) - 1; k >= 0; k-- {
-		b = b.Text(x.Far1[k]).Tag(0x0a)
+		b = b.TextField(0x0a, x.Far1[k])
 	}
 	return b
 }
@@ -1588,27 +1598,27 @@ func (x *Node) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Value != nil {
-		b = b.Varint(uint64(*x.Value)).Tag(0x40)
+		b = b.VarintField(0x40, uint64(*x.Value))
 	}
 	if x.Last != nil {
-		b = x.Last.PutRPCX(b).Len(b).Tag(0x32)
+		b = x.Last.PutRPCX(b).LenField(0x32, b)
 	}
 	switch v := x.Choice.(type) {
 	case *Node_Chosen:
 		if v != nil {
-			b = v.Chosen.PutRPCX(b).Len(b).Tag(0x22)
+			b = v.Chosen.PutRPCX(b).LenField(0x22, b)
 		}
 	case *Node_Leaf:
 		if v != nil {
-			b = v.Leaf.PutRPCX(b).Len(b).Tag(0x2a)
+			b = v.Leaf.PutRPCX(b).LenField(0x2a, b)
 		}
 	}
 	b = wire.PutMessageMap(b, x.ByName, 0x1a, wire.TextKind, (*Node).PutRPCX)
 	for k := len(x.Children) - 1; k >= 0; k-- {
-		b = x.Children[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Children[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Next != nil {
-		b = x.Next.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Next.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1622,7 +1632,9 @@ func (x *Node) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Next = wire.OrNew(x.Next)
+			if x.Next == nil {
+				x.Next = new(Node)
+			}
 			i = wire.After(x.Next.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.Children, i = wire.ParseMessages(x.Children, b, i, p, 0x12, (*Node).ParseRPCX)
@@ -1635,7 +1647,9 @@ func (x *Node) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Chosen = wire.OrNew(v.Chosen)
+			if v.Chosen == nil {
+				v.Chosen = new(Node)
+			}
 			i = wire.After(v.Chosen.ParseRPCX(c, inner), end)
 		case 0x2a:
 			v, _ := x.Choice.(*Node_Leaf)
@@ -1644,11 +1658,15 @@ func (x *Node) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Choice = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Leaf = wire.OrNew(v.Leaf)
+			if v.Leaf == nil {
+				v.Leaf = new(Leaf)
+			}
 			i = wire.After(v.Leaf.ParseRPCX(c, inner), end)
 		case 0x32:
 			c, inner, end := p.Message(b, i)
-			x.Last = wire.OrNew(x.Last)
+			if x.Last == nil {
+				x.Last = new(Leaf)
+			}
 			i = wire.After(x.Last.ParseRPCX(c, inner), end)
 		case 0x40:
 			x.Value, i = wire.Ptr(wire.Int32(b, i))
@@ -1687,10 +1705,10 @@ func (x *Leaf) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Leaves) - 1; k >= 0; k-- {
-		b = x.Leaves[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Leaves[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Node != nil {
-		b = x.Node.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Node.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1704,7 +1722,9 @@ func (x *Leaf) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Node = wire.OrNew(x.Node)
+			if x.Node == nil {
+				x.Node = new(Node)
+			}
 			i = wire.After(x.Node.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.Leaves, i = wire.ParseMessages(x.Leaves, b, i, p, 0x12, (*Leaf).ParseRPCX)
@@ -1749,16 +1769,16 @@ func (x *Lazy) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Eager != nil {
-		b = b.Varint(uint64(*x.Eager)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(*x.Eager))
 	}
 	if x.Maps != nil {
-		b = x.Maps.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Maps.PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Lazy != nil {
-		b = x.Lazy.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Lazy.PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Explicit != nil {
-		b = x.Explicit.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Explicit.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1772,15 +1792,21 @@ func (x *Lazy) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Explicit = wire.OrNew(x.Explicit)
+			if x.Explicit == nil {
+				x.Explicit = new(Explicit)
+			}
 			i = wire.After(x.Explicit.ParseRPCX(c, inner), end)
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.Lazy = wire.OrNew(x.Lazy)
+			if x.Lazy == nil {
+				x.Lazy = new(Lazy)
+			}
 			i = wire.After(x.Lazy.ParseRPCX(c, inner), end)
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Maps = wire.OrNew(x.Maps)
+			if x.Maps == nil {
+				x.Maps = new(Maps)
+			}
 			i = wire.After(x.Maps.ParseRPCX(c, inner), end)
 		case 0x20:
 			x.Eager, i = wire.Ptr(wire.Int32(b, i))
@@ -1840,31 +1866,31 @@ func (x *All) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.More) - 1; k >= 0; k-- {
-		b = x.More[k].PutRPCX(b).Len(b).Tag(0x4a)
+		b = x.More[k].PutRPCX(b).LenField(0x4a, b)
 	}
 	if x.Node != nil {
-		b = x.Node.PutRPCX(b).Len(b).Tag(0x42)
+		b = x.Node.PutRPCX(b).LenField(0x42, b)
 	}
 	if x.Numbers != nil {
-		b = x.Numbers.PutRPCX(b).Len(b).Tag(0x3a)
+		b = x.Numbers.PutRPCX(b).LenField(0x3a, b)
 	}
 	if x.Maps != nil {
-		b = x.Maps.PutRPCX(b).Len(b).Tag(0x32)
+		b = x.Maps.PutRPCX(b).LenField(0x32, b)
 	}
 	if x.Choice != nil {
-		b = x.Choice.PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.Choice.PutRPCX(b).LenField(0x2a, b)
 	}
 	if x.Expanded != nil {
-		b = x.Expanded.PutRPCX(b).Len(b).Tag(0x22)
+		b = x.Expanded.PutRPCX(b).LenField(0x22, b)
 	}
 	if x.Packed != nil {
-		b = x.Packed.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Packed.PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Explicit != nil {
-		b = x.Explicit.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Explicit.PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Implicit != nil {
-		b = x.Implicit.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Implicit.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1878,35 +1904,51 @@ func (x *All) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Implicit = wire.OrNew(x.Implicit)
+			if x.Implicit == nil {
+				x.Implicit = new(Implicit)
+			}
 			i = wire.After(x.Implicit.ParseRPCX(c, inner), end)
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.Explicit = wire.OrNew(x.Explicit)
+			if x.Explicit == nil {
+				x.Explicit = new(Explicit)
+			}
 			i = wire.After(x.Explicit.ParseRPCX(c, inner), end)
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Packed = wire.OrNew(x.Packed)
+			if x.Packed == nil {
+				x.Packed = new(Packed)
+			}
 			i = wire.After(x.Packed.ParseRPCX(c, inner), end)
 		case 0x22:
 			c, inner, end := p.Message(b, i)
-			x.Expanded = wire.OrNew(x.Expanded)
+			if x.Expanded == nil {
+				x.Expanded = new(Expanded)
+			}
 			i = wire.After(x.Expanded.ParseRPCX(c, inner), end)
 		case 0x2a:
 			c, inner, end := p.Message(b, i)
-			x.Choice = wire.OrNew(x.Choice)
+			if x.Choice == nil {
+				x.Choice = new(Oneof)
+			}
 			i = wire.After(x.Choice.ParseRPCX(c, inner), end)
 		case 0x32:
 			c, inner, end := p.Message(b, i)
-			x.Maps = wire.OrNew(x.Maps)
+			if x.Maps == nil {
+				x.Maps = new(Maps)
+			}
 			i = wire.After(x.Maps.ParseRPCX(c, inner), end)
 		case 0x3a:
 			c, inner, end := p.Message(b, i)
-			x.Numbers = wire.OrNew(x.Numbers)
+			if x.Numbers == nil {
+				x.Numbers = new(Numbers)
+			}
 			i = wire.After(x.Numbers.ParseRPCX(c, inner), end)
 		case 0x42:
 			c, inner, end := p.Message(b, i)
-			x.Node = wire.OrNew(x.Node)
+			if x.Node == nil {
+				x.Node = new(Node)
+			}
 			i = wire.After(x.Node.ParseRPCX(c, inner), end)
 		case 0x4a:
 			x.More, i = wire.ParseMessages(x.More, b, i, p, 0x4a, (*All).ParseRPCX)

@@ -52,28 +52,28 @@ func (x *Small) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Kind != 0 {
-		b = b.Varint(uint64(x.Kind)).Tag(0x40)
+		b = b.VarintField(0x40, uint64(x.Kind))
 	}
 	if x.Checksum != 0 {
-		b = b.Fixed32(uint32(x.Checksum)).Tag(0x3d)
+		b = b.Fixed32Field(0x3d, uint32(x.Checksum))
 	}
 	if x.Delta != 0 {
-		b = b.Sint(int64(x.Delta)).Tag(0x30)
+		b = b.SintField(0x30, int64(x.Delta))
 	}
 	if x.Name != "" {
-		b = b.Text(x.Name).Tag(0x2a)
+		b = b.TextField(0x2a, x.Name)
 	}
 	if wire.Bits64(x.Score) != 0 {
-		b = b.Double(x.Score).Tag(0x21)
+		b = b.DoubleField(0x21, x.Score)
 	}
 	if x.Active {
-		b = b.Bool(x.Active).Tag(0x18)
+		b = b.BoolField(0x18, x.Active)
 	}
 	if x.Count != 0 {
-		b = b.Varint(uint64(x.Count)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Count))
 	}
 	if x.Id != 0 {
-		b = b.Varint(uint64(x.Id)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Id))
 	}
 	return b
 }
@@ -147,21 +147,21 @@ func (x *Nested) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Audit != nil {
-		b = x.Audit.PutRPCX(b).Len(b).Tag(0x3a)
+		b = x.Audit.PutRPCX(b).LenField(0x3a, b)
 	}
 	b = wire.PutMessageMap(b, x.Items, 0x32, wire.Int64Kind, (*Item).PutRPCX)
 	b = wire.PutMap(b, x.Labels, 0x2a, wire.TextKind, wire.TextKind)
 	for k := len(x.Others) - 1; k >= 0; k-- {
-		b = x.Others[k].PutRPCX(b).Len(b).Tag(0x22)
+		b = x.Others[k].PutRPCX(b).LenField(0x22, b)
 	}
 	if x.Home != nil {
-		b = x.Home.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Home.PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Name != "" {
-		b = b.Text(x.Name).Tag(0x12)
+		b = b.TextField(0x12, x.Name)
 	}
 	if x.Id != 0 {
-		b = b.Varint(uint64(x.Id)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Id))
 	}
 	return b
 }
@@ -179,7 +179,9 @@ func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Name, i = p.Text(b, i)
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Home = wire.OrNew(x.Home)
+			if x.Home == nil {
+				x.Home = new(Address)
+			}
 			i = wire.After(x.Home.ParseRPCX(c, inner), end)
 		case 0x22:
 			x.Others, i = wire.ParseMessages(x.Others, b, i, p, 0x22, (*Address).ParseRPCX)
@@ -189,7 +191,9 @@ func (x *Nested) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Items, i = wire.ParseMessageMap(x.Items, b, i, p, 0x32, wire.Int64Kind, (*Item).ParseRPCX)
 		case 0x3a:
 			c, inner, end := p.Message(b, i)
-			x.Audit = wire.OrNew(x.Audit)
+			if x.Audit == nil {
+				x.Audit = new(Audit)
+			}
 			i = wire.After(x.Audit.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -235,19 +239,19 @@ func (x *Address) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Position != nil {
-		b = x.Position.PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.Position.PutRPCX(b).LenField(0x2a, b)
 	}
 	if x.Country != "" {
-		b = b.Text(x.Country).Tag(0x22)
+		b = b.TextField(0x22, x.Country)
 	}
 	if x.Zip != "" {
-		b = b.Text(x.Zip).Tag(0x1a)
+		b = b.TextField(0x1a, x.Zip)
 	}
 	if x.City != "" {
-		b = b.Text(x.City).Tag(0x12)
+		b = b.TextField(0x12, x.City)
 	}
 	if x.Street != "" {
-		b = b.Text(x.Street).Tag(0x0a)
+		b = b.TextField(0x0a, x.Street)
 	}
 	return b
 }
@@ -269,7 +273,9 @@ func (x *Address) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Country, i = p.Text(b, i)
 		case 0x2a:
 			c, inner, end := p.Message(b, i)
-			x.Position = wire.OrNew(x.Position)
+			if x.Position == nil {
+				x.Position = new(Position)
+			}
 			i = wire.After(x.Position.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -306,10 +312,10 @@ func (x *Position) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if wire.Bits64(x.Longitude) != 0 {
-		b = b.Double(x.Longitude).Tag(0x11)
+		b = b.DoubleField(0x11, x.Longitude)
 	}
 	if wire.Bits64(x.Latitude) != 0 {
-		b = b.Double(x.Latitude).Tag(0x09)
+		b = b.DoubleField(0x09, x.Latitude)
 	}
 	return b
 }
@@ -366,16 +372,16 @@ func (x *Item) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Kind != 0 {
-		b = b.Varint(uint64(x.Kind)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.Kind))
 	}
 	if x.Price != 0 {
-		b = b.Varint(uint64(x.Price)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.Price))
 	}
 	if x.Quantity != 0 {
-		b = b.Varint(uint64(x.Quantity)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Quantity))
 	}
 	if x.Sku != "" {
-		b = b.Text(x.Sku).Tag(0x0a)
+		b = b.TextField(0x0a, x.Sku)
 	}
 	return b
 }
@@ -436,16 +442,16 @@ func (x *Audit) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.UpdatedAt != 0 {
-		b = b.Varint(uint64(x.UpdatedAt)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.UpdatedAt))
 	}
 	if x.UpdatedBy != "" {
-		b = b.Text(x.UpdatedBy).Tag(0x1a)
+		b = b.TextField(0x1a, x.UpdatedBy)
 	}
 	if x.CreatedAt != 0 {
-		b = b.Varint(uint64(x.CreatedAt)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.CreatedAt))
 	}
 	if x.CreatedBy != "" {
-		b = b.Text(x.CreatedBy).Tag(0x0a)
+		b = b.TextField(0x0a, x.CreatedBy)
 	}
 	return b
 }
@@ -509,19 +515,19 @@ func (x *Strings) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Paragraphs) - 1; k >= 0; k-- {
-		b = b.Text(x.Paragraphs[k]).Tag(0x2a)
+		b = b.TextField(0x2a, x.Paragraphs[k])
 	}
 	for k := len(x.Tags) - 1; k >= 0; k-- {
-		b = b.Text(x.Tags[k]).Tag(0x22)
+		b = b.TextField(0x22, x.Tags[k])
 	}
 	if x.Body != "" {
-		b = b.Text(x.Body).Tag(0x1a)
+		b = b.TextField(0x1a, x.Body)
 	}
 	if x.Summary != "" {
-		b = b.Text(x.Summary).Tag(0x12)
+		b = b.TextField(0x12, x.Summary)
 	}
 	if x.Title != "" {
-		b = b.Text(x.Title).Tag(0x0a)
+		b = b.TextField(0x0a, x.Title)
 	}
 	return b
 }
@@ -692,16 +698,16 @@ func (x *Tree) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Right != nil {
-		b = x.Right.PutRPCX(b).Len(b).Tag(0x22)
+		b = x.Right.PutRPCX(b).LenField(0x22, b)
 	}
 	if x.Left != nil {
-		b = x.Left.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Left.PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Label != "" {
-		b = b.Text(x.Label).Tag(0x12)
+		b = b.TextField(0x12, x.Label)
 	}
 	if x.Id != 0 {
-		b = b.Varint(uint64(x.Id)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Id))
 	}
 	return b
 }
@@ -719,11 +725,15 @@ func (x *Tree) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Label, i = p.Text(b, i)
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Left = wire.OrNew(x.Left)
+			if x.Left == nil {
+				x.Left = new(Tree)
+			}
 			i = wire.After(x.Left.ParseRPCX(c, inner), end)
 		case 0x22:
 			c, inner, end := p.Message(b, i)
-			x.Right = wire.OrNew(x.Right)
+			if x.Right == nil {
+				x.Right = new(Tree)
+			}
 			i = wire.After(x.Right.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -757,7 +767,7 @@ func (x *Many) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Points) - 1; k >= 0; k-- {
-		b = x.Points[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Points[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -812,16 +822,16 @@ func (x *Point) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Tag != "" {
-		b = b.Text(x.Tag).Tag(0x22)
+		b = b.TextField(0x22, x.Tag)
 	}
 	if x.Id != 0 {
-		b = b.Varint(uint64(x.Id)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.Id))
 	}
 	if x.Y != 0 {
-		b = b.Varint(uint64(x.Y)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Y))
 	}
 	if x.X != 0 {
-		b = b.Varint(uint64(x.X)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.X))
 	}
 	return b
 }
@@ -915,49 +925,49 @@ func (x *Order) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if len(x.Signature) != 0 {
-		b = b.Bytes(x.Signature).Tag(0x72)
+		b = b.BytesField(0x72, x.Signature)
 	}
 	if len(x.Related) > 0 {
 		b = wire.PutPackedInt(b, x.Related).Tag(0x6a)
 	}
 	if x.Kind != 0 {
-		b = b.Varint(uint64(x.Kind)).Tag(0x60)
+		b = b.VarintField(0x60, uint64(x.Kind))
 	}
 	b = wire.PutMap(b, x.Attributes, 0x5a, wire.TextKind, wire.TextKind)
 	if x.BillTo != nil {
-		b = x.BillTo.PutRPCX(b).Len(b).Tag(0x52)
+		b = x.BillTo.PutRPCX(b).LenField(0x52, b)
 	}
 	if x.ShipTo != nil {
-		b = x.ShipTo.PutRPCX(b).Len(b).Tag(0x4a)
+		b = x.ShipTo.PutRPCX(b).LenField(0x4a, b)
 	}
 	for k := len(x.Lines) - 1; k >= 0; k-- {
-		b = x.Lines[k].PutRPCX(b).Len(b).Tag(0x42)
+		b = x.Lines[k].PutRPCX(b).LenField(0x42, b)
 	}
 	switch v := x.Payment.(type) {
 	case *Order_Card:
 		if v != nil {
-			b = v.Card.PutRPCX(b).Len(b).Tag(0x2a)
+			b = v.Card.PutRPCX(b).LenField(0x2a, b)
 		}
 	case *Order_Voucher:
 		if v != nil {
-			b = b.Text(v.Voucher).Tag(0x32)
+			b = b.TextField(0x32, v.Voucher)
 		}
 	case *Order_Token:
 		if v != nil {
-			b = b.Bytes(v.Token).Tag(0x3a)
+			b = b.BytesField(0x3a, v.Token)
 		}
 	}
 	if x.Discount != nil {
-		b = b.Varint(uint64(*x.Discount)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(*x.Discount))
 	}
 	if x.Coupon != nil {
-		b = b.Text(*x.Coupon).Tag(0x1a)
+		b = b.TextField(0x1a, *x.Coupon)
 	}
 	if x.Created != nil {
-		b = known.PutTimestamp(x.Created, b).Len(b).Tag(0x12)
+		b = known.PutTimestamp(x.Created, b).LenField(0x12, b)
 	}
 	if x.Id != "" {
-		b = b.Text(x.Id).Tag(0x0a)
+		b = b.TextField(0x0a, x.Id)
 	}
 	return b
 }
@@ -984,7 +994,9 @@ func (x *Order) ParseRPCX(b []byte, p wire.Parser) (i int) {
 				x.Payment = v
 			}
 			c, inner, end := p.Message(b, i)
-			v.Card = wire.OrNew(v.Card)
+			if v.Card == nil {
+				v.Card = new(Card)
+			}
 			i = wire.After(v.Card.ParseRPCX(c, inner), end)
 		case 0x32:
 			v := new(Order_Voucher)
@@ -998,11 +1010,15 @@ func (x *Order) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Lines, i = wire.ParseMessages(x.Lines, b, i, p, 0x42, (*Line).ParseRPCX)
 		case 0x4a:
 			c, inner, end := p.Message(b, i)
-			x.ShipTo = wire.OrNew(x.ShipTo)
+			if x.ShipTo == nil {
+				x.ShipTo = new(Address)
+			}
 			i = wire.After(x.ShipTo.ParseRPCX(c, inner), end)
 		case 0x52:
 			c, inner, end := p.Message(b, i)
-			x.BillTo = wire.OrNew(x.BillTo)
+			if x.BillTo == nil {
+				x.BillTo = new(Address)
+			}
 			i = wire.After(x.BillTo.ParseRPCX(c, inner), end)
 		case 0x5a:
 			x.Attributes, i = wire.ParseMap(x.Attributes, b, i, p, 0x5a, wire.TextKind, wire.TextKind)
@@ -1055,16 +1071,16 @@ func (x *Card) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Year != 0 {
-		b = b.Varint(uint64(x.Year)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.Year))
 	}
 	if x.Month != 0 {
-		b = b.Varint(uint64(x.Month)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.Month))
 	}
 	if x.Number != "" {
-		b = b.Text(x.Number).Tag(0x12)
+		b = b.TextField(0x12, x.Number)
 	}
 	if x.Holder != "" {
-		b = b.Text(x.Holder).Tag(0x0a)
+		b = b.TextField(0x0a, x.Holder)
 	}
 	return b
 }
@@ -1128,19 +1144,19 @@ func (x *Line) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Notes) - 1; k >= 0; k-- {
-		b = b.Text(x.Notes[k]).Tag(0x2a)
+		b = b.TextField(0x2a, x.Notes[k])
 	}
 	if x.UnitPrice != 0 {
-		b = b.Varint(uint64(x.UnitPrice)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.UnitPrice))
 	}
 	if x.Quantity != 0 {
-		b = b.Varint(uint64(x.Quantity)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.Quantity))
 	}
 	if x.Title != "" {
-		b = b.Text(x.Title).Tag(0x12)
+		b = b.TextField(0x12, x.Title)
 	}
 	if x.Sku != "" {
-		b = b.Text(x.Sku).Tag(0x0a)
+		b = b.TextField(0x0a, x.Sku)
 	}
 	return b
 }

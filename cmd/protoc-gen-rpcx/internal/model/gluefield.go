@@ -230,7 +230,7 @@ func (w *glueWriter) scalarField(field *protogen.Field) *GlueField {
 		g.Cond = unless(w.in(f.isZero, value))
 	}
 	g.Size = add(tagSize, w.in(f.size, value))
-	g.Put = "b" + w.in(f.put, value) + put(tag)
+	g.Put = putField(w.in(f.put, value), tag)
 	g.Cases = []*GlueCase{{tag, w.assign(field, parse)}}
 	return g
 }
@@ -253,10 +253,23 @@ func add(tagSize int, size string) string {
 
 // put returns the call that puts a tag, to follow what puts the value.
 func put(tag string) string {
-	if len(tag) > len("0x7f") || tag > "0x7f" {
+	if isLong(tag) {
 		return ".LongTag(" + tag + ")"
 	}
 	return ".Tag(" + tag + ")"
+}
+
+// isLong reports whether a tag has more than one byte.
+func isLong(tag string) bool { return len(tag) > len("0x7f") || tag > "0x7f" }
+
+// putField returns the expression that puts a value, for which there is a call of a
+// method of Buffer, and the tag: there are methods for both if the tag is one byte.
+func putField(call, tag string) string {
+	if isLong(tag) {
+		return "b" + call + put(tag)
+	}
+	method, rest, _ := strings.Cut(call, "(")
+	return "b" + method + "Field(" + tag + ", " + rest
 }
 
 // expanded are the parsers of lists of a kind that have their own.
@@ -293,7 +306,7 @@ func (w *glueWriter) listField(field *protogen.Field) *GlueField {
 	if _, err := strconv.Atoi(g.Size); err == nil {
 		g.Total = g.Size + " * len(" + list + ")"
 	}
-	g.Put = "b" + w.in(f.put, list+"[k]") + put(single)
+	g.Put = putField(w.in(f.put, list+"[k]"), single)
 	return g
 }
 

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -73,7 +74,8 @@ func (w *glueWriter) message(g *GlueField, field *protogen.Field, sized, message
 	funcs := w.funcs(field.Message)
 	text, tagSize := tag(field, protowire.BytesType)
 	g.Size = add(tagSize, fmt.Sprintf("%s(%s)", w.wire("SizeLen"), fmt.Sprintf(funcs.sizeOf, sized)))
-	g.Put = fmt.Sprintf(funcs.putBefore, message, "b") + ".Len(b)" + put(text)
+	g.Put = strings.TrimPrefix(putField(".Len(b)", text), "b")
+	g.Put = fmt.Sprintf(funcs.putBefore, message, "b") + g.Put
 	parse := fmt.Sprintf("%s(%s, b, i, p, %s)", w.wire("ParseMessage"), w.value(field), funcs.parse)
 	if field.Desc.IsList() {
 		parse = fmt.Sprintf("%s(%s, b, i, p, %s, %s)", w.wire("ParseMessages"), w.value(field), text, funcs.parse)
@@ -90,7 +92,9 @@ func (w *glueWriter) parseDirectly(c *GlueCase, field *protogen.Field) {
 	value := w.value(field)
 	c.Lines = append(c.Lines[:len(c.Lines)-1],
 		"c, inner, end := p.Message(b, i)",
-		fmt.Sprintf("%s = %s(%s)", value, w.wire("OrNew"), value),
+		"if "+value+" == nil {",
+		value+" = new("+w.goType(field)+")",
+		"}",
 		fmt.Sprintf("i = %s(%s.ParseRPCX(c, inner), end)", w.wire("After"), value),
 	)
 }

@@ -28,7 +28,7 @@ func (x *Message) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Text != "" {
-		b = b.Text(x.Text).Tag(0x0a)
+		b = b.TextField(0x0a, x.Text)
 	}
 	return b
 }

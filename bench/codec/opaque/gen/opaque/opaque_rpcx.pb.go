@@ -44,21 +44,21 @@ func (x *Nested) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasAudit() {
-		b = x.GetAudit().PutRPCX(b).Len(b).Tag(0x3a)
+		b = x.GetAudit().PutRPCX(b).LenField(0x3a, b)
 	}
 	b = wire.PutMessageMap(b, x.GetItems(), 0x32, wire.Int64Kind, (*Item).PutRPCX)
 	b = wire.PutMap(b, x.GetLabels(), 0x2a, wire.TextKind, wire.TextKind)
 	for k := len(x.GetOthers()) - 1; k >= 0; k-- {
-		b = x.GetOthers()[k].PutRPCX(b).Len(b).Tag(0x22)
+		b = x.GetOthers()[k].PutRPCX(b).LenField(0x22, b)
 	}
 	if x.HasHome() {
-		b = x.GetHome().PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.GetHome().PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.GetName() != "" {
-		b = b.Text(x.GetName()).Tag(0x12)
+		b = b.TextField(0x12, x.GetName())
 	}
 	if x.GetId() != 0 {
-		b = b.Varint(uint64(x.GetId())).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GetId()))
 	}
 	return b
 }
@@ -142,19 +142,19 @@ func (x *Address) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.HasPosition() {
-		b = x.GetPosition().PutRPCX(b).Len(b).Tag(0x2a)
+		b = x.GetPosition().PutRPCX(b).LenField(0x2a, b)
 	}
 	if x.GetCountry() != "" {
-		b = b.Text(x.GetCountry()).Tag(0x22)
+		b = b.TextField(0x22, x.GetCountry())
 	}
 	if x.GetZip() != "" {
-		b = b.Text(x.GetZip()).Tag(0x1a)
+		b = b.TextField(0x1a, x.GetZip())
 	}
 	if x.GetCity() != "" {
-		b = b.Text(x.GetCity()).Tag(0x12)
+		b = b.TextField(0x12, x.GetCity())
 	}
 	if x.GetStreet() != "" {
-		b = b.Text(x.GetStreet()).Tag(0x0a)
+		b = b.TextField(0x0a, x.GetStreet())
 	}
 	return b
 }
@@ -221,10 +221,10 @@ func (x *Position) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if wire.Bits64(x.GetLongitude()) != 0 {
-		b = b.Double(x.GetLongitude()).Tag(0x11)
+		b = b.DoubleField(0x11, x.GetLongitude())
 	}
 	if wire.Bits64(x.GetLatitude()) != 0 {
-		b = b.Double(x.GetLatitude()).Tag(0x09)
+		b = b.DoubleField(0x09, x.GetLatitude())
 	}
 	return b
 }
@@ -285,16 +285,16 @@ func (x *Item) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.GetKind() != 0 {
-		b = b.Varint(uint64(x.GetKind())).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.GetKind()))
 	}
 	if x.GetPrice() != 0 {
-		b = b.Varint(uint64(x.GetPrice())).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.GetPrice()))
 	}
 	if x.GetQuantity() != 0 {
-		b = b.Varint(uint64(x.GetQuantity())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetQuantity()))
 	}
 	if x.GetSku() != "" {
-		b = b.Text(x.GetSku()).Tag(0x0a)
+		b = b.TextField(0x0a, x.GetSku())
 	}
 	return b
 }
@@ -363,16 +363,16 @@ func (x *Audit) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.GetUpdatedAt() != 0 {
-		b = b.Varint(uint64(x.GetUpdatedAt())).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.GetUpdatedAt()))
 	}
 	if x.GetUpdatedBy() != "" {
-		b = b.Text(x.GetUpdatedBy()).Tag(0x1a)
+		b = b.TextField(0x1a, x.GetUpdatedBy())
 	}
 	if x.GetCreatedAt() != 0 {
-		b = b.Varint(uint64(x.GetCreatedAt())).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GetCreatedAt()))
 	}
 	if x.GetCreatedBy() != "" {
-		b = b.Text(x.GetCreatedBy()).Tag(0x0a)
+		b = b.TextField(0x0a, x.GetCreatedBy())
 	}
 	return b
 }

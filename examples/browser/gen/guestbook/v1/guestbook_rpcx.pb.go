@@ -34,13 +34,13 @@ func (x *Entry) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Text != "" {
-		b = b.Text(x.Text).Tag(0x1a)
+		b = b.TextField(0x1a, x.Text)
 	}
 	if x.Guest != "" {
-		b = b.Text(x.Guest).Tag(0x12)
+		b = b.TextField(0x12, x.Guest)
 	}
 	if x.Number != 0 {
-		b = b.Varint(uint64(x.Number)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Number))
 	}
 	return b
 }
@@ -90,7 +90,7 @@ func (x *Blank) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Field != "" {
-		b = b.Text(x.Field).Tag(0x0a)
+		b = b.TextField(0x0a, x.Field)
 	}
 	return b
 }
@@ -139,10 +139,10 @@ func (x *SignRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Text != "" {
-		b = b.Text(x.Text).Tag(0x12)
+		b = b.TextField(0x12, x.Text)
 	}
 	if x.Guest != "" {
-		b = b.Text(x.Guest).Tag(0x0a)
+		b = b.TextField(0x0a, x.Guest)
 	}
 	return b
 }
@@ -190,7 +190,7 @@ func (x *SignResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Entry != nil {
-		b = x.Entry.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Entry.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -204,7 +204,9 @@ func (x *SignResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Entry = wire.OrNew(x.Entry)
+			if x.Entry == nil {
+				x.Entry = new(Entry)
+			}
 			i = wire.After(x.Entry.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -276,7 +278,7 @@ func (x *CountResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Count != 0 {
-		b = b.Varint(uint64(x.Count)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Count))
 	}
 	return b
 }
@@ -360,7 +362,7 @@ func (x *ReadResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Entry != nil {
-		b = x.Entry.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Entry.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -374,7 +376,9 @@ func (x *ReadResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Entry = wire.OrNew(x.Entry)
+			if x.Entry == nil {
+				x.Entry = new(Entry)
+			}
 			i = wire.After(x.Entry.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {

@@ -34,13 +34,13 @@ func (x *Task) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Done {
-		b = b.Bool(x.Done).Tag(0x18)
+		b = b.BoolField(0x18, x.Done)
 	}
 	if x.Title != "" {
-		b = b.Text(x.Title).Tag(0x12)
+		b = b.TextField(0x12, x.Title)
 	}
 	if x.Id != 0 {
-		b = b.Varint(uint64(x.Id)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Id))
 	}
 	return b
 }
@@ -90,7 +90,7 @@ func (x *Duplicate) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Existing != nil {
-		b = x.Existing.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Existing.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -104,7 +104,9 @@ func (x *Duplicate) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Existing = wire.OrNew(x.Existing)
+			if x.Existing == nil {
+				x.Existing = new(Task)
+			}
 			i = wire.After(x.Existing.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -138,7 +140,7 @@ func (x *CreateRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Title != "" {
-		b = b.Text(x.Title).Tag(0x0a)
+		b = b.TextField(0x0a, x.Title)
 	}
 	return b
 }
@@ -184,7 +186,7 @@ func (x *CreateResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Task != nil {
-		b = x.Task.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Task.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -198,7 +200,9 @@ func (x *CreateResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Task = wire.OrNew(x.Task)
+			if x.Task == nil {
+				x.Task = new(Task)
+			}
 			i = wire.After(x.Task.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -270,7 +274,7 @@ func (x *WatchResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Task != nil {
-		b = x.Task.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Task.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -284,7 +288,9 @@ func (x *WatchResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Task = wire.OrNew(x.Task)
+			if x.Task == nil {
+				x.Task = new(Task)
+			}
 			i = wire.After(x.Task.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -318,7 +324,7 @@ func (x *ImportRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Title != "" {
-		b = b.Text(x.Title).Tag(0x0a)
+		b = b.TextField(0x0a, x.Title)
 	}
 	return b
 }
@@ -367,10 +373,10 @@ func (x *ImportResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Skipped != 0 {
-		b = b.Varint(uint64(x.Skipped)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.Skipped))
 	}
 	if x.Created != 0 {
-		b = b.Varint(uint64(x.Created)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Created))
 	}
 	return b
 }
@@ -421,10 +427,10 @@ func (x *SyncRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Done {
-		b = b.Bool(x.Done).Tag(0x10)
+		b = b.BoolField(0x10, x.Done)
 	}
 	if x.Id != 0 {
-		b = b.Varint(uint64(x.Id)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Id))
 	}
 	return b
 }
@@ -472,7 +478,7 @@ func (x *SyncResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Task != nil {
-		b = x.Task.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Task.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -486,7 +492,9 @@ func (x *SyncResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Task = wire.OrNew(x.Task)
+			if x.Task == nil {
+				x.Task = new(Task)
+			}
 			i = wire.After(x.Task.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
