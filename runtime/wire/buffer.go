@@ -99,7 +99,7 @@ func (b Buffer) Bool(v bool) Buffer {
 func (b Buffer) Fixed32(v uint32) Buffer {
 	b.left -= 4
 	if b.left >= 0 {
-		binary.LittleEndian.PutUint32(unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), 4), v)
+		binary.LittleEndian.PutUint32((*[4]byte)(unsafe.Add(b.start, b.left))[:], v)
 	}
 	return b
 }
@@ -108,7 +108,7 @@ func (b Buffer) Fixed32(v uint32) Buffer {
 func (b Buffer) Fixed64(v uint64) Buffer {
 	b.left -= 8
 	if b.left >= 0 {
-		binary.LittleEndian.PutUint64(unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), 8), v)
+		binary.LittleEndian.PutUint64((*[8]byte)(unsafe.Add(b.start, b.left))[:], v)
 	}
 	return b
 }
@@ -121,11 +121,18 @@ func (b Buffer) Double(v float64) Buffer { return b.Fixed64(math.Float64bits(v))
 
 // Raw puts fields that have their tags.
 func (b Buffer) Raw(fields []byte) Buffer {
-	if len(fields) > 0 {
-		var dst []byte
-		dst, b = b.Take(len(fields))
-		copy(dst, fields)
+	if len(fields) == 0 {
+		return b
 	}
+	return b.raw(fields)
+}
+
+// raw is Raw for some bytes.
+//
+//go:noinline
+func (b Buffer) raw(fields []byte) Buffer {
+	dst, b := b.Take(len(fields))
+	copy(dst, fields)
 	return b
 }
 
@@ -143,19 +150,32 @@ func (b Buffer) String(s string) Buffer {
 	return b.varint(uint64(len(s)))
 }
 
-// Text puts a string that must be UTF-8, with its length. A short one is copied
-// and looked at in the same loads.
-func (b Buffer) Text(s string) Buffer {
+// Text puts a string that must be UTF-8, with its length.
+func (b Buffer) Text(s string) Buffer { return b.text(0, 0, s) }
+
+// TextField puts a field with a string that must be UTF-8. Its tag is one byte.
+func (b Buffer) TextField(tag byte, s string) Buffer { return b.text(tag, 1, s) }
+
+// text puts a string that must be UTF-8, with its length, and a tag of so many bytes,
+// 0 or 1. A short string is copied and looked at in the same loads.
+func (b Buffer) text(tag byte, tagSize int, s string) Buffer {
 	n := len(s)
 	if n > 32 {
-		return b.longText(s)
+		b = b.longText(s)
+		if tagSize == 0 {
+			return b
+		}
+		return b.byte(tag)
 	}
-	dst, b := b.Take(n + 1)
-	if len(dst) == 0 {
+	b.left -= n + 1 + tagSize
+	if b.left < 0 {
 		return b
 	}
-	dst[0] = byte(n)
-	dst = dst[1:]
+	p := unsafe.Add(b.start, b.left)
+	*(*byte)(p) = tag // overwritten if there is none
+	p = unsafe.Add(p, tagSize)
+	*(*byte)(p) = byte(n)
+	dst := unsafe.Slice((*byte)(unsafe.Add(p, 1)), n)
 	src := unsafe.Slice(unsafe.StringData(s), n)
 	var seen uint64
 	switch {

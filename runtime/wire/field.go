@@ -2,7 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
-	"math/bits"
+	"math"
 	"unsafe"
 )
 
@@ -15,82 +15,100 @@ import (
 //go:noinline
 func (b Buffer) VarintField(tag byte, v uint64) Buffer {
 	if v < 0x80 {
-		b.left -= 2
-		if b.left >= 0 {
-			binary.LittleEndian.PutUint16(unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), 2), uint16(v)<<8|uint16(tag))
-		}
-		return b
+		return b.two(tag, byte(v))
 	}
-	b.left -= 1 + int((9*uint(bits.Len64(v))+64)>>6)
+	b.left -= 1 + SizeVarint(v)
 	if b.left < 0 {
 		return b
 	}
 	p := unsafe.Add(b.start, b.left)
 	*(*byte)(p) = tag
-	p = unsafe.Add(p, 1)
 	for v >= 0x80 {
+		p = unsafe.Add(p, 1)
 		*(*byte)(p) = byte(v) | 0x80
 		v >>= 7
-		p = unsafe.Add(p, 1)
 	}
-	*(*byte)(p) = byte(v)
+	*(*byte)(unsafe.Add(p, 1)) = byte(v)
+	return b
+}
+
+// two puts two bytes.
+func (b Buffer) two(first, second byte) Buffer {
+	b.left -= 2
+	if b.left >= 0 {
+		*(*[2]byte)(unsafe.Add(b.start, b.left)) = [2]byte{first, second}
+	}
 	return b
 }
 
 // SintField puts a field with a zigzag varint.
-//
-//go:noinline
 func (b Buffer) SintField(tag byte, v int64) Buffer { return b.VarintField(tag, zigzag(v)) }
 
 // BoolField puts a field with a bool.
-//
-//go:noinline
 func (b Buffer) BoolField(tag byte, v bool) Buffer {
-	var c uint16
+	var c byte
 	if v {
-		c = 1 << 8
+		c = 1
 	}
-	b.left -= 2
-	if b.left >= 0 {
-		binary.LittleEndian.PutUint16(unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), 2), c|uint16(tag))
-	}
-	return b
+	return b.two(tag, c)
 }
 
 // Fixed32Field puts a field with 4 bytes.
 //
 //go:noinline
-func (b Buffer) Fixed32Field(tag byte, v uint32) Buffer { return b.Fixed32(v).byte(tag) }
+func (b Buffer) Fixed32Field(tag byte, v uint32) Buffer {
+	b.left -= 5
+	if b.left >= 0 {
+		dst := (*[5]byte)(unsafe.Add(b.start, b.left))
+		dst[0] = tag
+		binary.LittleEndian.PutUint32(dst[1:], v)
+	}
+	return b
+}
 
 // Fixed64Field puts a field with 8 bytes.
 //
 //go:noinline
-func (b Buffer) Fixed64Field(tag byte, v uint64) Buffer { return b.Fixed64(v).byte(tag) }
+func (b Buffer) Fixed64Field(tag byte, v uint64) Buffer {
+	b.left -= 9
+	if b.left >= 0 {
+		dst := (*[9]byte)(unsafe.Add(b.start, b.left))
+		dst[0] = tag
+		binary.LittleEndian.PutUint64(dst[1:], v)
+	}
+	return b
+}
 
 // FloatField puts a field with 4 bytes.
-//
-//go:noinline
-func (b Buffer) FloatField(tag byte, v float32) Buffer { return b.Float(v).byte(tag) }
+func (b Buffer) FloatField(tag byte, v float32) Buffer {
+	return b.Fixed32Field(tag, math.Float32bits(v))
+}
 
 // DoubleField puts a field with 8 bytes.
-//
-//go:noinline
-func (b Buffer) DoubleField(tag byte, v float64) Buffer { return b.Double(v).byte(tag) }
+func (b Buffer) DoubleField(tag byte, v float64) Buffer {
+	return b.Fixed64Field(tag, math.Float64bits(v))
+}
 
 // StringField puts a field with a string.
-//
-//go:noinline
-func (b Buffer) StringField(tag byte, s string) Buffer { return b.String(s).byte(tag) }
+func (b Buffer) StringField(tag byte, s string) Buffer {
+	return b.BytesField(tag, unsafe.Slice(unsafe.StringData(s), len(s)))
+}
 
 // BytesField puts a field with bytes.
 //
 //go:noinline
-func (b Buffer) BytesField(tag byte, s []byte) Buffer { return b.Bytes(s).byte(tag) }
-
-// TextField puts a field with a string that must be UTF-8.
-//
-//go:noinline
-func (b Buffer) TextField(tag byte, s string) Buffer { return b.Text(s).byte(tag) }
+func (b Buffer) BytesField(tag byte, s []byte) Buffer {
+	if len(s) >= 0x80 {
+		return b.Bytes(s).byte(tag)
+	}
+	b.left -= 2 + len(s)
+	if b.left >= 0 {
+		p := unsafe.Add(b.start, b.left)
+		*(*[2]byte)(p) = [2]byte{tag, byte(len(s))}
+		copy(unsafe.Slice((*byte)(unsafe.Add(p, 2)), len(s)), s)
+	}
+	return b
+}
 
 // LenField puts the length of what was put since end, and a field's tag.
 func (b Buffer) LenField(tag byte, end Buffer) Buffer {
