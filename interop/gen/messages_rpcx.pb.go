@@ -28,7 +28,7 @@ func (x *BoolValue) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Value {
-		b = b.Bool(x.Value).Tag(0x08)
+		b = b.BoolField(0x08, x.Value)
 	}
 	return b
 }
@@ -77,10 +77,10 @@ func (x *Payload) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if len(x.Body) != 0 {
-		b = b.Bytes(x.Body).Tag(0x12)
+		b = b.BytesField(0x12, x.Body)
 	}
 	if x.Type != 0 {
-		b = b.Varint(uint64(x.Type)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Type))
 	}
 	return b
 }
@@ -131,10 +131,10 @@ func (x *EchoStatus) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Message != "" {
-		b = b.Text(x.Message).Tag(0x12)
+		b = b.TextField(0x12, x.Message)
 	}
 	if x.Code != 0 {
-		b = b.Varint(uint64(x.Code)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Code))
 	}
 	return b
 }
@@ -212,37 +212,37 @@ func (x *SimpleRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.OrcaPerQueryReport != nil {
-		b = x.OrcaPerQueryReport.PutRPCX(b).Len(b).Tag(0x5a)
+		b = x.OrcaPerQueryReport.PutRPCX(b).LenField(0x5a, b)
 	}
 	if x.FillGrpclbRouteType {
-		b = b.Bool(x.FillGrpclbRouteType).Tag(0x50)
+		b = b.BoolField(0x50, x.FillGrpclbRouteType)
 	}
 	if x.FillServerId {
-		b = b.Bool(x.FillServerId).Tag(0x48)
+		b = b.BoolField(0x48, x.FillServerId)
 	}
 	if x.ExpectCompressed != nil {
-		b = x.ExpectCompressed.PutRPCX(b).Len(b).Tag(0x42)
+		b = x.ExpectCompressed.PutRPCX(b).LenField(0x42, b)
 	}
 	if x.ResponseStatus != nil {
-		b = x.ResponseStatus.PutRPCX(b).Len(b).Tag(0x3a)
+		b = x.ResponseStatus.PutRPCX(b).LenField(0x3a, b)
 	}
 	if x.ResponseCompressed != nil {
-		b = x.ResponseCompressed.PutRPCX(b).Len(b).Tag(0x32)
+		b = x.ResponseCompressed.PutRPCX(b).LenField(0x32, b)
 	}
 	if x.FillOauthScope {
-		b = b.Bool(x.FillOauthScope).Tag(0x28)
+		b = b.BoolField(0x28, x.FillOauthScope)
 	}
 	if x.FillUsername {
-		b = b.Bool(x.FillUsername).Tag(0x20)
+		b = b.BoolField(0x20, x.FillUsername)
 	}
 	if x.Payload != nil {
-		b = x.Payload.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Payload.PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.ResponseSize != 0 {
-		b = b.Varint(uint64(x.ResponseSize)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.ResponseSize))
 	}
 	if x.ResponseType != 0 {
-		b = b.Varint(uint64(x.ResponseType)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.ResponseType))
 	}
 	return b
 }
@@ -260,7 +260,9 @@ func (x *SimpleRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.ResponseSize, i = wire.Int32(b, i)
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Payload = wire.OrNew(x.Payload)
+			if x.Payload == nil {
+				x.Payload = new(Payload)
+			}
 			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		case 0x20:
 			x.FillUsername, i = wire.Bool(b, i)
@@ -268,15 +270,21 @@ func (x *SimpleRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.FillOauthScope, i = wire.Bool(b, i)
 		case 0x32:
 			c, inner, end := p.Message(b, i)
-			x.ResponseCompressed = wire.OrNew(x.ResponseCompressed)
+			if x.ResponseCompressed == nil {
+				x.ResponseCompressed = new(BoolValue)
+			}
 			i = wire.After(x.ResponseCompressed.ParseRPCX(c, inner), end)
 		case 0x3a:
 			c, inner, end := p.Message(b, i)
-			x.ResponseStatus = wire.OrNew(x.ResponseStatus)
+			if x.ResponseStatus == nil {
+				x.ResponseStatus = new(EchoStatus)
+			}
 			i = wire.After(x.ResponseStatus.ParseRPCX(c, inner), end)
 		case 0x42:
 			c, inner, end := p.Message(b, i)
-			x.ExpectCompressed = wire.OrNew(x.ExpectCompressed)
+			if x.ExpectCompressed == nil {
+				x.ExpectCompressed = new(BoolValue)
+			}
 			i = wire.After(x.ExpectCompressed.ParseRPCX(c, inner), end)
 		case 0x48:
 			x.FillServerId, i = wire.Bool(b, i)
@@ -284,7 +292,9 @@ func (x *SimpleRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.FillGrpclbRouteType, i = wire.Bool(b, i)
 		case 0x5a:
 			c, inner, end := p.Message(b, i)
-			x.OrcaPerQueryReport = wire.OrNew(x.OrcaPerQueryReport)
+			if x.OrcaPerQueryReport == nil {
+				x.OrcaPerQueryReport = new(TestOrcaReport)
+			}
 			i = wire.After(x.OrcaPerQueryReport.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -333,22 +343,22 @@ func (x *SimpleResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Hostname != "" {
-		b = b.Text(x.Hostname).Tag(0x32)
+		b = b.TextField(0x32, x.Hostname)
 	}
 	if x.GrpclbRouteType != 0 {
-		b = b.Varint(uint64(x.GrpclbRouteType)).Tag(0x28)
+		b = b.VarintField(0x28, uint64(x.GrpclbRouteType))
 	}
 	if x.ServerId != "" {
-		b = b.Text(x.ServerId).Tag(0x22)
+		b = b.TextField(0x22, x.ServerId)
 	}
 	if x.OauthScope != "" {
-		b = b.Text(x.OauthScope).Tag(0x1a)
+		b = b.TextField(0x1a, x.OauthScope)
 	}
 	if x.Username != "" {
-		b = b.Text(x.Username).Tag(0x12)
+		b = b.TextField(0x12, x.Username)
 	}
 	if x.Payload != nil {
-		b = x.Payload.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Payload.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -362,7 +372,9 @@ func (x *SimpleResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Payload = wire.OrNew(x.Payload)
+			if x.Payload == nil {
+				x.Payload = new(Payload)
+			}
 			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.Username, i = p.Text(b, i)
@@ -409,10 +421,10 @@ func (x *StreamingInputCallRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.ExpectCompressed != nil {
-		b = x.ExpectCompressed.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.ExpectCompressed.PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Payload != nil {
-		b = x.Payload.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Payload.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -426,11 +438,15 @@ func (x *StreamingInputCallRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Payload = wire.OrNew(x.Payload)
+			if x.Payload == nil {
+				x.Payload = new(Payload)
+			}
 			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.ExpectCompressed = wire.OrNew(x.ExpectCompressed)
+			if x.ExpectCompressed == nil {
+				x.ExpectCompressed = new(BoolValue)
+			}
 			i = wire.After(x.ExpectCompressed.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -464,7 +480,7 @@ func (x *StreamingInputCallResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.AggregatedPayloadSize != 0 {
-		b = b.Varint(uint64(x.AggregatedPayloadSize)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.AggregatedPayloadSize))
 	}
 	return b
 }
@@ -521,16 +537,16 @@ func (x *ResponseParameters) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.FillPeerSocketAddress != nil {
-		b = x.FillPeerSocketAddress.PutRPCX(b).Len(b).Tag(0x22)
+		b = x.FillPeerSocketAddress.PutRPCX(b).LenField(0x22, b)
 	}
 	if x.Compressed != nil {
-		b = x.Compressed.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Compressed.PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.IntervalUs != 0 {
-		b = b.Varint(uint64(x.IntervalUs)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.IntervalUs))
 	}
 	if x.Size != 0 {
-		b = b.Varint(uint64(x.Size)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Size))
 	}
 	return b
 }
@@ -548,11 +564,15 @@ func (x *ResponseParameters) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.IntervalUs, i = wire.Int32(b, i)
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Compressed = wire.OrNew(x.Compressed)
+			if x.Compressed == nil {
+				x.Compressed = new(BoolValue)
+			}
 			i = wire.After(x.Compressed.ParseRPCX(c, inner), end)
 		case 0x22:
 			c, inner, end := p.Message(b, i)
-			x.FillPeerSocketAddress = wire.OrNew(x.FillPeerSocketAddress)
+			if x.FillPeerSocketAddress == nil {
+				x.FillPeerSocketAddress = new(BoolValue)
+			}
 			i = wire.After(x.FillPeerSocketAddress.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -598,19 +618,19 @@ func (x *StreamingOutputCallRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.OrcaOobReport != nil {
-		b = x.OrcaOobReport.PutRPCX(b).Len(b).Tag(0x42)
+		b = x.OrcaOobReport.PutRPCX(b).LenField(0x42, b)
 	}
 	if x.ResponseStatus != nil {
-		b = x.ResponseStatus.PutRPCX(b).Len(b).Tag(0x3a)
+		b = x.ResponseStatus.PutRPCX(b).LenField(0x3a, b)
 	}
 	if x.Payload != nil {
-		b = x.Payload.PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Payload.PutRPCX(b).LenField(0x1a, b)
 	}
 	for k := len(x.ResponseParameters) - 1; k >= 0; k-- {
-		b = x.ResponseParameters[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.ResponseParameters[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if x.ResponseType != 0 {
-		b = b.Varint(uint64(x.ResponseType)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.ResponseType))
 	}
 	return b
 }
@@ -628,15 +648,21 @@ func (x *StreamingOutputCallRequest) ParseRPCX(b []byte, p wire.Parser) (i int) 
 			x.ResponseParameters, i = wire.ParseMessages(x.ResponseParameters, b, i, p, 0x12, (*ResponseParameters).ParseRPCX)
 		case 0x1a:
 			c, inner, end := p.Message(b, i)
-			x.Payload = wire.OrNew(x.Payload)
+			if x.Payload == nil {
+				x.Payload = new(Payload)
+			}
 			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		case 0x3a:
 			c, inner, end := p.Message(b, i)
-			x.ResponseStatus = wire.OrNew(x.ResponseStatus)
+			if x.ResponseStatus == nil {
+				x.ResponseStatus = new(EchoStatus)
+			}
 			i = wire.After(x.ResponseStatus.ParseRPCX(c, inner), end)
 		case 0x42:
 			c, inner, end := p.Message(b, i)
-			x.OrcaOobReport = wire.OrNew(x.OrcaOobReport)
+			if x.OrcaOobReport == nil {
+				x.OrcaOobReport = new(TestOrcaReport)
+			}
 			i = wire.After(x.OrcaOobReport.ParseRPCX(c, inner), end)
 		default:
 			if p.Ends(tag) {
@@ -675,10 +701,10 @@ func (x *StreamingOutputCallResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.PeerSocketAddress != "" {
-		b = b.Text(x.PeerSocketAddress).Tag(0x12)
+		b = b.TextField(0x12, x.PeerSocketAddress)
 	}
 	if x.Payload != nil {
-		b = x.Payload.PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Payload.PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -692,7 +718,9 @@ func (x *StreamingOutputCallResponse) ParseRPCX(b []byte, p wire.Parser) (i int)
 		switch tag {
 		case 0x0a:
 			c, inner, end := p.Message(b, i)
-			x.Payload = wire.OrNew(x.Payload)
+			if x.Payload == nil {
+				x.Payload = new(Payload)
+			}
 			i = wire.After(x.Payload.ParseRPCX(c, inner), end)
 		case 0x12:
 			x.PeerSocketAddress, i = p.Text(b, i)
@@ -730,7 +758,7 @@ func (x *ReconnectParams) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.MaxReconnectBackoffMs != 0 {
-		b = b.Varint(uint64(x.MaxReconnectBackoffMs)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.MaxReconnectBackoffMs))
 	}
 	return b
 }
@@ -782,7 +810,7 @@ func (x *ReconnectInfo) PutRPCX(b wire.Buffer) wire.Buffer {
 		b = wire.PutPackedInt(b, x.BackoffMs).Tag(0x12)
 	}
 	if x.Passed {
-		b = b.Bool(x.Passed).Tag(0x08)
+		b = b.BoolField(0x08, x.Passed)
 	}
 	return b
 }
@@ -838,13 +866,13 @@ func (x *LoadBalancerStatsRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.MetadataKeys) - 1; k >= 0; k-- {
-		b = b.Text(x.MetadataKeys[k]).Tag(0x1a)
+		b = b.TextField(0x1a, x.MetadataKeys[k])
 	}
 	if x.TimeoutSec != 0 {
-		b = b.Varint(uint64(x.TimeoutSec)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.TimeoutSec))
 	}
 	if x.NumRpcs != 0 {
-		b = b.Varint(uint64(x.NumRpcs)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.NumRpcs))
 	}
 	return b
 }
@@ -899,7 +927,7 @@ func (x *LoadBalancerStatsResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = wire.PutMessageMap(b, x.MetadatasByPeer, 0x22, wire.TextKind, (*LoadBalancerStatsResponse_MetadataByPeer).PutRPCX)
 	b = wire.PutMessageMap(b, x.RpcsByMethod, 0x1a, wire.TextKind, (*LoadBalancerStatsResponse_RpcsByPeer).PutRPCX)
 	if x.NumFailures != 0 {
-		b = b.Varint(uint64(x.NumFailures)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.NumFailures))
 	}
 	b = wire.PutMap(b, x.RpcsByPeer, 0x0a, wire.TextKind, wire.Int32Kind)
 	return b
@@ -958,13 +986,13 @@ func (x *LoadBalancerStatsResponse_MetadataEntry) PutRPCX(b wire.Buffer) wire.Bu
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Type != 0 {
-		b = b.Varint(uint64(x.Type)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.Type))
 	}
 	if x.Value != "" {
-		b = b.Text(x.Value).Tag(0x12)
+		b = b.TextField(0x12, x.Value)
 	}
 	if x.Key != "" {
-		b = b.Text(x.Key).Tag(0x0a)
+		b = b.TextField(0x0a, x.Key)
 	}
 	return b
 }
@@ -1018,7 +1046,7 @@ func (x *LoadBalancerStatsResponse_RpcMetadata) PutRPCX(b wire.Buffer) wire.Buff
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.Metadata) - 1; k >= 0; k-- {
-		b = x.Metadata[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.Metadata[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1068,7 +1096,7 @@ func (x *LoadBalancerStatsResponse_MetadataByPeer) PutRPCX(b wire.Buffer) wire.B
 	}
 	b = b.Raw(x.unknownFields)
 	for k := len(x.RpcMetadata) - 1; k >= 0; k-- {
-		b = x.RpcMetadata[k].PutRPCX(b).Len(b).Tag(0x0a)
+		b = x.RpcMetadata[k].PutRPCX(b).LenField(0x0a, b)
 	}
 	return b
 }
@@ -1266,7 +1294,7 @@ func (x *LoadBalancerAccumulatedStatsResponse_MethodStats) PutRPCX(b wire.Buffer
 	b = b.Raw(x.unknownFields)
 	b = wire.PutMap(b, x.Result, 0x12, wire.Int32Kind, wire.Int32Kind)
 	if x.RpcsStarted != 0 {
-		b = b.Varint(uint64(x.RpcsStarted)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.RpcsStarted))
 	}
 	return b
 }
@@ -1324,10 +1352,10 @@ func (x *ClientConfigureRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.TimeoutSec != 0 {
-		b = b.Varint(uint64(x.TimeoutSec)).Tag(0x18)
+		b = b.VarintField(0x18, uint64(x.TimeoutSec))
 	}
 	for k := len(x.Metadata) - 1; k >= 0; k-- {
-		b = x.Metadata[k].PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Metadata[k].PutRPCX(b).LenField(0x12, b)
 	}
 	if len(x.Types) > 0 {
 		b = wire.PutPackedInt(b, x.Types).Tag(0x0a)
@@ -1388,13 +1416,13 @@ func (x *ClientConfigureRequest_Metadata) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Value != "" {
-		b = b.Text(x.Value).Tag(0x1a)
+		b = b.TextField(0x1a, x.Value)
 	}
 	if x.Key != "" {
-		b = b.Text(x.Key).Tag(0x12)
+		b = b.TextField(0x12, x.Key)
 	}
 	if x.Type != 0 {
-		b = b.Varint(uint64(x.Type)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Type))
 	}
 	return b
 }
@@ -1486,7 +1514,7 @@ func (x *MemorySize) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Rss != 0 {
-		b = b.Varint(uint64(x.Rss)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Rss))
 	}
 	return b
 }
@@ -1539,10 +1567,10 @@ func (x *TestOrcaReport) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = wire.PutMap(b, x.Utilization, 0x22, wire.TextKind, wire.DoubleKind)
 	b = wire.PutMap(b, x.RequestCost, 0x1a, wire.TextKind, wire.DoubleKind)
 	if wire.Bits64(x.MemoryUtilization) != 0 {
-		b = b.Double(x.MemoryUtilization).Tag(0x11)
+		b = b.DoubleField(0x11, x.MemoryUtilization)
 	}
 	if wire.Bits64(x.CpuUtilization) != 0 {
-		b = b.Double(x.CpuUtilization).Tag(0x09)
+		b = b.DoubleField(0x09, x.CpuUtilization)
 	}
 	return b
 }
@@ -1597,10 +1625,10 @@ func (x *SetReturnStatusRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.GrpcStatusDescription != "" {
-		b = b.Text(x.GrpcStatusDescription).Tag(0x12)
+		b = b.TextField(0x12, x.GrpcStatusDescription)
 	}
 	if x.GrpcCodeToReturn != 0 {
-		b = b.Varint(uint64(x.GrpcCodeToReturn)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.GrpcCodeToReturn))
 	}
 	return b
 }
@@ -1657,16 +1685,16 @@ func (x *HookRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.ServerPort != 0 {
-		b = b.Varint(uint64(x.ServerPort)).Tag(0x20)
+		b = b.VarintField(0x20, uint64(x.ServerPort))
 	}
 	if x.GrpcStatusDescription != "" {
-		b = b.Text(x.GrpcStatusDescription).Tag(0x1a)
+		b = b.TextField(0x1a, x.GrpcStatusDescription)
 	}
 	if x.GrpcCodeToReturn != 0 {
-		b = b.Varint(uint64(x.GrpcCodeToReturn)).Tag(0x10)
+		b = b.VarintField(0x10, uint64(x.GrpcCodeToReturn))
 	}
 	if x.Command != 0 {
-		b = b.Varint(uint64(x.Command)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Command))
 	}
 	return b
 }

@@ -83,6 +83,9 @@ func (b Buffer) varint(v uint64) Buffer {
 // Len puts the length of what was put since end.
 func (b Buffer) Len(end Buffer) Buffer { return b.Varint(uint64(end.left - b.left)) }
 
+// since is Len in line.
+func (b Buffer) since(end Buffer) Buffer { return b.varint(uint64(end.left - b.left)) }
+
 // Sint puts v as a zigzag varint.
 func (b Buffer) Sint(v int64) Buffer { return b.Varint(zigzag(v)) }
 
@@ -171,11 +174,12 @@ func (b Buffer) text(tag byte, tagSize int, s string) Buffer {
 	if b.left < 0 {
 		return b
 	}
-	p := unsafe.Add(b.start, b.left)
-	*(*byte)(p) = tag // overwritten if there is none
-	p = unsafe.Add(p, tagSize)
-	*(*byte)(p) = byte(n)
-	dst := unsafe.Slice((*byte)(unsafe.Add(p, 1)), n)
+	// Slices, because a pointer behind the memory must not be had, not even if n is 0.
+	dst := unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), n+1+tagSize)
+	dst[0] = tag // overwritten if there is none
+	dst = dst[tagSize:]
+	dst[0] = byte(n)
+	dst = dst[1:]
 	src := unsafe.Slice(unsafe.StringData(s), n)
 	var seen uint64
 	switch {

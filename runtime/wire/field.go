@@ -17,6 +17,13 @@ func (b Buffer) VarintField(tag byte, v uint64) Buffer {
 	if v < 0x80 {
 		return b.two(tag, byte(v))
 	}
+	if v < 1<<14 {
+		b.left -= 3
+		if b.left >= 0 {
+			*(*[3]byte)(unsafe.Add(b.start, b.left)) = [3]byte{tag, byte(v) | 0x80, byte(v >> 7)}
+		}
+		return b
+	}
 	b.left -= 1 + SizeVarint(v)
 	if b.left < 0 {
 		return b
@@ -103,9 +110,9 @@ func (b Buffer) BytesField(tag byte, s []byte) Buffer {
 	}
 	b.left -= 2 + len(s)
 	if b.left >= 0 {
-		p := unsafe.Add(b.start, b.left)
-		*(*[2]byte)(p) = [2]byte{tag, byte(len(s))}
-		copy(unsafe.Slice((*byte)(unsafe.Add(p, 2)), len(s)), s)
+		dst := unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), 2+len(s))
+		dst[0], dst[1] = tag, byte(len(s))
+		copy(dst[2:], s)
 	}
 	return b
 }

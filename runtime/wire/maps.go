@@ -23,9 +23,9 @@ func of[T cmp.Ordered](wireType uint64, size func(T) int, put func(Buffer, T) Bu
 }
 
 func sizeInt[T Integer](v T) int                      { return SizeVarint(uint64(v)) }
-func putInt[T Integer](b Buffer, v T) Buffer          { return b.Varint(uint64(v)) }
+func putInt[T Integer](b Buffer, v T) Buffer          { return b.varint(uint64(v)) }
 func sizeSint[T ~int32 | ~int64](v T) int             { return SizeSint(int64(v)) }
-func putSint[T ~int32 | ~int64](b Buffer, v T) Buffer { return b.Sint(int64(v)) }
+func putSint[T ~int32 | ~int64](b Buffer, v T) Buffer { return b.varint(zigzag(int64(v))) }
 func sizeText[T ~string | ~[]byte](s T) int           { return SizeLen(len(s)) }
 
 func putFixed32[T ~int32 | ~uint32](b Buffer, v T) Buffer { return b.Fixed32(uint32(v)) }
@@ -91,7 +91,7 @@ func PutMap[K comparable, V any](b Buffer, m map[K]V, tag uint64, key *Kind[K], 
 // putEntry puts what belongs before an entry's value. end is the buffer before
 // the value.
 func putEntry[K comparable](b, end Buffer, tag uint64, key *Kind[K], k K) Buffer {
-	return key.put(b, k).Tag(1<<3 | byte(key.tag)).Len(end).LongTag(tag)
+	return key.put(b, k).Tag(1<<3 | byte(key.tag)).since(end).LongTag(tag)
 }
 
 // sorted returns the keys of m from the last to the first, as they are put.
@@ -157,12 +157,12 @@ func SizeMessageMap[K comparable, M any](m map[K]M, tagSize int, key *Kind[K], s
 func PutMessageMap[K comparable, M any](b Buffer, m map[K]M, tag uint64, key *Kind[K], put func(M, Buffer) Buffer) Buffer {
 	if b.mode&Deterministic != 0 {
 		for _, k := range sorted(m, key) {
-			b = putEntry(put(m[k], b).Len(b).Tag(2<<3|typeBytes), b, tag, key, k)
+			b = putEntry(put(m[k], b).since(b).Tag(2<<3|typeBytes), b, tag, key, k)
 		}
 		return b
 	}
 	for k, v := range m {
-		b = putEntry(put(v, b).Len(b).Tag(2<<3|typeBytes), b, tag, key, k)
+		b = putEntry(put(v, b).since(b).Tag(2<<3|typeBytes), b, tag, key, k)
 	}
 	return b
 }

@@ -38,13 +38,13 @@ func (x *PingRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = b.Raw(x.unknownFields)
 	b = wire.PutMessageMap(b, x.Named, 0x22, wire.TextKind, (*Note).PutRPCX)
 	for k := len(x.Notes) - 1; k >= 0; k-- {
-		b = x.Notes[k].PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Notes[k].PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Note != nil {
-		b = x.Note.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Note.PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Text != "" {
-		b = b.Text(x.Text).Tag(0x0a)
+		b = b.TextField(0x0a, x.Text)
 	}
 	return b
 }
@@ -60,7 +60,9 @@ func (x *PingRequest) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Text, i = p.Text(b, i)
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.Note = wire.OrNew(x.Note)
+			if x.Note == nil {
+				x.Note = new(Note)
+			}
 			i = wire.After(x.Note.ParseRPCX(c, inner), end)
 		case 0x1a:
 			x.Notes, i = wire.ParseMessages(x.Notes, b, i, p, 0x1a, (*Note).ParseRPCX)
@@ -106,13 +108,13 @@ func (x *PingResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	b = b.Raw(x.unknownFields)
 	b = wire.PutMessageMap(b, x.Named, 0x22, wire.TextKind, (*Note).PutRPCX)
 	for k := len(x.Notes) - 1; k >= 0; k-- {
-		b = x.Notes[k].PutRPCX(b).Len(b).Tag(0x1a)
+		b = x.Notes[k].PutRPCX(b).LenField(0x1a, b)
 	}
 	if x.Note != nil {
-		b = x.Note.PutRPCX(b).Len(b).Tag(0x12)
+		b = x.Note.PutRPCX(b).LenField(0x12, b)
 	}
 	if x.Text != "" {
-		b = b.Text(x.Text).Tag(0x0a)
+		b = b.TextField(0x0a, x.Text)
 	}
 	return b
 }
@@ -128,7 +130,9 @@ func (x *PingResponse) ParseRPCX(b []byte, p wire.Parser) (i int) {
 			x.Text, i = p.Text(b, i)
 		case 0x12:
 			c, inner, end := p.Message(b, i)
-			x.Note = wire.OrNew(x.Note)
+			if x.Note == nil {
+				x.Note = new(Note)
+			}
 			i = wire.After(x.Note.ParseRPCX(c, inner), end)
 		case 0x1a:
 			x.Notes, i = wire.ParseMessages(x.Notes, b, i, p, 0x1a, (*Note).ParseRPCX)
@@ -166,7 +170,7 @@ func (x *Note) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if len(x.Data) != 0 {
-		b = b.Bytes(x.Data).Tag(0x0a)
+		b = b.BytesField(0x0a, x.Data)
 	}
 	return b
 }
@@ -212,7 +216,7 @@ func (x *SumRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Number != 0 {
-		b = b.Varint(uint64(x.Number)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Number))
 	}
 	return b
 }
@@ -258,7 +262,7 @@ func (x *SumResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Sum != 0 {
-		b = b.Varint(uint64(x.Sum)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Sum))
 	}
 	return b
 }
@@ -304,7 +308,7 @@ func (x *CountUpRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Number != 0 {
-		b = b.Varint(uint64(x.Number)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Number))
 	}
 	return b
 }
@@ -350,7 +354,7 @@ func (x *CountUpResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Number != 0 {
-		b = b.Varint(uint64(x.Number)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Number))
 	}
 	return b
 }
@@ -396,7 +400,7 @@ func (x *CumSumRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Number != 0 {
-		b = b.Varint(uint64(x.Number)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Number))
 	}
 	return b
 }
@@ -442,7 +446,7 @@ func (x *CumSumResponse) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Sum != 0 {
-		b = b.Varint(uint64(x.Sum)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Sum))
 	}
 	return b
 }
@@ -488,7 +492,7 @@ func (x *FailRequest) PutRPCX(b wire.Buffer) wire.Buffer {
 	}
 	b = b.Raw(x.unknownFields)
 	if x.Code != 0 {
-		b = b.Varint(uint64(x.Code)).Tag(0x08)
+		b = b.VarintField(0x08, uint64(x.Code))
 	}
 	return b
 }
