@@ -164,61 +164,67 @@ func (b Buffer) TextField(tag byte, s string) Buffer { return b.text(tag, 1, s) 
 func (b Buffer) text(tag byte, tagSize int, s string) Buffer {
 	n := len(s)
 	if n > 32 {
-		b = b.longText(s)
-		if tagSize == 0 {
-			return b
-		}
-		return b.byte(tag)
+		return b.longText(tag, tagSize, s)
 	}
 	b.left -= n + 1 + tagSize
 	if b.left < 0 {
 		return b
 	}
-	// Slices, because a pointer behind the memory must not be had, not even if n is 0.
-	dst := unsafe.Slice((*byte)(unsafe.Add(b.start, b.left)), n+1+tagSize)
-	dst[0] = tag // overwritten if there is none
-	dst = dst[tagSize:]
-	dst[0] = byte(n)
-	dst = dst[1:]
-	src := unsafe.Slice(unsafe.StringData(s), n)
+	p := unsafe.Add(b.start, b.left)
+	*(*byte)(p) = tag // overwritten if there is none
+	p = unsafe.Add(p, tagSize)
+	*(*byte)(p) = byte(n)
+	if n == 0 {
+		return b // there may be no memory behind p
+	}
+	dst, src := unsafe.Add(p, 1), unsafe.Pointer(unsafe.StringData(s))
 	var seen uint64
 	switch {
 	case n >= 8:
-		head, tail := load64(src), load64(src[n-8:])
+		head, tail := load64(at8(src, 0)), load64(at8(src, n-8))
 		seen = head | tail
 		if n > 16 {
-			second, third := load64(src[8:]), load64(src[n-16:])
+			second, third := load64(at8(src, 8)), load64(at8(src, n-16))
 			seen |= second | third
-			binary.LittleEndian.PutUint64(dst[8:], second)
-			binary.LittleEndian.PutUint64(dst[n-16:], third)
+			binary.LittleEndian.PutUint64(at8(dst, 8), second)
+			binary.LittleEndian.PutUint64(at8(dst, n-16), third)
 		}
-		binary.LittleEndian.PutUint64(dst, head)
-		binary.LittleEndian.PutUint64(dst[n-8:], tail)
+		binary.LittleEndian.PutUint64(at8(dst, 0), head)
+		binary.LittleEndian.PutUint64(at8(dst, n-8), tail)
 	case n >= 4:
-		head, tail := load32(src), load32(src[n-4:])
+		head, tail := load32(at4(src, 0)), load32(at4(src, n-4))
 		seen = uint64(head | tail)
-		binary.LittleEndian.PutUint32(dst, head)
-		binary.LittleEndian.PutUint32(dst[n-4:], tail)
+		binary.LittleEndian.PutUint32(at4(dst, 0), head)
+		binary.LittleEndian.PutUint32(at4(dst, n-4), tail)
 	default:
-		for k, c := range src {
+		for k := range n {
+			c := *(*byte)(unsafe.Add(src, k))
 			seen |= uint64(c)
-			dst[k] = c
+			*(*byte)(unsafe.Add(dst, k)) = c
 		}
 	}
-	if seen&msbs != 0 && !validUTF8(src) {
+	if seen&msbs != 0 && !validUTF8(unsafe.Slice((*byte)(src), n)) {
 		b.mode |= badText
 	}
 	return b
 }
 
-// longText is Text for more than 32 bytes.
-func (b Buffer) longText(s string) Buffer {
+// at8 returns the 8 bytes at offset n from p, at4 returns 4.
+func at8(p unsafe.Pointer, n int) []byte { return (*[8]byte)(unsafe.Add(p, n))[:] }
+func at4(p unsafe.Pointer, n int) []byte { return (*[4]byte)(unsafe.Add(p, n))[:] }
+
+// longText is text for more than 32 bytes.
+func (b Buffer) longText(tag byte, tagSize int, s string) Buffer {
 	dst, b := b.Take(len(s))
 	src := unsafe.Slice(unsafe.StringData(s), len(s))
 	if len(dst) > 0 && !copyASCII(&dst[0], &src[0], len(src)) && !validUTF8(src) {
 		b.mode |= badText
 	}
-	return b.varint(uint64(len(s)))
+	b = b.varint(uint64(len(s)))
+	if tagSize == 0 {
+		return b
+	}
+	return b.byte(tag)
 }
 
 // Missing notes that a required field is not set.

@@ -36,7 +36,7 @@ func PutPackedInt[T Integer](b Buffer, list []T) Buffer {
 	for k := len(list) - 1; k >= 0; k-- {
 		b = b.varint(uint64(list[k]))
 	}
-	return b.since(end)
+	return b.Len(end)
 }
 
 // PutPackedSint puts the zigzag varints of list with their length.
@@ -45,7 +45,7 @@ func PutPackedSint[T ~int32 | ~int64](b Buffer, list []T) Buffer {
 	for k := len(list) - 1; k >= 0; k-- {
 		b = b.varint(zigzag(int64(list[k])))
 	}
-	return b.since(end)
+	return b.Len(end)
 }
 
 // PutPackedBool puts list with its length.
@@ -61,7 +61,7 @@ func PutPackedFixed[T Fixed](b Buffer, list []T) Buffer {
 	dst, b := b.Take(len(src))
 	copy(dst, src)
 	toLittleEndian[T](dst)
-	return b.since(end)
+	return b.Len(end)
 }
 
 // PackedInt parses packed varints and appends them to list.
