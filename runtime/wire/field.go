@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// The methods here put a field whose tag is one byte: the value and the tag. They are
+// The methods here put a field whose tag is one byte: the value and the tag. Most are
 // not inlined, because generated code is full of them, and the compiler would
 // take most of its time for that; a call for both is as fast as the value alone in line.
 
