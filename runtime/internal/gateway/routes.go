@@ -10,7 +10,6 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 
-	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
 	"github.com/rpcx-go/rpcx/runtime/internal/httpform"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
@@ -55,7 +54,7 @@ func (g *Gateway) current() *routes {
 	server := connect.NewServer()
 	for _, m := range methods {
 		server.Register(connect.Method{
-			Spec: specOf(m),
+			Spec: httpform.SpecOf(m.Handler.Method),
 			Handler: func(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
 				return g.serve(ctx, m, stream)
 			},
@@ -83,14 +82,6 @@ type mount func(path string, h http.Handler)
 
 func (m mount) Handle(path string, h http.Handler) { m(path, h) }
 
-func specOf(m *dispatch.Method) connect.Spec {
-	return connect.Spec{
-		Procedure:        m.FullName(),
-		StreamType:       connect.StreamType(m.Kind()),                             // the same bits
-		IdempotencyLevel: connect.IdempotencyLevel(m.Handler.Method.Idempotency()), // the proto's numbers
-	}
-}
-
 // unknownRoute answers calls of methods that are not served, in their protocol.
 func unknownRoute(options []connecthttp.Option) *route {
 	server := connect.NewServer()
@@ -108,18 +99,10 @@ func unknownRoute(options []connecthttp.Option) *route {
 	return r
 }
 
-// unserved has h, which refuses whatever comes, do so over HTTP/1.1, too, where
-// connect thinks that the call might stream both ways, and with status 404: that
-// a path is not there has a status of its own, unlike a call that ends so.
+// unserved has h, which refuses whatever comes, do so with status 404: that a path
+// is not there has a status of its own, unlike a call that ends so.
 func unserved(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor == 1 {
-			anyVersion := *r
-			anyVersion.ProtoMajor, anyVersion.ProtoMinor = 2, 0
-			r = &anyVersion
-		}
-		h.ServeHTTP(notFound{w}, r)
-	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(notFound{w}, r) })
 }
 
 // notFound answers 404 instead of 501.

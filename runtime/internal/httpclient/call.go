@@ -25,15 +25,6 @@ type lent struct {
 // Peer implements cluster.Client.
 func (l *lent) Peer() call.Peer { return l.peer }
 
-// specOf returns what connect needs to know of a method.
-func specOf(m *call.Method) connect.Spec {
-	return connect.Spec{
-		Procedure:        m.FullName(),
-		StreamType:       connect.StreamType(m.Kind()),              // the same bits
-		IdempotencyLevel: connect.IdempotencyLevel(m.Idempotency()), // the proto's numbers
-	}
-}
-
 // begin prepares a call. The context of what it returns is that of the request.
 func (l *lent) begin(ctx context.Context, m *call.Method, md metadata.MD, class call.Class) (*exchange, connect.ClientStream, *status.Error) {
 	x := &exchange{lent: l, limit: int(l.p.cfg.Transport.Settings.MaxMetadata), bidi: m.Kind() == call.KindBidiStream, streams: m.Kind().CallerStreams()}
@@ -46,7 +37,7 @@ func (l *lent) begin(ctx context.Context, m *call.Method, md metadata.MD, class 
 	}
 	httpform.AddClass(x.info.RequestHeader(), class)
 	x.ctx = x.traced(ctx)
-	cs, err := l.p.form.NewClientStream(x.ctx, specOf(m))
+	cs, err := l.p.form.NewClientStream(x.ctx, httpform.SpecOf(m))
 	if err != nil {
 		return nil, nil, x.failure(err)
 	}
