@@ -10,6 +10,4 @@ require (
 	google.golang.org/protobuf v1.36.12
 )
 
-require github.com/klauspost/compress v1.20.3 // indirect
-
 tool github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto

@@ -49,10 +49,10 @@ func ours(b address.Balancer, weights int, key bool) func(int) (newCaller, error
 		seed := uint64(0)
 		return func() func(int) {
 			seed++
-			r := &address.Request{HasKey: key, Key: seed << 40, Now: 1}
+			r := &address.Request{HasKey: key, Hash: seed << 40, Now: 1}
 			return func(n int) {
 				for range n {
-					r.Key++
+					r.Hash++
 					r.Now += 1000
 					node := pool.Pick(r)
 					node.Begin()

@@ -26,9 +26,13 @@ type Request struct {
 	// Method and Metadata are the call's; balancers that are built in do not look.
 	Method   *call.Method
 	Metadata metadata.MD
-	// Key is the hash of the call's route key, if it HasKey. It need not be a good
-	// hash: small integers do.
-	Key    uint64
+	// Class is what the caller states of the call's importance.
+	Class call.Class
+	// Key is the call's route key, which may be absent.
+	Key call.Key
+	// Hash is the key's hash, if it HasKey. It need not be a good one: small
+	// integers do.
+	Hash   uint64
 	HasKey bool
 	// Tried are the nodes to which the call went in vain.
 	Tried []*Node

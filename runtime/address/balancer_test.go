@@ -29,7 +29,7 @@ func TestTried(t *testing.T) {
 		nodes := testNodes(5, 1, 50)
 		p := b.Picker(NewView(nodes, 1), nil)
 		for key := range uint64(200) {
-			r := &Request{Key: key, HasKey: key%2 == 0, Rand: seeded(key)}
+			r := &Request{Hash: key, HasKey: key%2 == 0, Rand: seeded(key)}
 			for range nodes {
 				n := p.Pick(r)
 				if slices.Contains(r.Tried, n) {
@@ -87,7 +87,7 @@ func TestView(t *testing.T) {
 		for balancer, b := range builtin {
 			p := b.Picker(v, nil)
 			for key := range uint64(100) {
-				n := p.Pick(&Request{Key: key, HasKey: key%2 == 0, Rand: seeded(key)})
+				n := p.Pick(&Request{Hash: key, HasKey: key%2 == 0, Rand: seeded(key)})
 				if !slices.Contains(v.Usable, n) && balancer != "subset" {
 					t.Errorf("%s: %s chose %v, which is %v", name, balancer, n.ID(), n.Out())
 				}
@@ -231,7 +231,7 @@ func TestPickDoesNotAllocate(t *testing.T) {
 		p.Pick(&Request{HasKey: true}) // builds what is built once
 		if allocs := testing.AllocsPerRun(1000, func() {
 			r.Now += 1000
-			r.Key++
+			r.Hash++
 			r.HasKey = !r.HasKey
 			n := p.Pick(r)
 			n.Begin()
@@ -258,9 +258,9 @@ func TestConcurrency(t *testing.T) {
 		var tasks sync.WaitGroup
 		for g := range 64 {
 			tasks.Go(func() {
-				r := &Request{Key: uint64(g), Now: 1}
+				r := &Request{Hash: uint64(g), Now: 1}
 				for i := range 200 {
-					r.Key, r.HasKey, r.Now = r.Key+1, i%2 == 0, r.Now+ms
+					r.Hash, r.HasKey, r.Now = r.Hash+1, i%2 == 0, r.Now+ms
 					n := pool.Pick(r)
 					if n == nil {
 						t.Error("no node")

@@ -17,7 +17,7 @@ func ExamplePool() {
 		{Network: "tcp", Addr: "10.0.0.3:7000"},
 	})
 
-	request := address.Request{Key: 42, HasKey: true, Now: now}
+	request := address.Request{Hash: 42, HasKey: true, Now: now}
 	node := pool.Pick(&request)
 	node.Begin()
 	// The call runs.

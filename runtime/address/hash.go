@@ -109,7 +109,7 @@ func (p *hashPicker) Pick(r *Request) *Node {
 		return p.fallback.Pick(r)
 	}
 	table := p.table.get()
-	key := mix(r.Key)
+	key := mix(r.Hash)
 	i := table.find(key)
 	total := unbound
 	if p.shares != nil {

@@ -69,7 +69,7 @@ func tally(p Picker, nodes []*Node, picks int, r *Request) []int {
 	counts, index := make([]int, len(nodes)), indices(nodes)
 	for range picks {
 		if r.HasKey {
-			r.Key++
+			r.Hash++
 		}
 		counts[index[p.Pick(r)]]++
 	}

@@ -34,7 +34,7 @@ func TestWeightsUnderLoad(t *testing.T) {
 		p := b.Picker(NewView(nodes, 1), nil)
 		r := &Request{Rand: seeded(3), HasKey: name == "hash"}
 		for range 33000 {
-			r.Key = r.random() % 50 // few keys: the bound has to spread them
+			r.Hash = r.random() % 50 // few keys: the bound has to spread them
 			p.Pick(r).Begin()
 		}
 		sum := 0.0
@@ -95,7 +95,7 @@ func TestMovement(t *testing.T) {
 			const keys = 200_000
 			moved, needed := 0, 0
 			for key := range uint64(keys) {
-				r := &Request{Key: key, HasKey: true}
+				r := &Request{Hash: key, HasKey: true}
 				was := all.Pick(r)
 				if fewer.Pick(r) != was {
 					moved++
@@ -129,7 +129,7 @@ func TestOutMovesOnlyItsKeys(t *testing.T) {
 	after := h.Picker(NewView(nodes, 1), before)
 	counts := make(map[*Node]int)
 	for key := range uint64(50_000) {
-		r := &Request{Key: key, HasKey: true}
+		r := &Request{Hash: key, HasKey: true}
 		was, is := before.(*hashPicker), after.(*hashPicker)
 		if was.table != is.table {
 			t.Fatal("the table was built again")
@@ -157,7 +157,7 @@ func TestTableIsBuiltAgain(t *testing.T) {
 		pool.Update(1, endpoints)
 		got := 0
 		for key := range uint64(1000) {
-			switch n := pool.Pick(&Request{Key: key, HasKey: true}); n.ID() {
+			switch n := pool.Pick(&Request{Hash: key, HasKey: true}); n.ID() {
 			case endpoints[0].ID():
 				got++
 			case endpoints[1].ID():
@@ -197,16 +197,16 @@ func TestBoundedLoad(t *testing.T) {
 		const calls = 50_000
 		for call := range calls {
 			r.Now += countEvery * int64(n) // the sum of the load is never old
-			r.Key = 0
+			r.Hash = 0
 			if r.random()%2 == 0 {
-				r.Key = r.random() % 40
+				r.Hash = r.random() % 40
 			}
 			node := p.Pick(r)
 			bound := math.Ceil(DefaultLoad * node.Endpoint().weight() / weights * float64(len(flying)+1))
 			if node.Begin(); float64(node.InFlight()) > bound {
 				t.Fatalf("%d nodes, call %d: %d in flight on one, want at most %v of %d", n, call, node.InFlight(), bound, len(flying)+1)
 			}
-			if table := p.(*hashPicker).table; table.nodes[table.built.find(mix(r.Key))] == node {
+			if table := p.(*hashPicker).table; table.nodes[table.built.find(mix(r.Hash))] == node {
 				atHome++
 			}
 			flying = append(flying, node)

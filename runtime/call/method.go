@@ -73,7 +73,28 @@ type MethodSpec struct {
 	// it may run on the goroutine that reads the connection. It comes from the
 	// option (rpcx.options.v1.method).non_blocking.
 	NonBlocking bool
+	// Key returns the route key of a request, a pointer to the method's request
+	// type; the zero Key if it is absent. It comes from the option route of the
+	// method. Nil means that calls are not routed by key.
+	Key func(req any) Key
+	// KeyRequired fails calls without a key with INVALID_ARGUMENT, instead of
+	// leaving the choice of a server to the balancer.
+	KeyRequired bool
+	// Access says whether the method reads or writes, where that is not what
+	// Idempotency says.
+	Access Access
 }
+
+// Access says what a method does to the data of its service.
+type Access uint8
+
+// The kinds of access. AccessByIdempotency is a read if the method has no side
+// effects, and otherwise a write.
+const (
+	AccessByIdempotency Access = iota
+	AccessRead
+	AccessWrite
+)
 
 // Method describes one method. There is one value per method and process: the
 // runtime, interceptors and policies all hold the same pointer, so that they
@@ -121,6 +142,28 @@ func (m *Method) Idempotency() Idempotency { return m.spec.Idempotency }
 
 // NonBlocking reports whether the method's handlers promise never to block.
 func (m *Method) NonBlocking() bool { return m.spec.NonBlocking }
+
+// Key returns the route key of req, a pointer to the method's request type: the
+// zero Key if it is absent, or if calls are not routed by key. The key may alias
+// texts of req.
+func (m *Method) Key(req any) Key {
+	if m.spec.Key == nil || req == nil {
+		return Key{}
+	}
+	return m.spec.Key(req)
+}
+
+// Keyed reports whether calls of the method are routed by key.
+func (m *Method) Keyed() bool { return m.spec.Key != nil }
+
+// KeyRequired reports whether calls without a route key fail.
+func (m *Method) KeyRequired() bool { return m.spec.KeyRequired }
+
+// ReadOnly reports whether calls of the method only read, so that a replica may
+// answer them.
+func (m *Method) ReadOnly() bool {
+	return m.spec.Access == AccessRead || m.spec.Access == AccessByIdempotency && m.spec.Idempotency == NoSideEffects
+}
 
 // NewRequest returns a new, empty request message, a pointer.
 func (m *Method) NewRequest() any { return m.newReq() }

@@ -22,6 +22,8 @@ type Options struct {
 	Header, Trailer *metadata.MD
 	// Class is stated to the server; its Attempt is counted by the runtime.
 	Class Class
+	// Key is what the call is routed by, in place of what its method says.
+	Key Key
 	// Credentials, if not nil, adds metadata that says who calls.
 	Credentials Credentials
 }

@@ -4,8 +4,9 @@ import "encoding/binary"
 
 const (
 	// MaxName bounds a method's full name, in bytes.
-	MaxName   = 512
-	routeSize = 8
+	MaxName = 512
+	// RouteSize is the length of a ROUTE section, in bytes.
+	RouteSize = 8
 	totalSize = 4
 )
 
@@ -59,10 +60,10 @@ func (s *Sections) parse(h *Header, payload []byte) (rest []byte, err error) {
 			h.Type, section, len(payload)-len(rest), len(payload))
 	}
 	if flags.Has(FlagRoute) {
-		if len(rest) < routeSize {
+		if len(rest) < RouteSize {
 			return nil, fail("ROUTE")
 		}
-		s.Route, rest = binary.LittleEndian.Uint64(rest), rest[routeSize:]
+		s.Route, rest = binary.LittleEndian.Uint64(rest), rest[RouteSize:]
 	}
 	blocks := [...]struct {
 		flag Flags

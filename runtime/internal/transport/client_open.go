@@ -15,6 +15,8 @@ type opening struct {
 	deadline time.Time
 	metadata metadata.MD
 	class    frame.Class
+	route    uint64
+	routed   bool
 }
 
 // classOf returns c as frames carry it.
@@ -23,6 +25,9 @@ func classOf(c call.Class) frame.Class { return frame.MakeClass(c.Priority, c.La
 // room returns an upper bound of the payload of an OPEN with a message of size bytes.
 func (o *opening) room(size int) int {
 	n := size + len(o.method.WireName()) + 2
+	if o.routed {
+		n += frame.RouteSize
+	}
 	if len(o.metadata) > 0 {
 		n += o.metadata.Size() + 4
 	}
@@ -44,10 +49,14 @@ func (o *opening) header(c *Client) frame.Header {
 	return h
 }
 
-// append appends name and metadata and completes h. c.w is locked.
+// append appends route, name and metadata and completes h. c.w is locked.
 func (o *opening) append(c *Client, b []byte, h *frame.Header) []byte {
 	var named bool
 	h.Code, named = c.methodID(o.method)
+	if o.routed {
+		h.Flags |= frame.FlagRoute
+		b = frame.AppendRoute(b, o.route)
+	}
 	if named {
 		h.Flags |= frame.FlagName
 		b = frame.AppendName(b, o.method.WireName())

@@ -50,6 +50,9 @@ type StreamCall struct {
 	Timed    bool
 	// Class is stated to the server.
 	Class call.Class
+	// Route is the hash of the route key, if the call is Routed.
+	Route  uint64
+	Routed bool
 	// OnEnd, if not nil, is called once, when the call has ended.
 	OnEnd func(err *status.Error, sent, received int)
 }
@@ -66,7 +69,7 @@ func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *st
 	}
 	s := &ClientStream{c: c, ctx: ctx, method: sc.Method, head: make(chan struct{}), onEnd: sc.OnEnd}
 	s.p = &pending{stream: s}
-	o := opening{method: sc.Method, deadline: sc.Deadline, metadata: sc.Metadata, class: classOf(sc.Class)}
+	o := opening{method: sc.Method, deadline: sc.Deadline, metadata: sc.Metadata, class: classOf(sc.Class), route: sc.Route, routed: sc.Routed}
 	var err error
 	if sc.Method.Kind().CallerStreams() {
 		err = s.open(&o, late)

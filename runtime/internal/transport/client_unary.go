@@ -22,6 +22,9 @@ type Unary struct {
 	Timed bool
 	// Class is stated to the server.
 	Class call.Class
+	// Route is the hash of the route key, if the call is Routed.
+	Route  uint64
+	Routed bool
 	// Metadata is sent with the request.
 	Metadata metadata.MD
 
@@ -135,7 +138,7 @@ func (c *Client) sendUnary(ctx context.Context, p *pending, u *Unary, late <-cha
 		return err
 	}
 	u.Sent = m.size
-	o := opening{method: u.Method, deadline: u.Deadline, metadata: u.Metadata, class: classOf(u.Class)}
+	o := opening{method: u.Method, deadline: u.Deadline, metadata: u.Metadata, class: classOf(u.Class), route: u.Route, routed: u.Routed}
 	return c.openSingle(p, &o, &m, ctx.Done(), late)
 }
 

@@ -1,0 +1,86 @@
+package call
+
+import (
+	"strconv"
+	"unsafe"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Key is what a call is routed by, such as the id of the user that it is about:
+// a text or a whole number. A number and the text of its decimal digits route
+// alike, so that a field may change its type. The zero Key is absent.
+type Key struct {
+	text string
+	// number is the number's bits if kind is keyInt or keyUint.
+	number uint64
+	kind   keyKind
+}
+
+type keyKind uint8
+
+const (
+	keyAbsent keyKind = iota
+	keyText
+	keyInt
+	keyUint
+)
+
+// TextKey returns the key that is s, also if s is empty.
+func TextKey(s string) Key { return Key{text: s, kind: keyText} }
+
+// BytesKey returns the key that is b, which must not change as long as the key is used.
+func BytesKey(b []byte) Key { return TextKey(unsafe.String(unsafe.SliceData(b), len(b))) }
+
+// IntKey returns the key that is n.
+func IntKey(n int64) Key { return Key{number: uint64(n), kind: keyInt} }
+
+// UintKey returns the key that is n.
+func UintKey(n uint64) Key { return Key{number: n, kind: keyUint} }
+
+// Present reports whether there is a key.
+func (k Key) Present() bool { return k.kind != keyAbsent }
+
+// Number returns the key as a number, if it is one that is not negative, or a
+// text of decimal digits that stands for one.
+func (k Key) Number() (n uint64, ok bool) {
+	switch k.kind {
+	case keyUint:
+		return k.number, true
+	case keyInt:
+		return k.number, int64(k.number) >= 0
+	case keyText:
+		n, err := strconv.ParseUint(k.text, 10, 64)
+		return n, err == nil
+	}
+	return 0, false
+}
+
+// AppendText appends the key's text, which for numbers is decimal.
+func (k Key) AppendText(b []byte) []byte {
+	switch k.kind {
+	case keyInt:
+		return strconv.AppendInt(b, int64(k.number), 10)
+	case keyUint:
+		return strconv.AppendUint(b, k.number, 10)
+	}
+	return append(b, k.text...)
+}
+
+// String returns the key's text.
+func (k Key) String() string {
+	if k.kind == keyText {
+		return k.text
+	}
+	return string(k.AppendText(nil))
+}
+
+// Hash returns the xxHash64 of the key's text with seed 0, which is what frames
+// carry, the same in every process and language.
+func (k Key) Hash() uint64 {
+	if k.kind == keyText {
+		return xxhash.Sum64String(k.text)
+	}
+	var digits [20]byte
+	return xxhash.Sum64(k.AppendText(digits[:0]))
+}
