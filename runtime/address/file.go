@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -109,18 +108,6 @@ func (f fileState) changed(last fileState) bool {
 	return last.info == nil || !bytes.Equal(f.data, last.data)
 }
 
-// fileEndpoint is an element of the list.
-type fileEndpoint struct {
-	Address  string            `json:"address"`
-	Weight   uint32            `json:"weight"`
-	Zone     string            `json:"zone"`
-	Region   string            `json:"region"`
-	Role     string            `json:"role"`
-	Tags     map[string]string `json:"tags"`
-	Protocol string            `json:"protocol"`
-	Name     string            `json:"name"`
-}
-
 // ParseFile returns the endpoints that a file for File lists. An error begins
 // with the line and the column of what is wrong, counted in bytes from 1.
 func ParseFile(data []byte) ([]Endpoint, error) {
@@ -141,49 +128,11 @@ func ParseFile(data []byte) ([]Endpoint, error) {
 			return nil, listError(data, err)
 		}
 		var within int
-		if endpoints[i], within, err = parseElement(raw); err != nil {
+		if endpoints[i], within, err = parseEndpoint(raw, true); err != nil {
 			return nil, errorAt(data, begin+within, err)
 		}
 	}
 	return endpoints, nil
-}
-
-// parseElement returns an endpoint, or an error and where in raw it is.
-func parseElement(raw []byte) (Endpoint, int, error) {
-	var f fileEndpoint
-	var err error
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if raw[0] == '"' {
-		err = dec.Decode(&f.Address)
-	} else {
-		err = dec.Decode(&f)
-	}
-	if err != nil {
-		return fieldError(raw, err)
-	}
-	e, err := Parse(f.Address)
-	e.Weight, e.Zone, e.Region, e.Role = f.Weight, f.Zone, f.Region, f.Role
-	e.Tags, e.Protocol, e.Name = f.Tags, f.Protocol, f.Name
-	return e, 0, err
-}
-
-// fieldError says what is wrong with a field, and where in raw the field is.
-func fieldError(raw []byte, err error) (Endpoint, int, error) {
-	where := func(quoted string) int { return max(0, bytes.Index(raw, []byte(quoted))) }
-	var wrong *json.UnmarshalTypeError
-	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		const known = "have: address, name, protocol, region, role, tags, weight, zone"
-		return Endpoint{}, where(field), fmt.Errorf("field %s is not known (%s)", field, known)
-	}
-	switch {
-	case !errors.As(err, &wrong):
-		return Endpoint{}, 0, err
-	case wrong.Field == "":
-		return Endpoint{}, 0, fmt.Errorf("want an address or an object, not %s", wrong.Value)
-	}
-	field, _, _ := strings.Cut(wrong.Field, ".")
-	return Endpoint{}, where(strconv.Quote(field)), fmt.Errorf("field %q: want a %s, not %s", field, wrong.Type, wrong.Value)
 }
 
 // listError says why data is not a list; err is what the decoder says, or nil.
