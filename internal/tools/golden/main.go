@@ -141,7 +141,7 @@ func generate(folder, plugin string, args []string, req *pluginpb.CodeGeneratorR
 	parameter := "paths=source_relative"
 	if text, err := os.ReadFile(filepath.Join(folder, "params.txt")); err == nil && args == nil {
 		for p := range strings.SplitSeq(strings.TrimSpace(string(text)), ",") {
-			if strings.HasPrefix(p, "default_api_level=") {
+			if strings.HasPrefix(p, "default_api_level=") || strings.HasPrefix(p, "apilevelM") {
 				parameter += "," + p
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 
@@ -84,6 +83,7 @@ type Method struct {
 	Recorded, UnsetError        string
 	CallsDoc, CallsType         string
 	CallsFunc                   string
+	Key                         *KeyFunc // nil without a route
 }
 
 // header fills in what stubs and fakes have in common.
@@ -188,11 +188,16 @@ func paragraph(text string) string {
 }
 
 func stubMethod(file *protogen.File, s *Service, method *protogen.Method, names *methodNames, ident Ident) (*Method, error) {
-	spec, err := methodSpec(file, s, method, ident)
+	key, err := route(file, method, names, ident)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := methodSpec(file, s, method, key, ident)
 	if err != nil {
 		return nil, err
 	}
 	m := signatures(s, method, names, ident)
+	m.Key = key
 	comment := commentOf(method.Comments)
 	m.Doc = doc(comment)
 	if method.Desc.Options().(*descriptorpb.MethodOptions).GetDeprecated() {
@@ -219,7 +224,7 @@ func callExpr(k kind, descriptor string, ident Ident) (function, args string) {
 }
 
 // methodSpec returns the expression of a method's rpcx.MethodSpec.
-func methodSpec(file *protogen.File, s *Service, method *protogen.Method, ident Ident) (string, error) {
+func methodSpec(file *protogen.File, s *Service, method *protogen.Method, key *KeyFunc, ident Ident) (string, error) {
 	fields := []string{
 		"Service: " + s.NameConst,
 		"Name: " + strconv.Quote(string(method.Desc.Name())),
@@ -234,17 +239,25 @@ func methodSpec(file *protogen.File, s *Service, method *protogen.Method, ident 
 	case descriptorpb.MethodOptions_IDEMPOTENT:
 		fields = append(fields, "Idempotency: "+ident(rpcxPackage.Ident("Idempotent")))
 	}
-	ours := proto.GetExtension(options, optionsv1.E_Method).(*optionsv1.MethodOptions)
+	ours := optionsOf(method)
 	if ours.GetNonBlocking() {
 		if kindOf(method) != unary {
-			path := slices.Concat(method.Location.Path, protoreflect.SourcePath{
-				methodOptions, int32(optionsv1.E_Method.TypeDescriptor().Number()),
-			})
-			return "", ErrorAt(file.Proto, path,
-				"method %s is streaming and cannot be non_blocking, since its handler waits for messages: remove the option",
-				method.Desc.FullName())
+			return "", errorAtOption(file, method, optionNonBlocking,
+				"non_blocking: it is streaming, so that its handler waits for messages: remove the option")
 		}
 		fields = append(fields, "NonBlocking: true")
+	}
+	if key != nil {
+		fields = append(fields, "Key: "+ident(rpcxPackage.Ident("KeyOf"))+"("+key.Name+")")
+	}
+	if ours.GetRouteRequired() {
+		fields = append(fields, "KeyRequired: true")
+	}
+	switch ours.GetAccess() {
+	case optionsv1.MethodOptions_READ:
+		fields = append(fields, "Access: "+ident(rpcxPackage.Ident("AccessRead")))
+	case optionsv1.MethodOptions_WRITE:
+		fields = append(fields, "Access: "+ident(rpcxPackage.Ident("AccessWrite")))
 	}
 	return ident(rpcxPackage.Ident("MethodSpec")) + "{" + strings.Join(fields, ", ") + "}", nil
 }

@@ -87,10 +87,7 @@ func renamesAccessors(msg *protogen.Message) bool {
 	if msg.APILevel != gofeaturespb.GoFeatures_API_HYBRID {
 		return false
 	}
-	return slices.ContainsFunc(msg.Fields, func(f *protogen.Field) bool {
-		get, _ := f.MethodName("Get")
-		return strings.HasPrefix(get, "Get_")
-	}) || slices.ContainsFunc(msg.Oneofs, func(o *protogen.Oneof) bool {
+	return slices.ContainsFunc(msg.Fields, renamesGetter) || slices.ContainsFunc(msg.Oneofs, func(o *protogen.Oneof) bool {
 		return strings.HasPrefix(o.MethodName("Which"), "Which_")
 	})
 }

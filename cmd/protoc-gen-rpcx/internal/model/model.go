@@ -109,6 +109,11 @@ func (m *Model) claimNames(files []*protogen.File) {
 			m.services[service].nameFake(service, scopes[out.Fake.ImportPath])
 		}
 	}
+	for _, file := range files {
+		for _, service := range file.Services {
+			m.services[service].nameOptions(service, scopes[m.outputs[file].Stub.ImportPath])
+		}
+	}
 }
 
 // PackageNames returns the names of the packages that generated code may

@@ -16,6 +16,7 @@ type serviceNames struct {
 // methodNames are the Go names of what is generated for one method.
 type methodNames struct {
 	method, procedureConst, descriptor string
+	keyFunc                            string // empty without a route
 	fakeFunc, fakeCalls, fakeRecorder  string
 }
 
@@ -60,6 +61,16 @@ func (n *serviceNames) nameMethods(service *protogen.Service, pkg *scope) {
 			procedureConst: pkg.claim(n.base + name + "Procedure"),
 			descriptor:     pkg.claim(unexport(n.base) + name),
 		})
+	}
+}
+
+// nameOptions claims the names of what options of the service's methods add.
+// They come last, so that an option changes no other name.
+func (n *serviceNames) nameOptions(service *protogen.Service, pkg *scope) {
+	for i, method := range service.Methods {
+		if options := optionsOf(method); options.GetRoute() != "" {
+			n.methods[i].keyFunc = pkg.claim(n.methods[i].descriptor + "Key")
+		}
 	}
 }
 

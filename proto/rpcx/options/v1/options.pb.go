@@ -24,10 +24,65 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What calls do to the data of the service, where idempotency_level does not
+// say so: without this, NO_SIDE_EFFECTS is a read and all else a write.
+type MethodOptions_Access int32
+
+const (
+	MethodOptions_ACCESS_UNSPECIFIED MethodOptions_Access = 0
+	// The method only reads, so that a replica may answer it.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	MethodOptions_READ MethodOptions_Access = 1
+	// The method writes, or must read what was written last.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	MethodOptions_WRITE MethodOptions_Access = 2
+)
+
+// Enum value maps for MethodOptions_Access.
+var (
+	MethodOptions_Access_name = map[int32]string{
+		0: "ACCESS_UNSPECIFIED",
+		1: "READ",
+		2: "WRITE",
+	}
+	MethodOptions_Access_value = map[string]int32{
+		"ACCESS_UNSPECIFIED": 0,
+		"READ":               1,
+		"WRITE":              2,
+	}
+)
+
+func (x MethodOptions_Access) Enum() *MethodOptions_Access {
+	p := new(MethodOptions_Access)
+	*p = x
+	return p
+}
+
+func (x MethodOptions_Access) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MethodOptions_Access) Descriptor() protoreflect.EnumDescriptor {
+	return file_rpcx_options_v1_options_proto_enumTypes[0].Descriptor()
+}
+
+func (MethodOptions_Access) Type() protoreflect.EnumType {
+	return &file_rpcx_options_v1_options_proto_enumTypes[0]
+}
+
+func (x MethodOptions_Access) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MethodOptions_Access.Descriptor instead.
+func (MethodOptions_Access) EnumDescriptor() ([]byte, []int) {
+	return file_rpcx_options_v1_options_proto_rawDescGZIP(), []int{0, 0}
+}
+
 // MethodOptions are the options of a method:
 //
 //	rpc Get(GetRequest) returns (User) {
-//	  option (rpcx.options.v1.method) = { non_blocking: true };
+//	  option (rpcx.options.v1.method) = { route: "user.id" };
 //	}
 type MethodOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -35,7 +90,21 @@ type MethodOptions struct {
 	// the server may run them on the goroutine that reads the connection, which
 	// saves a switch of goroutines. Unary methods only. A handler that breaks
 	// the promise delays every other call of its connection.
-	NonBlocking   bool `protobuf:"varint,1,opt,name=non_blocking,json=nonBlocking,proto3" json:"non_blocking,omitempty"`
+	NonBlocking bool `protobuf:"varint,1,opt,name=non_blocking,json=nonBlocking,proto3" json:"non_blocking,omitempty"`
+	// The field of the request that calls are routed by, such as "user.id": the
+	// names of fields as the proto spells them, separated by dots. The last one
+	// is a string, bytes, a whole number or an enum, and none is repeated or a
+	// map. Only for methods whose caller sends one request.
+	//
+	// The key of a call is absent if a message on the path is not set, or the
+	// last field is not; a field that cannot tell, as most of proto3, is taken
+	// for not set if it is zero or empty.
+	Route *string `protobuf:"bytes,2,opt,name=route,proto3,oneof" json:"route,omitempty"`
+	// A call without a key fails with INVALID_ARGUMENT. Otherwise the balancer
+	// is free to send it anywhere.
+	RouteRequired bool `protobuf:"varint,3,opt,name=route_required,json=routeRequired,proto3" json:"route_required,omitempty"`
+	// Whether calls read or write, for rules that send reads to replicas.
+	Access        MethodOptions_Access `protobuf:"varint,4,opt,name=access,proto3,enum=rpcx.options.v1.MethodOptions_Access" json:"access,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -77,6 +146,27 @@ func (x *MethodOptions) GetNonBlocking() bool {
 	return false
 }
 
+func (x *MethodOptions) GetRoute() string {
+	if x != nil && x.Route != nil {
+		return *x.Route
+	}
+	return ""
+}
+
+func (x *MethodOptions) GetRouteRequired() bool {
+	if x != nil {
+		return x.RouteRequired
+	}
+	return false
+}
+
+func (x *MethodOptions) GetAccess() MethodOptions_Access {
+	if x != nil {
+		return x.Access
+	}
+	return MethodOptions_ACCESS_UNSPECIFIED
+}
+
 var file_rpcx_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -100,9 +190,17 @@ var File_rpcx_options_v1_options_proto protoreflect.FileDescriptor
 
 const file_rpcx_options_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x1drpcx/options/v1/options.proto\x12\x0frpcx.options.v1\x1a google/protobuf/descriptor.proto\"2\n" +
+	"\x1drpcx/options/v1/options.proto\x12\x0frpcx.options.v1\x1a google/protobuf/descriptor.proto\"\xf4\x01\n" +
 	"\rMethodOptions\x12!\n" +
-	"\fnon_blocking\x18\x01 \x01(\bR\vnonBlocking:X\n" +
+	"\fnon_blocking\x18\x01 \x01(\bR\vnonBlocking\x12\x19\n" +
+	"\x05route\x18\x02 \x01(\tH\x00R\x05route\x88\x01\x01\x12%\n" +
+	"\x0eroute_required\x18\x03 \x01(\bR\rrouteRequired\x12=\n" +
+	"\x06access\x18\x04 \x01(\x0e2%.rpcx.options.v1.MethodOptions.AccessR\x06access\"5\n" +
+	"\x06Access\x12\x16\n" +
+	"\x12ACCESS_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04READ\x10\x01\x12\t\n" +
+	"\x05WRITE\x10\x02B\b\n" +
+	"\x06_route:X\n" +
 	"\x06method\x12\x1e.google.protobuf.MethodOptions\x18ʿ\x03 \x01(\v2\x1e.rpcx.options.v1.MethodOptionsR\x06methodB9Z7github.com/rpcx-go/rpcx/proto/rpcx/options/v1;optionsv1b\x06proto3"
 
 var (
@@ -117,19 +215,22 @@ func file_rpcx_options_v1_options_proto_rawDescGZIP() []byte {
 	return file_rpcx_options_v1_options_proto_rawDescData
 }
 
+var file_rpcx_options_v1_options_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_rpcx_options_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_rpcx_options_v1_options_proto_goTypes = []any{
-	(*MethodOptions)(nil),              // 0: rpcx.options.v1.MethodOptions
-	(*descriptorpb.MethodOptions)(nil), // 1: google.protobuf.MethodOptions
+	(MethodOptions_Access)(0),          // 0: rpcx.options.v1.MethodOptions.Access
+	(*MethodOptions)(nil),              // 1: rpcx.options.v1.MethodOptions
+	(*descriptorpb.MethodOptions)(nil), // 2: google.protobuf.MethodOptions
 }
 var file_rpcx_options_v1_options_proto_depIdxs = []int32{
-	1, // 0: rpcx.options.v1.method:extendee -> google.protobuf.MethodOptions
-	0, // 1: rpcx.options.v1.method:type_name -> rpcx.options.v1.MethodOptions
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	1, // [1:2] is the sub-list for extension type_name
-	0, // [0:1] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0, // 0: rpcx.options.v1.MethodOptions.access:type_name -> rpcx.options.v1.MethodOptions.Access
+	2, // 1: rpcx.options.v1.method:extendee -> google.protobuf.MethodOptions
+	1, // 2: rpcx.options.v1.method:type_name -> rpcx.options.v1.MethodOptions
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	2, // [2:3] is the sub-list for extension type_name
+	1, // [1:2] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_rpcx_options_v1_options_proto_init() }
@@ -137,18 +238,20 @@ func file_rpcx_options_v1_options_proto_init() {
 	if File_rpcx_options_v1_options_proto != nil {
 		return
 	}
+	file_rpcx_options_v1_options_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rpcx_options_v1_options_proto_rawDesc), len(file_rpcx_options_v1_options_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   1,
 			NumExtensions: 1,
 			NumServices:   0,
 		},
 		GoTypes:           file_rpcx_options_v1_options_proto_goTypes,
 		DependencyIndexes: file_rpcx_options_v1_options_proto_depIdxs,
+		EnumInfos:         file_rpcx_options_v1_options_proto_enumTypes,
 		MessageInfos:      file_rpcx_options_v1_options_proto_msgTypes,
 		ExtensionInfos:    file_rpcx_options_v1_options_proto_extTypes,
 	}.Build()
