@@ -153,8 +153,8 @@ bench-gen-stubs: ## time the plugin beside protoc-gen-go-grpc
 	@go run ./internal/tools/genbench
 
 .PHONY: bench-rpc
-bench-rpc: ## compare with grpc-go: calls per second, CPU, latency, allocations
-	@scripts/bench $(ARGS)
+bench-rpc: ## compare with other frameworks and floors: calls per second, CPU, latency, allocations, memory
+	@scripts/bench -json .work/bench.json -page docs/performance.md -chart docs/performance.svg $(ARGS)
 
 .PHONY: bench-codec
 bench-codec: ## compare with vtprotobuf and protobuf-go: marshal and unmarshal of nine shapes
@@ -177,5 +177,5 @@ bench-size: ## the binaries of the smallest clients and servers, beside grpc-go'
 	@cd bench && go run ./size
 
 .PHONY: bench-smoke
-bench-smoke: ## (test) the same in short, failing only if a run breaks
-	@scripts/bench -rounds 1 -seconds 0.3 -warmup 0.1 $(ARGS)
+bench-smoke: ## (test) the same as short as can be, failing only if a run breaks
+	@scripts/bench -smoke $(ARGS)

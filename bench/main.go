@@ -2,7 +2,7 @@
 // client in two processes on loopback, peers interleaved so that all meet the
 // same machine.
 //
-//	go run . -cells unary/128/64,bidi/128/1 -peers rpcx,grpc -rounds 5
+//	go run . -cells 'unary/128/.*,bidi/128/1' -peers 'rpcx|grpc' -rounds 5
 //
 // It prints medians with their spread, and a line per figure with its ratio to
 // the baseline. It fails if a run breaks, never because of a figure.
@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,16 +43,7 @@ func main() {
 		exitOn(idle.Main(ctx, os.Args[2:], os.Stdout))
 		return
 	}
-	plan, err := parseFlags()
-	exitOn(err)
-	runs, err := plan.run(ctx, os.Stdout)
-	exitOn(err)
-	rows := report.Summarize(runs, plan.cells, plan.peers, plan.baseline)
-	fmt.Println()
-	exitOn(report.PrintTable(os.Stdout, rows))
-	fmt.Println()
-	report.PrintLines(os.Stdout, rows, plan.baseline)
-	exitOn(plan.writeJSON(runs, rows))
+	exitOn(bench(ctx))
 }
 
 func exitOn(err error) {
@@ -61,71 +53,141 @@ func exitOn(err error) {
 	}
 }
 
-// parseFlags reads the plan from the command line.
-func parseFlags() (*plan, error) {
-	var (
-		cells    = flag.String("cells", "unary/128/64,unary/128/1,unary/128/1000,sstream/128/1,bidi/128/1", "`cells` as kind/bytes/callers, the kinds being unary, sstream and bidi")
-		peers    = flag.String("peers", "grpc,rpcx,rpcx-inline", "`names` of the peers")
-		baseline = flag.String("baseline", "grpc", "`name` of the peer that the others are compared with")
-		rounds   = flag.Int("rounds", 5, "`number` of rounds")
-		seconds  = flag.Float64("seconds", 3, "`length` of a run")
-		warmup   = flag.Float64("warmup", 0.3, "`length` in seconds of the unmeasured run before it")
-		jsonFile = flag.String("json", "", "`file` for the results in JSON")
-		profiles = flag.String("prof", "", "`folder` for CPU profiles of both processes of each run")
-	)
-	flag.Parse()
-	if flag.NArg() > 0 {
-		return nil, fmt.Errorf("%q is no flag", flag.Arg(0))
-	}
-	p := &plan{
-		peers:    strings.Split(*peers, ","),
-		baseline: *baseline,
-		rounds:   *rounds,
-		length:   inSeconds(*seconds),
-		warmup:   inSeconds(*warmup),
-		jsonFile: *jsonFile,
-		profiles: *profiles,
-	}
-	for _, text := range strings.Split(*cells, ",") {
-		cell, err := workload.ParseCell(text)
-		if err != nil {
-			return nil, err
-		}
-		p.cells = append(p.cells, cell)
-	}
-	for _, name := range p.peers {
-		if _, err := workload.FindPeer(name); err != nil {
-			return nil, err
-		}
-	}
-	if p.profiles != "" {
-		return p, os.MkdirAll(p.profiles, 0o755)
-	}
-	return p, nil
+// settings are the flags that say what comes of the plan.
+type settings struct {
+	from  string
+	json  string
+	goals bool
+	page  string
+	chart string
 }
 
-func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// writeJSON writes everything that was measured, if a file was asked for.
-func (p *plan) writeJSON(runs []report.Run, rows []report.Row) error {
-	if p.jsonFile == "" {
-		return nil
-	}
-	data, err := json.MarshalIndent(map[string]any{
-		"go":       runtime.Version(),
-		"platform": runtime.GOOS + "/" + runtime.GOARCH,
-		"cpus":     runtime.NumCPU(),
-		"baseline": p.baseline,
-		"rounds":   p.rounds,
-		"seconds":  p.length.Seconds(),
-		"runs":     runs,
-		"summary":  rows,
-	}, "", "  ")
+// bench measures, or reads what was measured, and reports it.
+func bench(ctx context.Context) error {
+	plan, set, err := parseFlags()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(p.jsonFile), 0o755); err != nil {
+	r := &report.Report{
+		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(),
+		Baseline: plan.baseline, Rounds: plan.rounds, Seconds: plan.length.Seconds(),
+	}
+	for _, c := range plan.cells {
+		r.Cells = append(r.Cells, c.String())
+	}
+	for _, p := range plan.peers {
+		r.Peers = append(r.Peers, report.Peer{Name: p.Name, Floor: p.Floor})
+	}
+	if set.from != "" {
+		data, err := os.ReadFile(set.from)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(data, r); err != nil {
+			return fmt.Errorf("%s: %w", set.from, err)
+		}
+	} else if r.Runs, err = plan.run(ctx, os.Stdout); err != nil {
 		return err
 	}
-	return os.WriteFile(p.jsonFile, append(data, '\n'), 0o644)
+	r.Summarize()
+	return write(r, set)
 }
+
+// write prints the report and writes the files that were asked for.
+func write(r *report.Report, set settings) error {
+	fmt.Println()
+	if err := r.PrintTable(os.Stdout); err != nil {
+		return err
+	}
+	fmt.Println()
+	r.PrintLines(os.Stdout)
+	if set.goals {
+		fmt.Println()
+		if err := r.PrintGoals(os.Stdout); err != nil {
+			return err
+		}
+	}
+	if set.json != "" {
+		data, err := json.MarshalIndent(r, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(set.json), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(set.json, append(data, '\n'), 0o644); err != nil {
+			return err
+		}
+	}
+	if set.page == "" {
+		return nil
+	}
+	if !isComplete(r) {
+		fmt.Fprintf(os.Stderr, "bench: %s is left as it is: it is about all cells and peers\n", set.page)
+		return nil
+	}
+	return r.WritePage(set.page, set.chart)
+}
+
+// isComplete reports whether a report is about all cells and peers.
+func isComplete(r *report.Report) bool {
+	for _, cell := range strings.Split(wholeCells, ",") {
+		if !slices.Contains(r.Cells, cell) {
+			return false
+		}
+	}
+	for _, p := range workload.Peers() {
+		if !slices.Contains(r.Peers, report.Peer{Name: p.Name, Floor: p.Floor}) {
+			return false
+		}
+	}
+	return true
+}
+
+// parseFlags reads the plan from the command line.
+func parseFlags() (*plan, settings, error) {
+	var (
+		p               plan
+		set             settings
+		cells           = flag.String("cells", ".*", "`list` of cells as kind/bytes/callers, or of regular expressions for some of the usual ones")
+		peers           = flag.String("peers", ".*", "`list` of regular expressions for the names of peers")
+		smoke           = flag.Bool("smoke", false, "run everything once and as short as can be, to see that it works")
+		seconds, warmup float64
+	)
+	flag.StringVar(&p.baseline, "baseline", "grpc", "`name` of the peer that the others are compared with")
+	flag.IntVar(&p.rounds, "rounds", 5, "`number` of rounds")
+	flag.Float64Var(&seconds, "seconds", 1, "`length` of a run")
+	flag.Float64Var(&warmup, "warmup", 0.2, "`length` in seconds of the unmeasured run before it")
+	flag.DurationVar(&p.rest, "rest", 2500*time.Millisecond, "`time` without calls before idle connections are looked at")
+	flag.StringVar(&p.profiles, "prof", "", "`folder` for CPU profiles of both processes of each run")
+	flag.StringVar(&set.from, "from", "", "`file` that -json wrote, reported again instead of measuring")
+	flag.StringVar(&set.json, "json", "", "`file` for the results in JSON")
+	flag.BoolVar(&set.goals, "goals", false, "print the goals and whether they are met")
+	flag.StringVar(&set.page, "page", "", "`file` with the page whose part about the benchmark is written anew, if all cells and peers were run")
+	flag.StringVar(&set.chart, "chart", "", "`file` for the page's chart, in SVG")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		return nil, set, fmt.Errorf("%q is no flag", flag.Arg(0))
+	}
+	list := wholeCells
+	if *smoke {
+		list, p.rounds, seconds, warmup, p.rest = smokeCells, 1, 0.01, 0, 0
+	}
+	p.length, p.warmup = inSeconds(seconds), inSeconds(warmup)
+	known, err := selectCells(list, nil)
+	if err != nil {
+		return nil, set, err
+	}
+	if p.cells, err = selectCells(*cells, known); err != nil {
+		return nil, set, err
+	}
+	if p.peers, err = selectPeers(*peers, workload.Peers()); err != nil {
+		return nil, set, err
+	}
+	if p.profiles != "" {
+		err = os.MkdirAll(p.profiles, 0o755)
+	}
+	return &p, set, err
+}
+
+func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,36 +20,32 @@ import (
 // plan is what a benchmark runs.
 type plan struct {
 	cells    []workload.Cell
-	peers    []string
+	peers    []workload.Peer
 	baseline string
 	rounds   int
 	length   time.Duration
 	warmup   time.Duration
-	jsonFile string
-	profiles string
+	rest     time.Duration // without calls, before idle connections are looked at
+	profiles string        // folder; empty: none
+	sockets  string        // folder
 }
 
 // run measures everything, peers next to each other within cells within
 // rounds, and writes a line per run to w. It stops at the first run that breaks.
-func (p *plan) run(ctx context.Context, w io.Writer) ([]report.Run, error) {
-	var runs []report.Run
+func (p *plan) run(ctx context.Context, w io.Writer) (runs []report.Run, err error) {
+	if p.sockets, err = os.MkdirTemp("", "bench"); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(p.sockets)
 	for round := range p.rounds {
 		for _, cell := range p.cells {
-			for _, name := range p.peers {
-				peer, err := workload.FindPeer(name)
+			for _, peer := range p.inTurn(round, cell) {
+				r, err := p.measure(ctx, cell, peer.Name, p.profileNames(round, cell, peer.Name))
 				if err != nil {
 					return nil, err
 				}
-				if !peer.Supports(cell.Kind) {
-					continue
-				}
-				r, err := p.measure(ctx, round, cell, name)
-				if err != nil {
-					return nil, err
-				}
-				fmt.Fprintf(w, "round %d/%d %-15s %-12s %9.0f/s  cpu %6.2f µs (server %.2f)  p50 %.1f  p99 %.1f µs  allocs %.1f+%.1f  others %.0f%%\n",
-					round+1, p.rounds, cell, name, r.Figures[report.QPS], r.Figures[report.CPU], r.ServerCPU,
-					r.Figures[report.P50], r.Figures[report.P99], r.ServerAllocs, r.ClientAllocs, 100*r.Others)
+				r.Round, r.Cell, r.Peer = round, cell.String(), peer.Name
+				fmt.Fprintf(w, "round %d/%d %s\n", round+1, p.rounds, r)
 				runs = append(runs, r)
 			}
 		}
@@ -55,29 +53,70 @@ func (p *plan) run(ctx context.Context, w io.Writer) ([]report.Run, error) {
 	return runs, nil
 }
 
+// inTurn returns the peers of a cell. Each round begins with another one, so
+// that none always follows the same.
+func (p *plan) inTurn(round int, cell workload.Cell) []workload.Peer {
+	var all []workload.Peer
+	for _, peer := range p.peers {
+		if peer.Supports(cell) {
+			all = append(all, peer)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	first := round % len(all)
+	return slices.Concat(all[first:], all[:first])
+}
+
+// profileNames returns where the profiles of the server and the client go; none
+// if there are to be none.
+func (p *plan) profileNames(round int, cell workload.Cell, peer string) []string {
+	if p.profiles == "" || cell.IsMemory() {
+		return nil
+	}
+	var names []string
+	for _, role := range []string{"server", "client"} {
+		name := fmt.Sprintf("%d-%s-%s-%s.pprof", round, strings.ReplaceAll(cell.String(), "/", "-"), peer, role)
+		names = append(names, filepath.Join(p.profiles, name))
+	}
+	return names
+}
+
 // measure starts a server and a client, lets the client call, and ends both.
-func (p *plan) measure(ctx context.Context, round int, cell workload.Cell, peer string) (report.Run, error) {
-	server, err := child.Start(ctx, child.Config{Role: child.Server, Peer: peer, Cell: cell})
+func (p *plan) measure(ctx context.Context, cell workload.Cell, peer string, profiles []string) (report.Run, error) {
+	socket := filepath.Join(p.sockets, "s")
+	server, err := child.Start(ctx, child.Config{Role: child.Server, Peer: peer, Cell: cell, Socket: socket})
 	if err != nil {
 		return report.Run{}, err
 	}
+	defer os.RemoveAll(socket)
 	defer server.Stop()
-	client, err := child.Start(ctx, child.Config{Role: child.Client, Peer: peer, Cell: cell, Addr: server.Addr()})
+	client := func() (*child.Process, error) {
+		return child.Start(ctx, child.Config{Role: child.Client, Peer: peer, Cell: cell, Hello: server.Hello()})
+	}
+	switch cell.Kind {
+	case workload.Idle:
+		return p.measureIdle(ctx, cell, server, client)
+	case workload.Slow:
+		return p.measureSlow(cell, server, client)
+	}
+	return p.measureCalls(server, client, profiles)
+}
+
+// measureCalls measures how fast calls are and what they cost.
+func (p *plan) measureCalls(server *child.Process, start func() (*child.Process, error), profiles []string) (report.Run, error) {
+	client, err := start()
 	if err != nil {
 		return report.Run{}, err
 	}
 	defer client.Stop()
-
 	if _, err := client.Run(p.warmup); err != nil {
 		return report.Run{}, err
 	}
 	both := []*child.Process{server, client}
-	profileName := func(role string) string {
-		name := fmt.Sprintf("%d-%s-%s-%s.pprof", round, strings.ReplaceAll(cell.String(), "/", "-"), peer, role)
-		return filepath.Join(p.profiles, name)
-	}
-	if p.profiles != "" {
-		if err := errors.Join(server.StartProfile(profileName("server")), client.StartProfile(profileName("client"))); err != nil {
+	for i, name := range profiles {
+		if err := both[i].StartProfile(name); err != nil {
 			return report.Run{}, err
 		}
 	}
@@ -95,15 +134,84 @@ func (p *plan) measure(ctx context.Context, round int, cell workload.Cell, peer 
 	if err != nil {
 		return report.Run{}, err
 	}
-	if p.profiles != "" {
-		if err := errors.Join(server.EndProfile(), client.EndProfile()); err != nil {
+	for i := range profiles {
+		if err := both[i].EndProfile(); err != nil {
 			return report.Run{}, err
 		}
 	}
-	r := result(phase, after[0].Since(before[0]), after[1].Since(before[1]))
-	r.Round, r.Cell, r.Peer = round, cell.String(), peer
+	r := report.OfCalls(phase, after[0].Since(before[0]), after[1].Since(before[1]))
 	r.Others = machineAfter.OthersSince(machine, after[0].CPU-before[0].CPU+after[1].CPU-before[1].CPU)
 	return r, nil
+}
+
+// measureIdle measures the memory of connections that have made a call.
+func (p *plan) measureIdle(ctx context.Context, cell workload.Cell, server *child.Process, start func() (*child.Process, error)) (report.Run, error) {
+	const dialing = 32 // at a time
+	client, err := start()
+	if err != nil {
+		return report.Run{}, err
+	}
+	defer client.Stop()
+	return memoryOf(cell.Callers, server, client, func() error {
+		if err := client.Once(cell.Callers, dialing); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(p.rest):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+}
+
+// measureSlow measures the memory of calls whose handlers wait. What a first
+// call takes for good is not counted.
+func (p *plan) measureSlow(cell workload.Cell, server *child.Process, start func() (*child.Process, error)) (r report.Run, err error) {
+	client, err := start()
+	if err != nil {
+		return report.Run{}, err
+	}
+	defer client.Stop()
+	if err := client.Once(1, 1); err != nil {
+		return report.Run{}, err
+	}
+	// The client's answers come when its calls have ended: its memory is not asked for.
+	calls := make(chan error, 1)
+	r, err = memoryOf(cell.Callers, server, nil, func() error {
+		if err := server.Hold(); err != nil {
+			return err
+		}
+		go func() { calls <- client.Once(cell.Callers, cell.Callers) }()
+		return server.Await(cell.Callers)
+	})
+	if err != nil {
+		return report.Run{}, err
+	}
+	return r, errors.Join(server.Release(), <-calls)
+}
+
+// memoryOf returns how much more memory the server and the client take after f,
+// by n; the client may be nil.
+func memoryOf(n int, server, client *child.Process, f func() error) (report.Run, error) {
+	memory := func() (of [2]int64, err error) {
+		if of[0], err = server.Memory(); err == nil && client != nil {
+			of[1], err = client.Memory()
+		}
+		return of, err
+	}
+	before, err := memory()
+	if err != nil {
+		return report.Run{}, err
+	}
+	if err := f(); err != nil {
+		return report.Run{}, err
+	}
+	after, err := memory()
+	if err != nil {
+		return report.Run{}, err
+	}
+	return report.OfMemory(n, after[0]-before[0], after[1]-before[1]), nil
 }
 
 // usages asks each child what it has spent, after a garbage collection if fresh.
@@ -123,26 +231,3 @@ func usages(children []*child.Process, fresh bool) ([]measure.Usage, error) {
 	}
 	return all, nil
 }
-
-// result divides what both processes spent by the messages.
-func result(phase workload.Phase, server, client measure.Usage) report.Run {
-	n := float64(max(1, phase.Messages))
-	r := report.Run{
-		ServerCPU:    micros(server.CPU) / n,
-		ClientCPU:    micros(client.CPU) / n,
-		ServerAllocs: float64(server.Allocs) / n,
-		ClientAllocs: float64(client.Allocs) / n,
-		P999:         micros(phase.P999),
-		Messages:     phase.Messages,
-	}
-	r.Figures = report.Figures{
-		report.QPS:    float64(phase.Messages) / phase.Elapsed.Seconds(),
-		report.CPU:    r.ServerCPU + r.ClientCPU,
-		report.P50:    micros(phase.P50),
-		report.P99:    micros(phase.P99),
-		report.Allocs: r.ServerAllocs + r.ClientAllocs,
-	}
-	return r
-}
-
-func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

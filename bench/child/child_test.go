@@ -16,11 +16,13 @@ import (
 
 // The test binary is also the child that the tests start.
 func TestMain(m *testing.M) {
+	// Otherwise each child waits a second at its end for reports of races.
+	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	for _, p := range []workload.Peer{
-		{Name: "echo", Serve: serveNothing, Dial: dial(func() error { return nil })},
+		{Name: "echo", Kinds: workload.Kinds, Serve: serveGate, Dial: dial(func() error { return nil })},
 		{Name: "failing", Serve: serveNothing, Dial: dial(func() error { return errors.New("no luck") })},
 		{Name: "dying", Serve: serveNothing, Dial: dial(func() error { os.Exit(3); return nil })},
-		{Name: "unreachable", Serve: serveNothing, Dial: func(string, workload.Cell) (workload.NewCaller, error) {
+		{Name: "unreachable", Serve: serveNothing, Dial: func(workload.Target) (workload.Client, error) {
 			return nil, errors.New("nobody there")
 		}},
 	} {
@@ -37,7 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 // serveNothing accepts connections and leaves them alone.
-func serveNothing(lis net.Listener) error {
+func serveNothing(lis workload.Listener) error {
 	for {
 		if _, err := lis.Accept(); err != nil {
 			return err
@@ -45,12 +47,28 @@ func serveNothing(lis net.Listener) error {
 	}
 }
 
-func dial(call workload.Caller) func(string, workload.Cell) (workload.NewCaller, error) {
-	return func(addr string, _ workload.Cell) (workload.NewCaller, error) {
-		if _, err := net.Dial("tcp", addr); err != nil {
+// serveGate has every connection pass the gate of handlers once.
+func serveGate(lis workload.Listener) error {
+	for {
+		if _, err := lis.Accept(); err != nil {
+			return err
+		}
+		go workload.Handlers.Pass()
+	}
+}
+
+// client's callers all make the same call.
+type client struct{ call workload.Caller }
+
+func (c client) NewCaller(workload.Cell) (workload.Caller, error) { return c.call, nil }
+func (c client) Close() error                                     { return nil }
+
+func dial(call workload.Caller) func(workload.Target) (workload.Client, error) {
+	return func(to workload.Target) (workload.Client, error) {
+		if _, err := to.Connect(); err != nil {
 			return nil, err
 		}
-		return func() (workload.Caller, error) { return call, nil }, nil
+		return client{call}, nil
 	}
 }
 
@@ -64,7 +82,7 @@ func startPair(t *testing.T, peer string) (server, client *Process, err error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	client, err = Start(context.Background(), Config{Role: Client, Peer: peer, Cell: cell, Addr: server.Addr()})
+	client, err = Start(context.Background(), Config{Role: Client, Peer: peer, Cell: cell, Hello: server.Hello()})
 	if err == nil {
 		t.Cleanup(client.Stop)
 	}
@@ -106,6 +124,29 @@ func TestMeasuresWhatTheCallersDo(t *testing.T) {
 	}
 }
 
+func TestHoldsHandlers(t *testing.T) {
+	server, err := Start(context.Background(), Config{Role: Server, Peer: "echo", Cell: cell})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	if err := server.Hold(); err != nil {
+		t.Fatal(err)
+	}
+	idle := workload.Cell{Kind: workload.Idle, Bytes: 128, Callers: 3}
+	client, err := Start(context.Background(), Config{Role: Client, Peer: "echo", Cell: idle, Hello: server.Hello()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Stop)
+	if err := errors.Join(client.Once(3, 2), server.Await(3), server.Release()); err != nil {
+		t.Fatal(err)
+	}
+	if bytes, err := server.Memory(); err != nil || bytes <= 0 {
+		t.Errorf("memory is %d, %v", bytes, err)
+	}
+}
+
 func TestErrorsNameTheChild(t *testing.T) {
 	for _, c := range []struct{ peer, want string }{
 		{"unreachable", "unreachable client of unary/128/2: nobody there"},
@@ -134,7 +175,7 @@ func TestStopEndsTheChild(t *testing.T) {
 	if state := p.cmd.ProcessState; state == nil || !state.Success() {
 		t.Errorf("the child's end is %v, want exit status 0", state)
 	}
-	if conn, err := net.Dial("tcp", p.Addr()); err == nil {
+	if conn, err := net.Dial("tcp", p.Hello().Addr); err == nil {
 		conn.Close()
 		t.Error("the server of a child that was stopped still listens")
 	}

@@ -21,11 +21,14 @@ const Argument = "child"
 // patience is how long a child may take for anything that should be instant.
 const patience = 30 * time.Second
 
+// longPatience is how long it may take for thousands of calls or connections.
+const longPatience = 2 * time.Minute
+
 // A Process is a running child, as its parent sees it. Its methods may not be
 // called concurrently.
 type Process struct {
 	cfg      Config
-	addr     string
+	hello    Hello
 	cmd      *exec.Cmd
 	stdin    io.WriteCloser
 	commands *json.Encoder
@@ -61,17 +64,48 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 		p.Stop()
 		return nil, err
 	}
-	p.addr = ready.Addr
+	p.hello = ready.Hello
 	return p, nil
 }
 
-// Addr returns where a server listens.
-func (p *Process) Addr() string { return p.addr }
+// Hello returns what a server said about itself.
+func (p *Process) Hello() Hello { return p.hello }
 
 // Run lets a client's callers call for the given time.
 func (p *Process) Run(length time.Duration) (workload.Phase, error) {
 	r, err := p.do(command{Op: opRun, Length: length}, length+patience)
 	return r.Phase, err
+}
+
+// Once lets each of a client's first n callers make one call, at most as many at
+// a time as said.
+func (p *Process) Once(n, atOnce int) error {
+	_, err := p.do(command{Op: opOnce, Count: n, AtOnce: atOnce}, longPatience)
+	return err
+}
+
+// Hold makes a server's handlers wait until Release.
+func (p *Process) Hold() error {
+	_, err := p.do(command{Op: opHold}, patience)
+	return err
+}
+
+// Await waits until n of a server's handlers wait.
+func (p *Process) Await(n int) error {
+	_, err := p.do(command{Op: opAwait, Count: n}, longPatience)
+	return err
+}
+
+// Release lets a server's handlers go on.
+func (p *Process) Release() error {
+	_, err := p.do(command{Op: opRelease}, patience)
+	return err
+}
+
+// Memory returns the child's resident memory in bytes, after collections.
+func (p *Process) Memory() (int64, error) {
+	r, err := p.do(command{Op: opMemory}, patience)
+	return r.Memory, err
 }
 
 // Collect runs the child's garbage collector.

@@ -46,55 +46,89 @@ func Run(config string, in io.Reader, out io.Writer) error {
 
 // child is the state of a child process.
 type child struct {
-	cell    workload.Cell
-	callers []workload.Caller
-	profile *os.File
+	cell            workload.Cell
+	callers, beside []workload.Caller
+	profile         *os.File
 }
 
 // prepare starts the server or makes the callers.
 func (c *child) prepare(cfg Config, peer workload.Peer) reply {
 	switch cfg.Role {
 	case Server:
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		hello, err := serve(cfg, peer)
 		if err != nil {
 			return failed(err)
 		}
-		go func() {
-			// A server that stops takes its process along, which the parent notices.
-			fmt.Fprintln(os.Stderr, peer.Name, "stopped serving:", peer.Serve(lis))
-			os.Exit(1)
-		}()
-		return reply{Addr: lis.Addr().String()}
+		return reply{Hello: hello}
 	case Client:
-		newCaller, err := peer.Dial(cfg.Addr, cfg.Cell)
-		if err != nil {
+		to := workload.Target{Network: cfg.Cell.Network(), Addr: cfg.Hello.Addr, TLS: workload.Trusting(cfg.Hello.Certificate)}
+		var err error
+		if c.callers, c.beside, err = peer.Callers(to, cfg.Cell); err != nil {
 			return failed(err)
-		}
-		for range cfg.Cell.Callers {
-			call, err := newCaller()
-			if err != nil {
-				return failed(err)
-			}
-			c.callers = append(c.callers, call)
 		}
 		return reply{}
 	}
 	return failed(fmt.Errorf("no role %q", cfg.Role))
 }
 
+// serve starts the server.
+func serve(cfg Config, peer workload.Peer) (Hello, error) {
+	if peer.Listen != nil {
+		addr, err := peer.Listen()
+		return Hello{Addr: addr}, err
+	}
+	addr := "127.0.0.1:0"
+	if cfg.Cell.Network() == "unix" {
+		addr = cfg.Socket
+	}
+	lis, err := net.Listen(cfg.Cell.Network(), addr)
+	if err != nil {
+		return Hello{}, err
+	}
+	on, hello := workload.Listener{Listener: lis}, Hello{Addr: lis.Addr().String()}
+	if cfg.Cell.Kind == workload.TLS {
+		if on.TLS, hello.Certificate, err = workload.SelfSigned(); err != nil {
+			return Hello{}, err
+		}
+	}
+	go func() {
+		// A server that stops takes its process along, which the parent notices.
+		fmt.Fprintln(os.Stderr, peer.Name, "stopped serving:", peer.Serve(on))
+		os.Exit(1)
+	}()
+	return hello, nil
+}
+
 func (c *child) do(cmd command) reply {
 	switch cmd.Op {
 	case opRun:
-		phase, err := workload.RunPhase(c.cell, c.callers, cmd.Length)
+		phase, err := workload.RunPhase(c.cell, c.callers, c.beside, cmd.Length)
 		if err != nil {
 			return failed(err)
 		}
 		return reply{Phase: phase}
+	case opOnce:
+		return done(workload.CallOnce(c.callers[:min(cmd.Count, len(c.callers))], cmd.AtOnce))
+	case opHold:
+		workload.Handlers.Close()
+		return reply{}
+	case opAwait:
+		return done(workload.Handlers.Await(cmd.Count, patience))
+	case opRelease:
+		workload.Handlers.Open()
+		return reply{}
 	case opCollect:
 		runtime.GC()
 		return reply{}
 	case opUsage:
 		return reply{Usage: measure.Now()}
+	case opMemory:
+		measure.Settle()
+		bytes, err := measure.Resident()
+		if err != nil {
+			return failed(err)
+		}
+		return reply{Memory: bytes}
 	case opProfile:
 		return c.startProfile(cmd.File)
 	case opProfileEnd:
@@ -117,7 +151,12 @@ func (c *child) startProfile(name string) reply {
 
 func (c *child) endProfile() reply {
 	pprof.StopCPUProfile()
-	if err := c.profile.Close(); err != nil {
+	return done(c.profile.Close())
+}
+
+// done is the reply of a command that has no result but may fail.
+func done(err error) reply {
+	if err != nil {
 		return failed(err)
 	}
 	return reply{}

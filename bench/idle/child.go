@@ -3,16 +3,10 @@ package idle
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"runtime"
 	"sync"
@@ -21,6 +15,7 @@ import (
 
 	"github.com/rpcx-go/rpcx/bench/gen/echo"
 	"github.com/rpcx-go/rpcx/bench/gen/echo/echorpcx"
+	"github.com/rpcx-go/rpcx/bench/workload"
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
 )
@@ -92,11 +87,11 @@ func serve(cfg childConfig, requests *json.Decoder, replies *json.Encoder) error
 	var conns connections
 	opts := []rpcx.ServerOption{rpcx.WithObserver(&conns)}
 	if cfg.TLS {
-		var certificate tls.Certificate
-		if certificate, hello.Roots, err = selfSigned(); err != nil {
+		var config *tls.Config
+		if config, hello.Roots, err = workload.SelfSigned(); err != nil {
 			return err
 		}
-		opts = append(opts, rpcx.WithTLS(&tls.Config{Certificates: []tls.Certificate{certificate}}))
+		opts = append(opts, rpcx.WithTLS(config))
 	}
 	srv := rpcx.NewServer(opts...)
 	echorpcx.RegisterEchoSvcServer(srv, echoServer{})
@@ -118,24 +113,6 @@ func serve(cfg childConfig, requests *json.Decoder, replies *json.Encoder) error
 	}
 }
 
-// selfSigned returns a certificate for 127.0.0.1 and itself in PEM.
-func selfSigned() (tls.Certificate, []byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, nil, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return tls.Certificate{}, nil, err
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, text, nil
-}
-
 type echoServer struct {
 	echorpcx.UnimplementedEchoSvcServer
 }
@@ -150,9 +127,7 @@ const dialing = 32
 func hold(cfg childConfig, requests *json.Decoder, replies *json.Encoder) error {
 	var opts []rpcx.DialOption
 	if cfg.TLS {
-		roots := x509.NewCertPool()
-		roots.AppendCertsFromPEM(cfg.Roots)
-		opts = append(opts, rpcx.WithTLS(&tls.Config{RootCAs: roots}))
+		opts = append(opts, rpcx.WithTLS(workload.Trusting(cfg.Roots)))
 	}
 	conns := make([]*rpcx.Conn, cfg.Conns)
 	errs := make([]error, dialing)

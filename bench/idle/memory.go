@@ -1,13 +1,13 @@
 package idle
 
 import (
-	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strings"
+
+	"github.com/rpcx-go/rpcx/bench/measure"
 )
 
 // memory is what a process takes.
@@ -30,11 +30,8 @@ type allocation struct {
 // look returns this process's memory after collections, which without it would
 // come within two minutes, and with what they freed given back to the system.
 func look(profile string, allocs bool) (memory, error) {
-	for range 3 { // stacks shrink by half each time, pools empty at the second
-		runtime.GC()
-	}
-	debug.FreeOSMemory()
-	rss, err := resident()
+	measure.Settle()
+	rss, err := measure.Resident()
 	if err != nil {
 		return memory{}, err
 	}
@@ -48,19 +45,6 @@ func look(profile string, allocs bool) (memory, error) {
 		err = writeProfiles(profile)
 	}
 	return m, err
-}
-
-// resident returns the resident memory of this process.
-func resident() (int64, error) {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0, err
-	}
-	var size, pages int64
-	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
-		return 0, err
-	}
-	return pages * int64(os.Getpagesize()), nil
 }
 
 // allocations returns what is in use, by the package whose function asked for

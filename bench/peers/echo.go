@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/rpcx-go/rpcx/bench/gen/echo"
 	"github.com/rpcx-go/rpcx/bench/workload"
@@ -18,6 +19,7 @@ const tag = "bench"
 // echoOf is what the unary and bidi handlers of every peer answer: a message
 // of its own with what was sent.
 func echoOf(in *echo.Echo) *echo.Echo {
+	workload.Handlers.Pass()
 	return &echo.Echo{Payload: in.Payload, Seq: in.Seq, Tag: in.Tag}
 }
 
@@ -36,7 +38,7 @@ func sendAll(req *echo.StreamReq, send func(*echo.Echo) error) error {
 func echoAll(recv func() (*echo.Echo, error), send func(*echo.Echo) error) error {
 	for {
 		in, err := recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) { // connect-go wraps it
 			return nil
 		}
 		if err != nil {
@@ -60,18 +62,37 @@ type bidiStream interface {
 	CloseSend() error
 }
 
-// client is the part of a generated client that callers need. A peer fills in
-// the kinds that it supports.
+// Places of peers in reports.
+const (
+	orderRPCX = iota
+	orderGRPC
+	orderOthers
+	orderFloors
+)
+
+// all are all kinds of cells, every but those all kinds except some.
+var all = workload.Kinds
+
+func every(but ...workload.Kind) []workload.Kind {
+	return slices.DeleteFunc(slices.Clone(all), func(k workload.Kind) bool { return slices.Contains(but, k) })
+}
+
+// client is the part of a generated client that callers need, over a connection
+// that they share. A peer fills in the kinds that it supports.
 type client struct {
+	close        func() error
 	unary        func(context.Context, *echo.Echo) (*echo.Echo, error)
 	serverStream func(context.Context, *echo.StreamReq) (receiver, error)
 	bidi         func(context.Context) (bidiStream, error)
 }
 
-// caller returns a caller of the cell's kind that calls through c.
-func (c client) caller(cell workload.Cell) (workload.Caller, error) {
+// Close closes the connection.
+func (c client) Close() error { return c.close() }
+
+// NewCaller returns a caller of the cell's kind that calls through c.
+func (c client) NewCaller(cell workload.Cell) (workload.Caller, error) {
 	payload := workload.Payload(cell.Bytes)
-	switch cell.Kind {
+	switch cell.Method() {
 	case workload.Unary:
 		return c.unaryCaller(payload), nil
 	case workload.ServerStream:
@@ -79,7 +100,7 @@ func (c client) caller(cell workload.Cell) (workload.Caller, error) {
 	case workload.Bidi:
 		return c.bidiCaller(payload, cell.MessagesPerCall()), nil
 	}
-	return nil, fmt.Errorf("no caller for %s", cell.Kind)
+	return nil, fmt.Errorf("no caller for %s", cell)
 }
 
 func (c client) unaryCaller(payload []byte) workload.Caller {

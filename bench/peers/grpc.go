@@ -2,38 +2,71 @@ package peers
 
 import (
 	"context"
-	"net"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
 
 	"github.com/rpcx-go/rpcx/bench/gen/echo"
 	"github.com/rpcx-go/rpcx/bench/workload"
 )
 
-// grpc-go with its defaults, but for TLS.
+// grpc-go with its defaults, and with the options that are usually recommended:
+// a few stream workers, larger buffers and windows, and vtprotobuf's codec.
 func init() {
-	workload.Register(workload.Peer{
-		Name:  "grpc",
-		Kinds: []workload.Kind{workload.Unary, workload.ServerStream, workload.Bidi},
-		Serve: serveGRPC,
-		Dial:  dialGRPC,
-	})
+	workload.Register(grpcPeer("grpc", nil, nil))
+	workload.Register(grpcPeer("grpc-tuned",
+		[]grpc.ServerOption{
+			grpc.NumStreamWorkers(4),
+			grpc.WriteBufferSize(128 << 10), grpc.ReadBufferSize(128 << 10),
+			grpc.InitialWindowSize(4 << 20), grpc.InitialConnWindowSize(16 << 20),
+			grpc.ForceServerCodecV2(grpcCodec{}),
+		},
+		[]grpc.DialOption{
+			grpc.WithWriteBufferSize(128 << 10), grpc.WithReadBufferSize(128 << 10),
+			grpc.WithInitialWindowSize(4 << 20), grpc.WithInitialConnWindowSize(16 << 20),
+			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(grpcCodec{})),
+			grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),
+		}))
 }
 
-func serveGRPC(lis net.Listener) error {
-	srv := grpc.NewServer()
-	echo.RegisterEchoSvcServer(srv, grpcServer{})
-	return srv.Serve(lis)
+func grpcPeer(name string, serverOptions []grpc.ServerOption, dialOptions []grpc.DialOption) workload.Peer {
+	return workload.Peer{
+		Name:  name,
+		Order: orderGRPC,
+		Kinds: all,
+		Serve: func(lis workload.Listener) error {
+			opts := serverOptions
+			if lis.TLS != nil {
+				opts = append(opts[:len(opts):len(opts)], grpc.Creds(credentials.NewTLS(lis.TLS)))
+			}
+			srv := grpc.NewServer(opts...)
+			echo.RegisterEchoSvcServer(srv, grpcServer{})
+			return srv.Serve(lis)
+		},
+		Dial: func(to workload.Target) (workload.Client, error) {
+			target, secured := "passthrough:///"+to.Addr, insecure.NewCredentials()
+			if to.Network == "unix" {
+				target = "unix://" + to.Addr
+			}
+			if to.TLS != nil {
+				secured = credentials.NewTLS(to.TLS)
+			}
+			return dialGRPC(target, append(dialOptions[:len(dialOptions):len(dialOptions)], grpc.WithTransportCredentials(secured)))
+		},
+	}
 }
 
-func dialGRPC(addr string, cell workload.Cell) (workload.NewCaller, error) {
-	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+func dialGRPC(target string, opts []grpc.DialOption) (workload.Client, error) {
+	conn, err := grpc.NewClient(target, opts...)
 	if err != nil {
 		return nil, err
 	}
 	stub := echo.NewEchoSvcClient(conn)
-	c := client{
+	return client{
+		close: conn.Close,
 		unary: func(ctx context.Context, in *echo.Echo) (*echo.Echo, error) {
 			return stub.Unary(ctx, in)
 		},
@@ -43,8 +76,7 @@ func dialGRPC(addr string, cell workload.Cell) (workload.NewCaller, error) {
 		bidi: func(ctx context.Context) (bidiStream, error) {
 			return stub.Bidi(ctx)
 		},
-	}
-	return func() (workload.Caller, error) { return c.caller(cell) }, nil
+	}, nil
 }
 
 type grpcServer struct {
@@ -61,4 +93,32 @@ func (grpcServer) ServerStream(req *echo.StreamReq, stream grpc.ServerStreamingS
 
 func (grpcServer) Bidi(stream grpc.BidiStreamingServer[echo.Echo, echo.Echo]) error {
 	return echoAll(stream.Recv, stream.Send)
+}
+
+// grpcCodec marshals with vtprotobuf's code.
+type grpcCodec struct{}
+
+var _ encoding.CodecV2 = grpcCodec{}
+
+func (grpcCodec) Name() string { return "proto" }
+
+func (grpcCodec) Marshal(v any) (mem.BufferSlice, error) {
+	m := v.(vtMessage)
+	size := m.SizeVT()
+	if mem.IsBelowBufferPoolingThreshold(size) {
+		data := make([]byte, size)
+		_, err := m.MarshalToSizedBufferVT(data)
+		return mem.BufferSlice{mem.SliceBuffer(data)}, err
+	}
+	pool := mem.DefaultBufferPool()
+	data := pool.Get(size)
+	*data = (*data)[:size]
+	_, err := m.MarshalToSizedBufferVT(*data)
+	return mem.BufferSlice{mem.NewBuffer(data, pool)}, err
+}
+
+func (grpcCodec) Unmarshal(data mem.BufferSlice, v any) error {
+	buffer := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer buffer.Free()
+	return v.(vtMessage).UnmarshalVT(buffer.ReadOnlyData())
 }

@@ -2,7 +2,6 @@ package peers
 
 import (
 	"context"
-	"net"
 
 	"github.com/rpcx-go/rpcx/bench/gen/echo"
 	"github.com/rpcx-go/rpcx/bench/gen/echo/echorpcx"
@@ -10,37 +9,69 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
 )
 
-// rpcx with its defaults, and the same with a handler that is marked
-// non-blocking.
+// rpcx with its defaults; with a handler that is marked non-blocking; and with
+// several connections where messages are large.
 func init() {
 	workload.Register(workload.Peer{
 		Name:  "rpcx",
-		Kinds: []workload.Kind{workload.Unary, workload.ServerStream, workload.Bidi},
+		Order: orderRPCX,
+		Kinds: all,
 		Serve: serveRPCX,
-		Dial:  dialRPCX,
+		Dial: func(to workload.Target) (workload.Client, error) {
+			return dialRPCX(to)
+		},
 	})
 	workload.Register(workload.Peer{
 		Name:  "rpcx-inline",
+		Order: orderRPCX,
 		Kinds: []workload.Kind{workload.Unary},
 		Serve: serveRPCX,
 		Dial:  dialRPCXInline,
 	})
+	workload.Register(workload.Peer{
+		Name:  "rpcx-4conns",
+		Order: orderRPCX,
+		Kinds: []workload.Kind{workload.Unary, workload.Mixed},
+		Fits: func(c workload.Cell) bool {
+			return c.Kind == workload.Mixed || c.Bytes >= 64<<10 && c.Callers > 1
+		},
+		Serve: serveRPCX,
+		Dial: func(to workload.Target) (workload.Client, error) {
+			return dialRPCX(to, rpcx.WithConnections(4))
+		},
+	})
 }
 
-func serveRPCX(lis net.Listener) error {
-	srv := rpcx.NewServer()
+func serveRPCX(lis workload.Listener) error {
+	var opts []rpcx.ServerOption
+	if lis.TLS != nil {
+		opts = append(opts, rpcx.WithTLS(lis.TLS))
+	}
+	srv := rpcx.NewServer(opts...)
 	echorpcx.RegisterEchoSvcServer(srv, rpcxServer{})
 	echorpcx.RegisterEchoInlineServer(srv, rpcxServer{})
 	return srv.Serve(lis)
 }
 
-func dialRPCX(addr string, cell workload.Cell) (workload.NewCaller, error) {
-	conn, err := rpcx.Dial(addr)
+func connectRPCX(to workload.Target, opts ...rpcx.DialOption) (*rpcx.Conn, error) {
+	target := to.Addr
+	if to.Network == "unix" {
+		target = "unix://" + to.Addr
+	}
+	if to.TLS != nil {
+		opts = append(opts, rpcx.WithTLS(to.TLS))
+	}
+	return rpcx.Dial(target, opts...)
+}
+
+func dialRPCX(to workload.Target, opts ...rpcx.DialOption) (workload.Client, error) {
+	conn, err := connectRPCX(to, opts...)
 	if err != nil {
 		return nil, err
 	}
 	stub := echorpcx.NewEchoSvcClient(conn)
-	c := client{
+	return client{
+		close: conn.Close,
 		unary: func(ctx context.Context, in *echo.Echo) (*echo.Echo, error) {
 			return stub.Unary(ctx, in)
 		},
@@ -50,20 +81,21 @@ func dialRPCX(addr string, cell workload.Cell) (workload.NewCaller, error) {
 		bidi: func(ctx context.Context) (bidiStream, error) {
 			return stub.Bidi(ctx)
 		},
-	}
-	return func() (workload.Caller, error) { return c.caller(cell) }, nil
+	}, nil
 }
 
-func dialRPCXInline(addr string, cell workload.Cell) (workload.NewCaller, error) {
-	conn, err := rpcx.Dial(addr)
+func dialRPCXInline(to workload.Target) (workload.Client, error) {
+	conn, err := connectRPCX(to)
 	if err != nil {
 		return nil, err
 	}
 	stub := echorpcx.NewEchoInlineClient(conn)
-	c := client{unary: func(ctx context.Context, in *echo.Echo) (*echo.Echo, error) {
-		return stub.Unary(ctx, in)
-	}}
-	return func() (workload.Caller, error) { return c.caller(cell) }, nil
+	return client{
+		close: conn.Close,
+		unary: func(ctx context.Context, in *echo.Echo) (*echo.Echo, error) {
+			return stub.Unary(ctx, in)
+		},
+	}, nil
 }
 
 type rpcxServer struct{}

@@ -7,17 +7,21 @@ import (
 )
 
 // PrintTable writes the medians with their spread, (max-min)/median.
-func PrintTable(w io.Writer, rows []Row) error {
+func (r *Report) PrintTable(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(tw, "cell\tpeer\t")
 	for _, m := range Metrics {
 		fmt.Fprintf(tw, "%s\tspread\t", m)
 	}
 	fmt.Fprintln(tw)
-	for _, row := range rows {
+	for _, row := range r.Summary {
 		fmt.Fprintf(tw, "%s\t%s\t", row.Cell, row.Peer)
 		for _, m := range Metrics {
-			f := row.Figures[m]
+			f, ok := row.Figures[m]
+			if !ok {
+				fmt.Fprint(tw, "–\t–\t")
+				continue
+			}
 			spread := 0.0
 			if f.Median > 0 {
 				spread = 100 * (f.Max - f.Min) / f.Median
@@ -32,33 +36,25 @@ func PrintTable(w io.Writer, rows []Row) error {
 // PrintLines writes a line for each figure that can be compared with the baseline's:
 //
 //	bench-rpc: unary/128/64 qps rpcx=100000 grpc=50000 ratio=2.000
-func PrintLines(w io.Writer, rows []Row, baseline string) {
+func (r *Report) PrintLines(w io.Writer) {
 	base := map[string]Row{}
-	for _, row := range rows {
-		if row.Peer == baseline {
+	for _, row := range r.Summary {
+		if row.Peer == r.Baseline {
 			base[row.Cell] = row
 		}
 	}
-	for _, row := range rows {
+	for _, row := range r.Summary {
 		b, ok := base[row.Cell]
-		if !ok || row.Peer == baseline {
+		if !ok || row.Peer == r.Baseline {
 			continue
 		}
 		for _, m := range Metrics {
+			f, ok := row.Figures[m]
+			if !ok {
+				continue
+			}
 			fmt.Fprintf(w, "bench-rpc: %s %s %s=%s %s=%s ratio=%.3f\n", row.Cell, m,
-				row.Peer, m.format(row.Figures[m].Median),
-				baseline, m.format(b.Figures[m].Median), row.Figures[m].Ratio)
+				row.Peer, m.format(f.Median), r.Baseline, m.format(b.Figures[m].Median), f.Ratio)
 		}
 	}
-}
-
-// format writes a value with the digits that mean something for its metric.
-func (m Metric) format(v float64) string {
-	switch m {
-	case QPS:
-		return fmt.Sprintf("%.0f", v)
-	case CPU:
-		return fmt.Sprintf("%.2f", v)
-	}
-	return fmt.Sprintf("%.1f", v)
 }

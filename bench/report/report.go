@@ -1,51 +1,28 @@
-// Package report turns the runs of a benchmark into medians, ratios and lines.
 package report
 
 import (
 	"slices"
-
-	"github.com/rpcx-go/rpcx/bench/workload"
 )
 
-// A Run is one measurement of one peer in one cell.
-type Run struct {
-	Round int    `json:"round"`
-	Cell  string `json:"cell"`
-	Peer  string `json:"peer"`
-	// Figures are the values by metric.
-	Figures Figures `json:"figures"`
-	// Details that no line shows.
-	ServerCPU    float64 `json:"server_cpu_us"`
-	ClientCPU    float64 `json:"client_cpu_us"`
-	ServerAllocs float64 `json:"server_allocs"`
-	ClientAllocs float64 `json:"client_allocs"`
-	P999         float64 `json:"p999_us"`
-	Messages     int64   `json:"messages"`
-	// Others is the share of the machine that went to other processes.
-	Others float64 `json:"others"`
+// A Report is everything that was measured, and how.
+type Report struct {
+	Go       string   `json:"go"`
+	Platform string   `json:"platform"`
+	CPUs     int      `json:"cpus"`
+	Baseline string   `json:"baseline"`
+	Rounds   int      `json:"rounds"`
+	Seconds  float64  `json:"seconds"`
+	Cells    []string `json:"cells"` // in the order of the report
+	Peers    []Peer   `json:"peers"`
+	Runs     []Run    `json:"runs"`
+	Summary  []Row    `json:"summary"`
 }
 
-// Metric names a figure.
-type Metric string
-
-// The metrics, in the order of the report. All but QPS are better when smaller.
-const (
-	// QPS is calls, or streamed messages, per second.
-	QPS Metric = "qps"
-	// CPU is microseconds of both processes for each of them.
-	CPU Metric = "cpu"
-	// P50 and P99 are microseconds that a call, or a whole stream, took.
-	P50 Metric = "p50"
-	P99 Metric = "p99"
-	// Allocs is allocations of both processes for each call or message.
-	Allocs Metric = "allocs"
-)
-
-// Metrics are all metrics in the order of the report.
-var Metrics = []Metric{QPS, CPU, P50, P99, Allocs}
-
-// Figures are one run's values by metric.
-type Figures map[Metric]float64
+// A Peer is what reports know of one.
+type Peer struct {
+	Name  string `json:"name"`
+	Floor bool   `json:"floor,omitempty"`
+}
 
 // A Figure is a metric of a peer in a cell over all rounds.
 type Figure struct {
@@ -64,53 +41,73 @@ type Row struct {
 	Figures map[Metric]Figure `json:"figures"`
 }
 
-// Summarize returns a row for each cell and peer in the order of plan. Ratios
-// are taken within a round, where both peers met the same machine, and only
-// then is their median taken.
-func Summarize(runs []Run, cells []workload.Cell, peers []string, baseline string) []Row {
-	var rows []Row
-	for _, cell := range cells {
-		base := roundsOf(runs, cell.String(), baseline)
-		for _, peer := range peers {
-			rounds := roundsOf(runs, cell.String(), peer)
+// Summarize fills in the summary: a row for each cell and peer that were run, in
+// their order.
+func (r *Report) Summarize() {
+	r.Summary = nil
+	for _, cell := range r.Cells {
+		for _, peer := range r.Peers {
+			rounds := r.roundsOf(cell, peer.Name)
 			if len(rounds) == 0 {
 				continue
 			}
-			row := Row{Cell: cell.String(), Peer: peer, Figures: map[Metric]Figure{}}
+			row := Row{Cell: cell, Peer: peer.Name, Figures: map[Metric]Figure{}}
 			for _, m := range Metrics {
-				row.Figures[m] = figureOf(rounds, base, m, peer != baseline)
+				values := valuesOf(rounds, m)
+				if len(values) == 0 {
+					continue
+				}
+				f := Figure{Median: median(values), Min: slices.Min(values), Max: slices.Max(values)}
+				if peer.Name != r.Baseline {
+					f.Ratio, _ = r.Ratio(cell, peer.Name, r.Baseline, m)
+				}
+				row.Figures[m] = f
 			}
-			rows = append(rows, row)
+			r.Summary = append(r.Summary, row)
 		}
 	}
-	return rows
+}
+
+// Median returns the median of a metric of a peer in a cell, and whether there
+// are any values.
+func (r *Report) Median(cell, peer string, m Metric) (float64, bool) {
+	values := valuesOf(r.roundsOf(cell, peer), m)
+	return median(values), len(values) > 0
+}
+
+// Ratio returns a peer's ratio to another, and whether there is one. It is taken
+// within each round, where both met the same machine; the median is taken of that.
+func (r *Report) Ratio(cell, peer, base string, m Metric) (float64, bool) {
+	others := r.roundsOf(cell, base)
+	var ratios []float64
+	for round, figures := range r.roundsOf(cell, peer) {
+		v, ok := figures[m]
+		if b := others[round][m]; ok && b > 0 {
+			ratios = append(ratios, v/b)
+		}
+	}
+	return median(ratios), len(ratios) > 0
 }
 
 // roundsOf returns the figures of a peer in a cell by round.
-func roundsOf(runs []Run, cell, peer string) map[int]Figures {
+func (r *Report) roundsOf(cell, peer string) map[int]Figures {
 	rounds := map[int]Figures{}
-	for _, r := range runs {
-		if r.Cell == cell && r.Peer == peer {
-			rounds[r.Round] = r.Figures
+	for _, run := range r.Runs {
+		if run.Cell == cell && run.Peer == peer {
+			rounds[run.Round] = run.Figures
 		}
 	}
 	return rounds
 }
 
-func figureOf(rounds, base map[int]Figures, m Metric, compare bool) Figure {
-	var values, ratios []float64
-	for round, figures := range rounds {
-		values = append(values, figures[m])
-		if b := base[round][m]; compare && b > 0 {
-			ratios = append(ratios, figures[m]/b)
+func valuesOf(rounds map[int]Figures, m Metric) []float64 {
+	var values []float64
+	for _, figures := range rounds {
+		if v, ok := figures[m]; ok {
+			values = append(values, v)
 		}
 	}
-	return Figure{
-		Median: median(values),
-		Min:    slices.Min(values),
-		Max:    slices.Max(values),
-		Ratio:  median(ratios),
-	}
+	return values
 }
 
 // median returns the middle value, the mean of the middle two, or zero.

@@ -5,21 +5,41 @@ package workload
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 )
 
-// Kind is the kind of method that a cell calls.
+// Kind is the kind of work that a cell measures.
 type Kind string
 
-// The kinds. For the streaming ones a call is a whole stream, and the figures
-// per call are per message.
+// The kinds. For streams a call is a whole stream, and the figures per call are
+// per message.
 const (
 	Unary        Kind = "unary"
 	ServerStream Kind = "sstream"
 	Bidi         Kind = "bidi"
+	// TLS and Unix are unary calls over TLS and over a Unix socket.
+	TLS  Kind = "tls"
+	Unix Kind = "unix"
+	// Mixed is small unary calls beside a server stream of large messages, on
+	// one connection where the peer can.
+	Mixed Kind = "mixed"
+	// Short is unary calls with a connection each.
+	Short Kind = "short"
+	// Idle is connections that have made a call and are silent; Slow is unary
+	// calls whose handlers wait. Both measure the server's memory.
+	Idle Kind = "idle"
+	Slow Kind = "slow"
 )
+
+// Kinds are all kinds.
+var Kinds = []Kind{Unary, ServerStream, Bidi, TLS, Unix, Mixed, Short, Idle, Slow}
+
+// besideBytes is the size of the messages beside the calls of a mixed load: 4 MiB
+// and little enough less to fit the limits that most peers have by default.
+const besideBytes = 4<<20 - 1<<10
 
 // A Cell is one row of the comparison. Its text form is kind/bytes/callers,
 // such as unary/128/64.
@@ -28,7 +48,7 @@ type Cell struct {
 	// Bytes is the size of a message's payload.
 	Bytes int
 	// Callers is how many goroutines call at once, over one connection where
-	// the peer can.
+	// the peer can; for Idle how many connections there are, for Slow how many calls.
 	Callers int
 }
 
@@ -39,10 +59,8 @@ func ParseCell(s string) (Cell, error) {
 		return Cell{}, fmt.Errorf("cell %q: want kind/bytes/callers, such as unary/128/64", s)
 	}
 	c := Cell{Kind: Kind(parts[0])}
-	switch c.Kind {
-	case Unary, ServerStream, Bidi:
-	default:
-		return Cell{}, fmt.Errorf("cell %q: kind %q is none of unary, sstream, bidi", s, c.Kind)
+	if !slices.Contains(Kinds, c.Kind) {
+		return Cell{}, fmt.Errorf("cell %q: kind %q is none of %v", s, c.Kind, Kinds)
 	}
 	var err error
 	if c.Bytes, err = strconv.Atoi(parts[1]); err != nil || c.Bytes < 0 {
@@ -57,13 +75,39 @@ func ParseCell(s string) (Cell, error) {
 // String returns the text form.
 func (c Cell) String() string { return fmt.Sprintf("%s/%d/%d", c.Kind, c.Bytes, c.Callers) }
 
+// Method returns the kind of method that the callers call: Unary, ServerStream
+// or Bidi.
+func (c Cell) Method() Kind {
+	if c.Kind == ServerStream || c.Kind == Bidi {
+		return c.Kind
+	}
+	return Unary
+}
+
+// Network returns the network of the connections.
+func (c Cell) Network() string {
+	if c.Kind == Unix {
+		return "unix"
+	}
+	return "tcp"
+}
+
+// IsMemory reports whether memory is measured instead of time.
+func (c Cell) IsMemory() bool { return c.Kind == Idle || c.Kind == Slow }
+
+// Beside returns the cell of the one caller that works beside the others,
+// unmeasured, and whether there is one.
+func (c Cell) Beside() (Cell, bool) {
+	return Cell{Kind: ServerStream, Bytes: besideBytes, Callers: 1}, c.Kind == Mixed
+}
+
 // MessagesPerCall returns how many messages a call carries from the server:
 // one, or as many as make a stream long beside its opening, by size.
 func (c Cell) MessagesPerCall() int {
-	if c.Kind == Unary {
+	if c.Method() == Unary {
 		return 1
 	}
-	const most, least, volume = 10_000, 32, 8 << 20
+	const most, least, volume = 10_000, 16, 8 << 20
 	return min(most, max(least, volume/max(1, c.Bytes)))
 }
 

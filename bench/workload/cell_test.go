@@ -6,7 +6,7 @@ import (
 )
 
 func TestParseCell(t *testing.T) {
-	for _, text := range []string{"unary/128/64", "sstream/128/1", "bidi/0/16", "unary/1048576/1"} {
+	for _, text := range []string{"unary/128/64", "sstream/128/1", "bidi/0/16", "unary/1048576/1", "mixed/128/16", "idle/128/10000"} {
 		cell, err := ParseCell(text)
 		if err != nil || cell.String() != text {
 			t.Errorf("ParseCell(%q) = %v, %v", text, cell, err)
@@ -25,8 +25,9 @@ func TestMessagesPerCall(t *testing.T) {
 		{ServerStream, 0, 1}:        10_000,
 		{ServerStream, 128, 1}:      10_000,
 		{Bidi, 64 << 10, 1}:         128,
-		{Bidi, 1 << 20, 1}:          32,
-		{ServerStream, 4 << 20, 16}: 32,
+		{Bidi, 1 << 20, 1}:          16,
+		{ServerStream, 4 << 20, 16}: 16,
+		{Mixed, 128, 16}:            1,
 	} {
 		if got := cell.MessagesPerCall(); got != want {
 			t.Errorf("%v: %d messages a call, want %d", cell, got, want)
