@@ -56,6 +56,9 @@ func (k Key) Number() (n uint64, ok bool) {
 	return 0, false
 }
 
+// Text returns the key if it is a text, also if that is of digits.
+func (k Key) Text() (text string, ok bool) { return k.text, k.kind == keyText }
+
 // AppendText appends the key's text, which for numbers is decimal.
 func (k Key) AppendText(b []byte) []byte {
 	switch k.kind {
