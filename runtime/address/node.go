@@ -51,8 +51,9 @@ type Node struct {
 	_        [lineSize - 44]byte
 
 	endpoint atomic.Pointer[Endpoint]
-	pool     *Pool               // told of what MarkOut and MarkIn change, or nil
-	_        [lineSize - 16]byte // what is allocated in 128 bytes begins with a line
+	pool     *Pool // told of what MarkOut and MarkIn change, or nil
+	attached any
+	_        [lineSize - 32]byte // what is allocated in 128 bytes begins with a line
 }
 
 // NewNode returns a node that belongs to no Pool, as tests of balancers want.
@@ -69,6 +70,9 @@ func (n *Node) Endpoint() Endpoint { return *n.endpoint.Load() }
 
 // ID returns the identity of the node's endpoint.
 func (n *Node) ID() ID { return n.endpoint.Load().ID() }
+
+// Attached returns what PoolConfig.Attach made for the node, or nil.
+func (n *Node) Attached() any { return n.attached }
 
 // Begin says that a call goes to the node. Each Begin is followed by one End or Cancel.
 func (n *Node) Begin() { n.calls.Add(1<<32 | 1) }

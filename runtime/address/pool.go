@@ -20,6 +20,9 @@ type PoolConfig struct {
 	// called when nodes are marked out or in. If it is nil the time is that of the
 	// last Update.
 	Now func() int64
+	// Attach, if not nil, is called with each new node before it can be picked, and
+	// returns what Node.Attached is to return. It must not call the pool.
+	Attach func(n *Node) any
 }
 
 // Pool keeps a Node for each endpoint of a target and a picker of them. Its
@@ -129,6 +132,9 @@ func (p *Pool) newNode(e Endpoint, slow bool) *Node {
 	n.pool = p
 	if slow {
 		n.rampFrom, n.rampFor = p.now, int64(p.cfg.SlowStart)
+	}
+	if p.cfg.Attach != nil {
+		n.attached = p.cfg.Attach(n)
 	}
 	return n
 }

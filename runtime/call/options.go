@@ -24,6 +24,9 @@ type Options struct {
 	Class Class
 	// Key is what the call is routed by, in place of what its method says.
 	Key Key
+	// Only, if not nil, is the one server that the call may go to, as the runtime
+	// knows it.
+	Only any
 	// Credentials, if not nil, adds metadata that says who calls.
 	Credentials Credentials
 }

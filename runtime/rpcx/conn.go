@@ -3,8 +3,10 @@ package rpcx
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/rpcx-go/rpcx/runtime/address"
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/cluster"
 	"github.com/rpcx-go/rpcx/runtime/internal/stats"
@@ -13,9 +15,9 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-// Conn is what clients call through: the way to a server, not one network
-// connection. It connects when the first call comes and again after a
-// connection was lost. Its methods may be called concurrently.
+// Conn is what clients call through: the way to one server or many, not one
+// network connection. It looks for servers and connects to them when calls come,
+// and again after a connection was lost. Its methods may be called concurrently.
 type Conn struct {
 	target   string
 	cfg      dialConfig
@@ -23,12 +25,16 @@ type Conn struct {
 	cluster  cluster.Cluster
 	stats    stats.Table
 	chain    call.Next // nil without interceptors
+	unaries  sync.Pool // of *unaryCall
 }
 
-// Dial returns a Conn to target: "host:port", "tcp://host:port" or
-// "unix:///path"; with WithDialer also any other name that the dialer
-// understands, and with the options of package rpcxhttp also a URL. It does not
-// connect yet: an error says that the target or an option is wrong.
+// Dial returns a Conn to target: one server, "host:port", "tcp://host:port" or
+// "unix:///path"; or those that a resolver finds, such as
+// "dns:///users.internal:7000", "static:///a:7000,b:7000", "file:///etc/users.json"
+// or a scheme of WithResolver. With WithDialer it is also any other name that the
+// dialer understands, and with the options of package rpcxhttp also a URL. It
+// neither looks up nor connects yet: an error says that the target or an option
+// is wrong.
 func Dial(target string, opts ...DialOption) (*Conn, error) {
 	cfg := dialConfig{
 		common:           newCommon(),
@@ -36,6 +42,8 @@ func Dial(target string, opts ...DialOption) (*Conn, error) {
 		keepalive:        defaultKeepalive,
 		keepaliveTimeout: defaultKeepaliveTimeout,
 		backoff:          cluster.Backoff{Base: 100 * time.Millisecond, Max: 10 * time.Second},
+		idleTimeout:      defaultIdleTimeout,
+		schemes:          address.Builtin(),
 	}
 	for _, o := range opts {
 		o.applyDial(&cfg)
@@ -43,21 +51,16 @@ func Dial(target string, opts ...DialOption) (*Conn, error) {
 	if cfg.err != nil {
 		return nil, cfg.err
 	}
-	cc, err := cfg.resolve(target)
-	if err != nil {
-		return nil, fmt.Errorf("rpcx: dial: %w", err)
+	c := &Conn{target: target, defaults: CallOptions(cfg.defaults...)}
+	if cfg.ask != nil {
+		cfg.check = func(ctx context.Context, n *address.Node) error { return cfg.ask(ctx, &Instance{c, n}) }
 	}
-	if cfg.secure != nil {
-		secure, err := cfg.secure(call.Client, &cfg.common)
-		if err != nil {
-			return nil, err
-		}
-		cc.Secure = cluster.SecureFunc(secure)
-	}
-	c := &Conn{target: target, cfg: cfg, defaults: CallOptions(cfg.defaults...)}
-	if c.cluster, err = cfg.cluster(cc); err != nil {
+	var err error
+	if c.cluster, err = cfg.connect(target); err != nil {
 		return nil, err
 	}
+	c.cfg = cfg
+	c.unaries.New = func() any { return new(unaryCall) }
 	if len(cfg.interceptors) > 0 {
 		c.chain = call.Chain(cfg.interceptors, innermost)
 	}
@@ -96,11 +99,31 @@ func (c *Conn) CallUnary(ctx context.Context, m *call.Method, req, res any, opts
 	if err != nil {
 		return err
 	}
-	u := transport.Unary{Method: m, Req: req, Res: res, Metadata: md, Class: o.Class}
-	if err := c.unary(ctx, &u, o); err != nil {
-		return err
+	u := c.newUnary(m, req, res, md, o)
+	e := c.unary(ctx, u, o)
+	c.recycle(u)
+	if e != nil {
+		return e
 	}
 	return nil
+}
+
+// unaryCall is a unary call and the choice of its server.
+type unaryCall struct {
+	transport.Unary
+	pick cluster.Pick
+}
+
+// newUnary returns a call that recycle takes back.
+func (c *Conn) newUnary(m *call.Method, req, res any, md metadata.MD, o *call.Options) *unaryCall {
+	u := c.unaries.Get().(*unaryCall)
+	u.Method, u.Req, u.Res, u.Metadata, u.Class = m, req, res, md, o.Class
+	return u
+}
+
+func (c *Conn) recycle(u *unaryCall) {
+	*u = unaryCall{}
+	c.unaries.Put(u)
 }
 
 // outgoing returns the metadata that a call is made with, without that of credentials.
@@ -137,17 +160,22 @@ func tried(n int) uint8 { return uint8(min(n, call.MaxAttempt)) }
 
 // unary makes one attempt, which is repeated only while it provably never left
 // this process or never ran because the connection was on its end.
-func (c *Conn) unary(ctx context.Context, u *transport.Unary, o *call.Options) *status.Error {
+func (c *Conn) unary(ctx context.Context, u *unaryCall, o *call.Options) *status.Error {
 	st := c.stats.Method(u.Method)
 	st.Start()
 	start := time.Now()
 	u.Deadline, u.Timed = deadline(ctx, start, o)
 	info := c.started(u.Method, start)
 	base := u.Metadata
-	var err *status.Error
-	for n := 0; ; n++ {
-		if err = c.attempt(ctx, u, base, o, n); !resend(err, n, o) {
-			break
+	err := c.route(&u.pick, u.Method, u.Req, o)
+	if err == nil {
+		u.Class, u.Route, u.Routed = u.pick.Class, u.pick.Hash, u.pick.HasKey
+		u.pick.Metadata, u.pick.Deadline = base, u.Deadline
+		for n := 0; ; n++ {
+			if err = c.attempt(ctx, u, base, o, n); !resend(err, n, o) {
+				break
+			}
+			u.pick.Failed()
 		}
 	}
 	if o.Header != nil {
@@ -181,26 +209,26 @@ func connectionLost(err *status.Error) bool {
 	return lost && err.NotRun() && err.Code() == status.Unavailable
 }
 
-func (c *Conn) attempt(ctx context.Context, u *transport.Unary, base metadata.MD, o *call.Options, n int) *status.Error {
+func (c *Conn) attempt(ctx context.Context, u *unaryCall, base metadata.MD, o *call.Options, n int) (err *status.Error) {
 	u.Class.Attempt = tried(n)
-	client, err := c.cluster.Pick(ctx, u.Deadline, o.WaitForReady)
+	client, err := c.cluster.Pick(ctx, &u.pick)
 	if err != nil {
 		return err
 	}
-	defer c.cluster.Done(client)
+	defer func() { c.cluster.Done(&u.pick, client, err) }()
 	if o.Credentials != nil {
 		if u.Metadata, err = c.authorize(ctx, client.Peer(), u.Method, base, o.Credentials); err != nil {
 			return err
 		}
 	}
 	if len(c.cfg.observers) == 0 {
-		return client.Unary(ctx, u)
+		return client.Unary(ctx, &u.Unary)
 	}
 	info := call.Info{Method: u.Method, Side: call.Client, Peer: client.Peer(), Start: time.Now(), Attempt: n}
 	for _, ob := range c.cfg.observers {
 		ob.AttemptStarted(info)
 	}
-	err = client.Unary(ctx, u)
+	err = client.Unary(ctx, &u.Unary)
 	r := result(err, time.Since(info.Start), u.Sent, u.Received)
 	for _, ob := range c.cfg.observers {
 		ob.AttemptEnded(info, r)

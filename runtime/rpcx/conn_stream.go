@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/cluster"
 	"github.com/rpcx-go/rpcx/runtime/internal/transport"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/status"
@@ -48,8 +49,15 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 			onEnd(err, sent, received)
 		}
 	}
+	pick := cluster.Pick{Stream: true}
+	if err := c.route(&pick, sc.Method, sc.Req, o); err != nil {
+		end(err, 0, 0)
+		return nil, err
+	}
+	sc.Class, sc.Route, sc.Routed = pick.Class, pick.Hash, pick.HasKey
+	pick.Metadata, pick.Deadline = base, sc.Deadline
 	for n := 0; ; n++ {
-		s, err := c.openStream(ctx, sc, base, o, n)
+		s, err := c.openStream(ctx, sc, &pick, base, o, n)
 		if err == nil {
 			return withMetadata(s, o), nil
 		}
@@ -57,18 +65,20 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 			end(err, 0, 0)
 			return nil, err
 		}
+		pick.Failed()
 	}
 }
 
-func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base metadata.MD, o *call.Options, attempt int) (call.ClientStream, *status.Error) {
+func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, asked *cluster.Pick, base metadata.MD, o *call.Options, attempt int) (call.ClientStream, *status.Error) {
 	sc.Class.Attempt = tried(attempt)
-	client, err := c.cluster.Pick(ctx, sc.Deadline, o.WaitForReady)
+	client, err := c.cluster.Pick(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
+	pick := *asked // which the next attempt changes
 	if o.Credentials != nil {
 		if sc.Metadata, err = c.authorize(ctx, client.Peer(), sc.Method, base, o.Credentials); err != nil {
-			c.cluster.Done(client)
+			c.cluster.Done(&pick, client, err)
 			return nil, err
 		}
 	}
@@ -81,7 +91,7 @@ func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, base me
 		for _, ob := range c.cfg.observers {
 			ob.AttemptEnded(info, r)
 		}
-		c.cluster.Done(client)
+		c.cluster.Done(&pick, client, err)
 	})
 	watched := *sc
 	watched.OnEnd = func(err *status.Error, sent, received int) {

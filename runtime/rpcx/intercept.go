@@ -49,8 +49,9 @@ func innermost(ctx context.Context, c *call.Call) error {
 	if cc.attempts++; cc.attempts > 1 {
 		res = c.Method().NewResponse()
 	}
-	u := transport.Unary{Method: c.Method(), Req: req, Res: res, Metadata: cc.md, Class: cc.o.Class}
-	e := cc.c.unary(ctx, &u, cc.o)
+	u := cc.c.newUnary(c.Method(), req, res, cc.md, cc.o)
+	defer cc.c.recycle(u)
+	e := cc.c.unary(ctx, u, cc.o)
 	if u.Peer.Addr != nil {
 		c.SentTo(u.Peer)
 	}

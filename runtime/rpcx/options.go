@@ -61,6 +61,7 @@ const (
 	defaultDialTimeout      = 10 * time.Second
 	defaultKeepalive        = 30 * time.Second
 	defaultKeepaliveTimeout = 20 * time.Second
+	defaultIdleTimeout      = 30 * time.Minute
 
 	// restAfter is how long nothing must come before a connection gives back
 	// memory. It costs a few microseconds when something comes again.

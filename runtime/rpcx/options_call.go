@@ -45,6 +45,13 @@ func WithLane(n int) CallOption {
 	return callOption(func(o *call.Options) { o.Class.Lane = uint8(clamp(n, 0, call.MaxLane)) })
 }
 
+// WithRouteKey routes a call by key instead of by what its method's option route
+// says: calls with the same key go to the same server, if the Conn's balancer is one
+// that looks at keys, as the default is. The default is the method's key.
+func WithRouteKey(key Key) CallOption {
+	return callOption(func(o *call.Options) { o.Key = key })
+}
+
 // WithMetadata sends md with the request, after the metadata of the context.
 func WithMetadata(md metadata.MD) CallOption {
 	return callOption(func(o *call.Options) { o.Metadata = metadata.Join(o.Metadata, md) })

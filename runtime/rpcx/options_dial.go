@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/rpcx-go/rpcx/runtime/address"
 	"github.com/rpcx-go/rpcx/runtime/internal/cluster"
 )
 
@@ -20,6 +21,14 @@ type dialConfig struct {
 	connections                 int  // that calls share
 	perCall                     bool // each call has its own
 	keepIdle                    int  // of those
+	idleTimeout, maxAge         time.Duration
+
+	schemes    address.Schemes
+	strict     bool
+	balancer   address.Balancer
+	ask        func(ctx context.Context, server Caller) error // how it is
+	checkEvery time.Duration
+	check      func(ctx context.Context, n *address.Node) error // made of ask
 
 	foreign    *cluster.Foreign // nil: the native protocol is spoken
 	foreignTLS secureOption     // of https:// without an option that says more
@@ -41,10 +50,11 @@ func WithDialTimeout(d time.Duration) DialOption {
 	return dialOption(func(c *dialConfig) { c.dialTimeout = d })
 }
 
-// WithBackoff sets how long a Conn waits after a failed attempt to connect
-// before the next: half to all of base after the first failure, at random, 1.6
-// times as long after each further one, at most longest. The defaults are
-// 100 ms and 10 s.
+// WithBackoff sets how long a Conn waits after a failed attempt to connect to a
+// server before the next: half to all of base after the first failure, at random,
+// 1.6 times as long after each further one, at most longest. After a connection was
+// lost it waits up to base before the first attempt, so that not all clients of a
+// server come back at once. The defaults are 100 ms and 10 s.
 func WithBackoff(base, longest time.Duration) DialOption {
 	return dialOption(func(c *dialConfig) { c.backoff = cluster.Backoff{Base: base, Max: longest} })
 }

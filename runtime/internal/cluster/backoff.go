@@ -21,3 +21,10 @@ func (b Backoff) Delay(failures int) time.Duration {
 	longest = min(longest, float64(b.Max))
 	return time.Duration(longest * (0.5 + rand.Float64()/2))
 }
+
+// AfterLoss returns how long to wait before the first attempt after a connection
+// was lost: up to Base, evenly distributed, so that clients which lost the same
+// server do not all come back at once.
+func (b Backoff) AfterLoss() time.Duration {
+	return time.Duration(float64(b.Base) * rand.Float64())
+}

@@ -1,11 +1,10 @@
 // Package cluster chooses the connection that a call goes over, and keeps
-// connections: resolver → router → balancer → connections.
+// connections: resolver → router → balancer → connections. A Line is the way to
+// one endpoint; a Cluster is the way to all that a target stands for.
 package cluster
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -19,12 +18,65 @@ import (
 // Cluster chooses connections for calls. Its methods may be called concurrently.
 type Cluster interface {
 	// Pick returns a connection for a call. It waits for one that is being made
-	// until ctx is done or deadline, if there is one, passes. While the last
-	// attempt to connect has failed it fails at once, unless wait is set.
+	// until ctx is done or p.Deadline, if there is one, passes. While all attempts
+	// to connect fail it fails at once, unless p.Wait is set.
+	Pick(ctx context.Context, p *Pick) (Client, *status.Error)
+	// Done says that the call for which Pick returned c is over, and how it ended.
+	// It is called once for each Pick that returned a connection, with the same p.
+	Done(p *Pick, c Client, err *status.Error)
+	// Nodes returns the servers that are known, waiting for the first answer of the
+	// resolver until ctx is done.
+	Nodes(ctx context.Context) ([]*address.Node, *status.Error)
+	// Shard returns a number that is the same for calls that go to the same
+	// servers because of their keys; ok is false if keys do not matter.
+	Shard(ctx context.Context, r *address.Request) (id uint64, ok bool, err *status.Error)
+	// Resolver returns what has been heard of the resolver.
+	Resolver() address.KeepStats
+	// Close closes all connections.
+	Close() error
+}
+
+// Pick is what a Cluster is told of a call, and what it notes of its choice.
+type Pick struct {
+	address.Request
+	// Deadline is when the caller stops waiting; zero if never.
+	Deadline time.Time
+	// Wait has the call wait while no server can be reached.
+	Wait bool
+	// Stream says that how long the call takes tells nothing of the server.
+	Stream bool
+	// Only is the one server that may be chosen, or nil.
+	Only *address.Node
+
+	// Chosen is the server that was chosen last, nil in a cluster of one endpoint.
+	Chosen *address.Node
+	line   Line
+}
+
+// Failed says that the call went to the chosen server in vain, so that the next
+// choice is another one.
+func (p *Pick) Failed() {
+	if p.Chosen != nil {
+		p.Tried = append(p.Tried, p.Chosen)
+	}
+}
+
+// Line is the way to one endpoint. Its methods may be called concurrently.
+type Line interface {
+	// Take returns a connection that a call may use at once, or nil.
+	Take() Client
+	// Pick returns a connection. It waits for one that is being made until ctx is
+	// done or deadline, if there is one, passes. While the last attempt to connect
+	// has failed it fails at once, unless wait is set.
 	Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error)
-	// Done says that the call which Pick returned c for is over. It is called
-	// once for each Pick that returned a connection.
+	// Done says that the call which a connection was taken or picked for is over.
 	Done(c Client)
+	// Failing reports whether there is no connection because the last one was lost
+	// or the last attempt failed.
+	Failing() bool
+	// Retire lets no more calls begin and returns when all connections have been
+	// closed, each when its last call has ended.
+	Retire()
 	// Close closes all connections.
 	Close() error
 }
@@ -46,17 +98,17 @@ type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 // if it fails.
 type SecureFunc func(ctx context.Context, nc net.Conn, addr string) (net.Conn, error)
 
-// Foreign makes clusters of servers that do not speak the native protocol.
+// Foreign makes the ways to servers that do not speak the native protocol.
 type Foreign struct {
 	// Name is what call.Peer.Protocol says of the servers.
 	Name string
 	// Protocols are the names by which TLS knows what is spoken, the best first.
 	Protocols []string
-	// New returns a cluster, or why what is asked for cannot be had.
-	New func(Config) (Cluster, error)
+	// New returns a way to a server, or why what is asked for cannot be had.
+	New func(Config) (Line, error)
 }
 
-// Config is what a cluster of one endpoint is made from.
+// Config is what a Line is made from.
 type Config struct {
 	Endpoint address.Endpoint
 	// Path is what stands before the names of methods in a URL, for those who
@@ -77,6 +129,9 @@ type Config struct {
 	Connections int
 	PerCall     bool
 	KeepIdle    int
+	// IdleTimeout is how long a connection without calls is kept, MaxAge how long
+	// calls may begin on one that is used, a tenth more or less; zero is for ever.
+	IdleTimeout, MaxAge time.Duration
 
 	Transport *transport.Config
 	Observers []call.Observer
@@ -104,87 +159,4 @@ func Unavailable(err error) *status.Error {
 		err = transport.ErrClosed
 	}
 	return status.New(status.Unavailable, err.Error()).WithCause(err).WithNotRun()
-}
-
-// Connect opens a connection that is not secure yet. Its errors name the address.
-func (cfg *Config) Connect(ctx context.Context) (net.Conn, error) {
-	nc, err := cfg.Dial(ctx, cfg.Endpoint.Network, cfg.Endpoint.Addr)
-	if err == nil {
-		return nc, nil
-	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		return nil, err // which names the address itself
-	}
-	return nil, cfg.Named(err)
-}
-
-// Named says in err which address it is about.
-func (cfg *Config) Named(err error) error { return fmt.Errorf("dial %s: %w", cfg.Endpoint, err) }
-
-// open makes a connection. Whoever opens it calls tend, which closes it.
-func (cfg *Config) open(ctx context.Context) (*connection, error) {
-	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
-	defer cancel()
-	nc, err := cfg.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Secure != nil {
-		if nc, err = cfg.Secure(ctx, nc, cfg.Endpoint.Addr); err != nil {
-			return nil, cfg.Named(err)
-		}
-	}
-	peer := cfg.PeerOf(nc, "rpcx")
-	c := &connection{
-		Client: transport.NewClient(nc, cfg.Transport, peer),
-		cfg:    cfg,
-		info:   call.ConnInfo{Side: call.Client, Local: nc.LocalAddr(), Remote: nc.RemoteAddr(), Protocol: "rpcx", Opened: time.Now()},
-	}
-	for _, o := range cfg.Observers {
-		o.ConnOpened(c.info)
-	}
-	return c, nil
-}
-
-// connection is a connection that somebody tends.
-type connection struct {
-	*transport.Client
-	cfg  *Config
-	info call.ConnInfo
-}
-
-// tend keeps the connection until it is dead or stop is closed, pinging it, and
-// closes it.
-func (c *connection) tend(stop <-chan struct{}) {
-	var tick <-chan time.Time
-	if c.cfg.Keepalive > 0 {
-		t := time.NewTicker(c.cfg.Keepalive)
-		defer t.Stop()
-		tick = t.C
-	}
-	var err error
-	for seen := c.Received(); ; {
-		select {
-		case <-c.Dead():
-			err = c.Err()
-		case <-stop:
-		case <-tick:
-			now := c.Received()
-			if now == seen && c.InFlight() > 0 {
-				c.CheckAlive(c.cfg.KeepaliveTimeout)
-				now = c.Received()
-			}
-			seen = now
-			continue
-		}
-		break
-	}
-	c.Close()
-	if err != nil {
-		c.cfg.Log.Debug("connection lost", "peer", c.info.Remote, "error", err)
-	}
-	for _, o := range c.cfg.Observers {
-		o.ConnClosed(c.info, err)
-	}
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-// PerCall is a cluster of one endpoint where each call has a connection of its
+// PerCall is a Line where each call has a connection of its
 // own while it lasts. Connections of ended calls are kept for later ones, up to
 // a number, or, if that is zero, closed.
 type PerCall struct {
@@ -26,14 +27,29 @@ type PerCall struct {
 	failures int
 }
 
-// NewPerCall returns a cluster that keeps at most keep idle connections.
+// NewPerCall returns a line that keeps at most keep idle connections.
 func NewPerCall(cfg Config, keep int) *PerCall {
 	p := &PerCall{cfg: cfg, keep: keep, stop: map[*transport.Client]chan struct{}{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
 
-// Pick implements Cluster.
+// Take implements Line.
+func (p *PerCall) Take() Client {
+	if c := p.take(); c != nil {
+		return c
+	}
+	return nil
+}
+
+// Failing implements Line.
+func (p *PerCall) Failing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failures > 0
+}
+
+// Pick implements Line.
 func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
 	ctx, cancel := Merge(ctx, p.ctx, deadline)
 	defer cancel()
@@ -45,23 +61,31 @@ func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (Clie
 		if err == nil {
 			return c, nil
 		}
+		pause, closed := p.failed(ctx)
 		switch {
-		case p.ctx.Err() != nil:
+		case closed:
 			return nil, Unavailable(transport.ErrClosed)
 		case ctx.Err() != nil:
 			return nil, p.cfg.Expired(ctx.Err(), err)
 		case !wait:
 			return nil, Unavailable(err)
 		}
-		p.mu.Lock()
-		p.failures++
-		pause := p.cfg.Backoff.Delay(p.failures)
-		p.mu.Unlock()
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}
+}
+
+// failed counts an attempt that failed, unless that was because ctx is done, and
+// returns how long to wait before the next, and whether there is none.
+func (p *PerCall) failed(ctx context.Context) (pause time.Duration, closed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ctx.Err() == nil {
+		p.failures++
+	}
+	return p.cfg.Backoff.Delay(p.failures), p.closed
 }
 
 // Merge returns a context that is done when one of both is, or at deadline.
@@ -117,12 +141,18 @@ func (p *PerCall) dial(ctx context.Context) (*transport.Client, error) {
 	p.mu.Unlock()
 	go func() {
 		defer p.tasks.Done()
-		c.tend(stop)
-		p.mu.Lock()
-		delete(p.stop, c.Client)
-		p.mu.Unlock()
+		c.tend(stop, nil)
+		p.forget(c.Client)
 	}()
 	return c.Client, nil
+}
+
+// forget is told that a connection is no more.
+func (p *PerCall) forget(c *transport.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.stop, c)
+	p.idle = slices.DeleteFunc(p.idle, func(o *transport.Client) bool { return o == c })
 }
 
 // closeLocked has the connection closed by the goroutine that tends it.
@@ -133,7 +163,7 @@ func (p *PerCall) closeLocked(c *transport.Client) {
 	}
 }
 
-// Done implements Cluster.
+// Done implements Line.
 func (p *PerCall) Done(done Client) {
 	c := done.(*transport.Client)
 	p.mu.Lock()
@@ -145,7 +175,19 @@ func (p *PerCall) Done(done Client) {
 	p.idle = append(p.idle, c)
 }
 
-// Close implements Cluster.
+// Retire implements Line.
+func (p *PerCall) Retire() {
+	p.mu.Lock()
+	p.closed = true
+	for _, c := range p.idle {
+		p.closeLocked(c)
+	}
+	p.idle = nil
+	p.mu.Unlock()
+	p.tasks.Wait()
+}
+
+// Close implements Line.
 func (p *PerCall) Close() error {
 	p.cancel()
 	p.mu.Lock()

@@ -10,20 +10,24 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-// Single is a cluster of one endpoint with one connection, made when the first
-// call wants it and again when a call comes after it was lost.
+// Single is a Line with one connection, made when the first call wants it and
+// again when a call comes after it was lost.
 type Single struct {
 	cfg    Config
 	client atomic.Pointer[transport.Client]
 	ctx    context.Context // done when closed
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
+	// dialing is done when no connection is made any more.
+	dialing context.Context
+	noDial  context.CancelFunc
 
 	mu       sync.Mutex
 	attempt  *attempt // in progress, or nil
 	failures int      // in a row
 	next     time.Time
-	err      error // of the last attempt
+	err      error             // of the last attempt
+	lost     *transport.Client // the last one that was found lost
 	closed   bool
 }
 
@@ -44,14 +48,44 @@ func (a *attempt) failed() error {
 	}
 }
 
-// NewSingle returns a cluster that has not connected yet.
+// NewSingle returns a line that has not connected yet.
 func NewSingle(cfg Config) *Single {
 	s := &Single{cfg: cfg}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.dialing, s.noDial = context.WithCancel(s.ctx)
 	return s
 }
 
-// Pick implements Cluster.
+// Take implements Line.
+func (s *Single) Take() Client {
+	if c := s.client.Load(); c != nil && c.Usable() {
+		return c
+	}
+	return nil
+}
+
+// Failing implements Line.
+func (s *Single) Failing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noteLossLocked()
+	return s.failures > 0
+}
+
+// noteLossLocked has the next attempt wait if the connection was lost.
+func (s *Single) noteLossLocked() {
+	c := s.client.Load()
+	if c == nil || c == s.lost || c.Usable() || c.Draining() || s.attempt != nil {
+		return
+	}
+	s.lost = c
+	if s.failures == 0 {
+		s.failures, s.err = 1, nil
+		s.next = time.Now().Add(s.cfg.Backoff.AfterLoss())
+	}
+}
+
+// Pick implements Line.
 func (s *Single) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
 	if c := s.client.Load(); c != nil && c.Usable() {
 		return c, nil
@@ -64,7 +98,7 @@ func (s *Single) Pick(ctx context.Context, deadline time.Time, wait bool) (Clien
 	}
 	for {
 		a, pause, err := s.join()
-		if err != nil && !wait || s.ctx.Err() != nil {
+		if err != nil && (!wait || err == transport.ErrClosed) || s.ctx.Err() != nil {
 			return nil, s.failed(err)
 		}
 		if a == nil && pause == 0 {
@@ -102,6 +136,7 @@ func (s *Single) join() (a *attempt, pause time.Duration, err error) {
 	if c := s.client.Load(); c != nil && c.Usable() {
 		return nil, 0, nil
 	}
+	s.noteLossLocked()
 	if pause := time.Until(s.next); s.failures > 0 && pause > 0 {
 		return nil, pause, s.err
 	}
@@ -159,7 +194,7 @@ func (s *Single) connect(a *attempt) {
 
 // connectOnce reports whether to try again, which only the first one may do.
 func (s *Single) connectOnce(a *attempt, first bool) (again bool) {
-	c, err := s.cfg.open(s.ctx)
+	c, err := s.cfg.open(s.dialing)
 	if err != nil {
 		s.conclude(a, err)
 		return false
@@ -184,7 +219,10 @@ func (s *Single) connectOnce(a *attempt, first bool) (again bool) {
 			s.conclude(a, c.Err())
 		}
 	}
-	c.tend(s.ctx.Done())
+	c.tend(s.ctx.Done(), s.dialing.Done())
+	s.mu.Lock()
+	s.noteLossLocked()
+	s.mu.Unlock()
 	return again
 }
 
@@ -222,15 +260,21 @@ func (s *Single) conclude(a *attempt, err error) {
 	}
 }
 
-// Done implements Cluster.
+// Done implements Line.
 func (s *Single) Done(Client) {}
 
-// Close implements Cluster.
-func (s *Single) Close() error {
+// Retire implements Line.
+func (s *Single) Retire() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.cancel()
+	s.noDial()
 	s.tasks.Wait()
+}
+
+// Close implements Line.
+func (s *Single) Close() error {
+	s.cancel()
+	s.Retire()
 	return nil
 }

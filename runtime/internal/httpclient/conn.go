@@ -78,7 +78,7 @@ func (p *pool) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		out.SetStall(p.cfg.Transport.WriteStall)
 		return out, nil
 	}
-	nc, err := p.cfg.Secure(ctx, c.wire, p.cfg.Endpoint.Addr)
+	nc, err := p.cfg.Secure(ctx, c.wire, p.cfg.Name())
 	if err != nil {
 		return nil, p.cfg.Named(err)
 	}
@@ -91,6 +91,19 @@ func (p *pool) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 func (c *conn) close() {
 	c.closing.Store(true)
 	c.ClientConn.Close()
+}
+
+// closeWhenUnused closes the connection when no call is on it, nor has a place
+// reserved.
+func (c *conn) closeWhenUnused() {
+	look := func(cc *http.ClientConn) {
+		if cc.InFlight() == 0 {
+			// net/http may hold locks now.
+			go c.close()
+		}
+	}
+	c.SetStateHook(look)
+	look(c.ClientConn)
 }
 
 // wire is what a connection runs on, below TLS. It knows what went over it.

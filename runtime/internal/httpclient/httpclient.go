@@ -37,7 +37,7 @@ type Options struct {
 	Host string
 }
 
-// New returns what makes clusters of one endpoint that is called over HTTP.
+// New returns what makes the ways to servers that are called over HTTP.
 func New(o Options) cluster.Foreign {
 	if o.Protocol == connect.ProtocolNameGRPC {
 		o.Version = 2
@@ -45,7 +45,7 @@ func New(o Options) cluster.Foreign {
 	return cluster.Foreign{
 		Name:      o.Protocol,
 		Protocols: o.protocols(),
-		New:       func(cfg cluster.Config) (cluster.Cluster, error) { return newPool(cfg, o) },
+		New:       func(cfg cluster.Config) (cluster.Line, error) { return newPool(cfg, o) },
 	}
 }
 
@@ -154,6 +154,9 @@ func (p *pool) host() string {
 	host, port, err := net.SplitHostPort(e.Addr)
 	if err != nil {
 		return e.Addr // what the user's dialer understands
+	}
+	if e.Name != "" {
+		host = e.Name
 	}
 	if host == "" {
 		host = "localhost"

@@ -22,7 +22,7 @@ const (
 	restedFor = 90 * time.Second
 )
 
-// pool is a cluster of one endpoint. Calls share connections of HTTP/2, as many
+// pool is the way to one endpoint. Calls share connections of HTTP/2, as many
 // as the server lets in; each call has one of HTTP/1.1 to itself.
 type pool struct {
 	cfg    cluster.Config
@@ -62,13 +62,27 @@ func newPool(cfg cluster.Config, o Options) (*pool, error) {
 	return p, err
 }
 
-// Pick implements cluster.Cluster.
-func (p *pool) Pick(ctx context.Context, deadline time.Time, wait bool) (cluster.Client, *status.Error) {
+// Take implements cluster.Line.
+func (p *pool) Take() cluster.Client {
 	p.mu.Lock()
-	c := p.takeLocked()
-	p.mu.Unlock()
-	if c != nil {
-		return &lent{conn: c}, nil
+	defer p.mu.Unlock()
+	if c := p.takeLocked(); c != nil {
+		return &lent{conn: c}
+	}
+	return nil
+}
+
+// Failing implements cluster.Line.
+func (p *pool) Failing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failures > 0
+}
+
+// Pick implements cluster.Line.
+func (p *pool) Pick(ctx context.Context, deadline time.Time, wait bool) (cluster.Client, *status.Error) {
+	if c := p.Take(); c != nil {
+		return c, nil
 	}
 	ctx, cancel := cluster.Merge(ctx, p.ctx, deadline)
 	defer cancel()
@@ -79,7 +93,7 @@ func (p *pool) Pick(ctx context.Context, deadline time.Time, wait bool) (cluster
 			return &lent{conn: c}, nil
 		case p.ctx.Err() != nil:
 			return nil, cluster.Unavailable(transport.ErrClosed)
-		case err != nil && !wait:
+		case err != nil && (!wait || err == transport.ErrClosed):
 			return nil, cluster.Unavailable(err)
 		}
 		if err := p.await(ctx, a, pause); err != nil {
@@ -206,7 +220,7 @@ func (p *pool) takeLocked() *conn {
 	return nil
 }
 
-// Done implements cluster.Cluster.
+// Done implements cluster.Line.
 func (p *pool) Done(done cluster.Client) {
 	l := done.(*lent)
 	c := l.conn
@@ -242,7 +256,23 @@ func (p *pool) forget(c *conn) {
 	p.idle = slices.DeleteFunc(p.idle, is)
 }
 
-// Close implements cluster.Cluster.
+// Retire implements cluster.Line.
+func (p *pool) Retire() {
+	p.mu.Lock()
+	p.closed = true
+	idle, shared := p.idle, slices.Clone(p.shared)
+	p.idle = nil
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.close()
+	}
+	for _, c := range shared {
+		c.closeWhenUnused()
+	}
+	p.tasks.Wait()
+}
+
+// Close implements cluster.Line.
 func (p *pool) Close() error {
 	p.mu.Lock()
 	p.closed = true

@@ -20,9 +20,10 @@ type Client struct {
 	link
 	calls    table[pending]
 	inFlight atomic.Int64
-	draining atomic.Bool // the peer wants no new calls
+	draining atomic.Bool // the peer, or this side, wants no new calls
 	ending   atomic.Bool // the connection is on its end
 	leaving  sync.Once   // guards the half-close of a drained connection
+	left     chan struct{}
 	peerInfo call.Peer
 
 	// Guarded by w.mu.
@@ -47,7 +48,7 @@ type Client struct {
 // returns at once; what the peer accepts is known when its settings have
 // arrived.
 func NewClient(nc net.Conn, cfg *Config, peer call.Peer) *Client {
-	c := &Client{nextID: 1, peerInfo: peer, goneTo: frame.Undecided}
+	c := &Client{nextID: 1, peerInfo: peer, goneTo: frame.Undecided, left: make(chan struct{})}
 	c.init(nc, cfg)
 	c.greet()
 	c.tasks.Add(1)
@@ -123,6 +124,24 @@ func (c *Client) InFlight() int { return int(c.inFlight.Load()) }
 
 // Settled is closed when the peer's settings have arrived.
 func (c *Client) Settled() <-chan struct{} { return c.settled }
+
+// Left is closed when the connection drains and the last call on it has ended.
+// The peer closes the connection then, if it is there.
+func (c *Client) Left() <-chan struct{} { return c.left }
+
+// Draining reports whether no calls may be started any more because one side
+// wants to close the connection in good order.
+func (c *Client) Draining() bool { return c.draining.Load() }
+
+// Retire has no more calls start. Those in flight go on; Left is closed after the
+// last one.
+func (c *Client) Retire() {
+	c.draining.Store(true)
+	c.wakeSlots()
+	if c.inFlight.Load() == 0 {
+		c.leave()
+	}
+}
 
 // Dead is closed when the connection is over.
 func (c *Client) Dead() <-chan struct{} { return c.dead }

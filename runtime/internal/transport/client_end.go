@@ -21,6 +21,7 @@ func (c *Client) ended() {
 // closes it then.
 func (c *Client) leave() {
 	c.leaving.Do(func() {
+		close(c.left)
 		c.w.mu.Lock()
 		defer c.w.mu.Unlock()
 		if c.w.overLocked() != nil {

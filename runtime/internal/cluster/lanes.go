@@ -1,0 +1,75 @@
+package cluster
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/transport"
+)
+
+// LineFunc makes the way to the endpoint in cfg, which has not been connected yet.
+type LineFunc func(cfg Config) (Line, error)
+
+// lanes are the ways to one endpoint: calls of different lanes share no
+// connection. Each is made when the first call of its lane comes.
+type lanes struct {
+	cfg   Config
+	open  LineFunc
+	lines [call.MaxLane + 1]atomic.Pointer[Line]
+
+	mu     sync.Mutex
+	closed bool
+}
+
+func (l *lanes) init(cfg Config, open LineFunc) { l.cfg, l.open = cfg, open }
+
+// line returns the way that calls of the lane go.
+func (l *lanes) line(lane uint8) (Line, error) {
+	if line := l.lines[lane&call.MaxLane].Load(); line != nil {
+		return *line, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if line := l.lines[lane&call.MaxLane].Load(); line != nil {
+		return *line, nil
+	}
+	if l.closed {
+		return nil, transport.ErrClosed
+	}
+	line, err := l.open(l.cfg)
+	if err != nil {
+		return nil, err
+	}
+	l.lines[lane&call.MaxLane].Store(&line)
+	return line, nil
+}
+
+// end returns all lines there are; no more are made.
+func (l *lanes) end() []Line {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	var all []Line
+	for i := range l.lines {
+		if line := l.lines[i].Load(); line != nil {
+			all = append(all, *line)
+		}
+	}
+	return all
+}
+
+// retire lets no more calls begin and returns when the last one has ended.
+func (l *lanes) retire() { each(l.end(), Line.Retire) }
+
+// close closes all connections.
+func (l *lanes) close() { each(l.end(), func(line Line) { line.Close() }) }
+
+// each calls f for all lines at once and returns when all have returned.
+func each(lines []Line, f func(Line)) {
+	var all sync.WaitGroup
+	for _, line := range lines {
+		all.Go(func() { f(line) })
+	}
+	all.Wait()
+}

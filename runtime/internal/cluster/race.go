@@ -1,0 +1,183 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/address"
+	"github.com/rpcx-go/rpcx/runtime/internal/transport"
+	"github.com/rpcx-go/rpcx/runtime/status"
+)
+
+// attemptDelay is how long one server may take to be connected before a call
+// tries the next one beside it, as RFC 8305 has it.
+const attemptDelay = 250 * time.Millisecond
+
+// pickSlowly picks while the server that was chosen first has no connection, or
+// there is no server.
+func (b *Balanced) pickSlowly(ctx context.Context, p *Pick) (Client, *status.Error) {
+	merged, cancel := Merge(ctx, b.ctx, p.Deadline)
+	defer cancel()
+	tried := len(p.Tried)
+	defer func() { p.Tried = p.Tried[:tried] }()
+	for {
+		resolved, unresolved, changed := b.state()
+		p.Tried = p.Tried[:tried]
+		r := race{b: b, p: p, ctx: merged, tried: tried}
+		c, phase, err := r.run()
+		if c != nil {
+			return c, nil
+		}
+		if b.ctx.Err() != nil {
+			return nil, Unavailable(transport.ErrClosed)
+		}
+		if phase == status.PhasePick && len(b.pool.Nodes()) == 0 {
+			if !resolved {
+				phase = status.PhaseResolve
+			}
+			err = b.nobody(unresolved)
+		}
+		if merged.Err() == nil && (p.Wait || phase == status.PhaseResolve) {
+			select {
+			case <-changed:
+				continue
+			case <-merged.Done():
+			}
+		}
+		switch {
+		case b.ctx.Err() != nil:
+			return nil, Unavailable(transport.ErrClosed)
+		case merged.Err() == nil:
+			return nil, err
+		case phase == status.PhaseResolve && !resolved:
+			return nil, b.expired(merged.Err(), phase, nil)
+		}
+		return nil, b.expired(merged.Err(), phase, err)
+	}
+}
+
+// race connects servers for one call until one is connected.
+type race struct {
+	b     *Balanced
+	p     *Pick
+	ctx   context.Context
+	tried int // how many of p.Tried the call had tried before
+
+	failing []*address.Node // known to be, so that others come first
+	results chan result
+	over    chan struct{} // closed when nobody takes results any more
+	running int
+	err     *status.Error // why the last attempt failed
+}
+
+// result is what came of an attempt.
+type result struct {
+	node *address.Node
+	line Line
+	c    Client
+	err  *status.Error
+}
+
+// run returns a connection, or why there is none and in which phase the call was
+// then; err is nil only if ctx is done.
+func (r *race) run() (Client, status.Phase, *status.Error) {
+	r.results, r.over = make(chan result), make(chan struct{})
+	defer close(r.over)
+	patience := time.NewTimer(attemptDelay)
+	defer patience.Stop()
+	for {
+		n, c := r.next()
+		if c != nil {
+			return c, 0, nil
+		}
+		var late <-chan time.Time
+		switch {
+		case n != nil:
+			if !r.attempt(n) {
+				continue
+			}
+			patience.Reset(attemptDelay)
+			late = patience.C
+		case r.running == 0:
+			if r.err == nil {
+				return nil, status.PhasePick, r.none()
+			}
+			return nil, status.PhaseDial, r.err
+		}
+		select {
+		case <-late:
+		case <-r.ctx.Done():
+			return nil, status.PhaseDial, r.err
+		case got := <-r.results:
+			r.running--
+			if got.c != nil {
+				r.p.chosen(got.node, got.line)
+				return got.c, 0, nil
+			}
+			r.err = got.err
+			if r.ctx.Err() == nil && got.line != nil {
+				siteOf(got.node).down(got.line)
+			}
+		}
+	}
+}
+
+// none is the error of a call that no server may have.
+func (r *race) none() *status.Error {
+	return Unavailable(fmt.Errorf("no server of %q may be used for %s", r.b.cfg.Target, r.p.Method))
+}
+
+// next returns a node to connect, or a connection that is there already. Both
+// are nil if all nodes that may be used have been tried.
+func (r *race) next() (*address.Node, Client) {
+	for {
+		n := r.b.choose(r.p)
+		if n == nil || slices.Contains(r.p.Tried[r.tried:], n) {
+			break
+		}
+		if c := r.b.take(r.p, n); c != nil {
+			return nil, c
+		}
+		r.p.Tried = append(r.p.Tried, n)
+		line, err := siteOf(n).lanes.line(r.p.Class.Lane)
+		if err == nil && line.Failing() {
+			siteOf(n).down(line)
+			r.failing = append(r.failing, n)
+			continue
+		}
+		return n, nil
+	}
+	if len(r.failing) == 0 {
+		return nil, nil
+	}
+	n := r.failing[0]
+	r.failing = r.failing[1:]
+	return n, nil
+}
+
+// attempt begins to connect a node and reports whether a result will come.
+func (r *race) attempt(n *address.Node) bool {
+	line, err := siteOf(n).lanes.line(r.p.Class.Lane)
+	if err != nil {
+		r.err = Unavailable(err)
+		return false
+	}
+	over, results := r.over, r.results
+	ctx, deadline := r.ctx, r.p.Deadline
+	begun := r.b.spawn(func() {
+		c, err := line.Pick(ctx, deadline, false)
+		select {
+		case results <- result{n, line, c, err}:
+		case <-over:
+			if c != nil {
+				line.Done(c)
+			}
+		}
+	})
+	if begun {
+		r.running++
+	}
+	return begun
+}

@@ -1,0 +1,60 @@
+package rpcx
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/address"
+)
+
+// WithResolver has r find the servers of targets that begin with scheme and a
+// colon. The default are those of address.Builtin: dns, dns+srv, file and static;
+// tcp and unix cannot be replaced.
+func WithResolver(scheme string, r address.Resolver) DialOption {
+	return dialOption(func(c *dialConfig) {
+		if plain(scheme) {
+			c.fail(fmt.Errorf("rpcx: WithResolver: scheme %q stands for single servers and cannot be replaced", scheme))
+			return
+		}
+		c.schemes = c.schemes.With(scheme, r)
+	})
+}
+
+// WithStrictResolver has a Conn use no server any more when the resolver fails or
+// finds none. The default is to use those that were found last: a registry that
+// is down does not take away servers that live.
+func WithStrictResolver() DialOption {
+	return dialOption(func(c *dialConfig) { c.strict = true })
+}
+
+// WithBalancer has b choose the server for each call. The default is
+// address.Default: by hash for calls that have a route key, for others the less
+// loaded of two, of a subset if there are more than 100 servers. Targets of one
+// server have no balancer.
+func WithBalancer(b address.Balancer) DialOption {
+	return dialOption(func(c *dialConfig) { c.balancer = b })
+}
+
+// WithHealthCheck has ask called for each server every interval, a tenth more or
+// less. A server of which it returns an error twice in a row is avoided until it
+// returns nil, unless more than half of the servers are. ask has the interval
+// as its deadline and makes its calls through server, which leads to that server
+// only. The default is not to ask; package health has such a function. The range of
+// the interval is from 10 ms; a shorter one is brought to it.
+func WithHealthCheck(interval time.Duration, ask func(ctx context.Context, server Caller) error) DialOption {
+	return dialOption(func(c *dialConfig) { c.checkEvery, c.ask = max(interval, 10*time.Millisecond), ask })
+}
+
+// WithIdleTimeout sets how long a connection without calls is kept; up to half of
+// that may be added. The default is 30 min, any time is allowed; zero means for ever.
+func WithIdleTimeout(d time.Duration) DialOption {
+	return dialOption(func(c *dialConfig) { c.idleTimeout = d })
+}
+
+// WithConnectionLifetime sets for how long calls begin on a connection, a tenth more
+// or less; then another one is made, and the first is closed when its last call has
+// ended. The default is zero, for ever: servers set an age, too. Any time is allowed.
+func WithConnectionLifetime(d time.Duration) DialOption {
+	return dialOption(func(c *dialConfig) { c.maxAge = d })
+}
