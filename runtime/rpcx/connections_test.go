@@ -116,7 +116,7 @@ func TestKeepalive(t *testing.T) {
 		e.register(srv)
 		go srv.Serve(network.Listener())
 		defer srv.Close()
-		conn, err := rpcx.Dial("echo", rpcx.WithDialer(network.Dial), rpcx.WithKeepalive(10*time.Second, 5*time.Second))
+		conn, err := rpcx.Dial("echo", rpcx.WithDialer(network.Dial), rpcx.WithKeepalive(10*time.Second, 5*time.Second), rpcx.WithIdleTimeout(0))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,15 +22,6 @@ const (
 	Idempotent    = call.Idempotent
 )
 
-// Key is what a call is routed by. The zero Key is absent.
-type Key = call.Key
-
-// TextKey returns the route key that is s.
-func TextKey(s string) Key { return call.TextKey(s) }
-
-// IntKey returns the route key that is n.
-func IntKey(n int64) Key { return call.IntKey(n) }
-
 // MethodSpec is what generated code states of a method.
 type MethodSpec = call.MethodSpec
 

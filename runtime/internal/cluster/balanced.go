@@ -140,11 +140,11 @@ func (b *Balanced) tell() {
 
 // state returns whether the source has answered, what is wrong with its answer,
 // and a channel that is closed when that, or the state of a server, changes.
-func (b *Balanced) state() (resolved bool, err error, changed <-chan struct{}) {
+func (b *Balanced) state() (resolved bool, changed <-chan struct{}, err error) {
 	b.watch()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.resolved, b.err, b.changed
+	return b.resolved, b.changed, b.err
 }
 
 // Pick implements Cluster.
@@ -207,7 +207,7 @@ func failed(err *status.Error) bool {
 // Nodes implements Cluster.
 func (b *Balanced) Nodes(ctx context.Context) ([]*address.Node, *status.Error) {
 	for {
-		resolved, err, changed := b.state()
+		resolved, changed, err := b.state()
 		if nodes := b.pool.Nodes(); len(nodes) > 0 {
 			return nodes, nil
 		}

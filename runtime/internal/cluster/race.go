@@ -23,7 +23,7 @@ func (b *Balanced) pickSlowly(ctx context.Context, p *Pick) (Client, *status.Err
 	tried := len(p.Tried)
 	defer func() { p.Tried = p.Tried[:tried] }()
 	for {
-		resolved, unresolved, changed := b.state()
+		resolved, changed, unresolved := b.state()
 		p.Tried = p.Tried[:tried]
 		r := race{b: b, p: p, ctx: merged, tried: tried}
 		c, phase, err := r.run()
