@@ -21,6 +21,7 @@ import (
 type Conn struct {
 	target   string
 	cfg      dialConfig
+	made     time.Time
 	defaults call.Options
 	cluster  cluster.Cluster
 	stats    stats.Table
@@ -51,7 +52,7 @@ func Dial(target string, opts ...DialOption) (*Conn, error) {
 	if cfg.err != nil {
 		return nil, cfg.err
 	}
-	c := &Conn{target: target, defaults: CallOptions(cfg.defaults...)}
+	c := &Conn{target: target, made: time.Now(), defaults: CallOptions(cfg.defaults...)}
 	if cfg.ask != nil {
 		cfg.check = func(ctx context.Context, n *address.Node) error { return cfg.ask(ctx, &Instance{c, n}) }
 	}

@@ -1,6 +1,8 @@
 package rpcx
 
 import (
+	"time"
+
 	"github.com/rpcx-go/rpcx/runtime/address"
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/cluster"
@@ -23,5 +25,8 @@ func (c *Conn) route(p *cluster.Pick, m *call.Method, req any, o *call.Options) 
 		return nil
 	}
 	p.Hash, p.HasKey = p.Key.Hash(), true
+	if c.cfg.lanes != nil && p.Class.Lane == 0 {
+		p.Class.Lane, _ = c.cfg.lanes.Lane(p.Key, p.Hash, int64(time.Since(c.made))+1)
+	}
 	return nil
 }

@@ -49,6 +49,11 @@ func (cfg *dialConfig) balanced(target string, source address.Source, line *clus
 	if balancer == nil {
 		balancer = address.Default(rand.Uint64())
 	}
+	if cfg.routes != nil {
+		if balancer, err = cfg.routes.Balancer(balancer); err != nil {
+			return nil, fmt.Errorf("rpcx: dial: WithRoutes: %w", err)
+		}
+	}
 	return cluster.NewBalanced(cluster.BalancedConfig{
 		Line:       *line,
 		Open:       cfg.line,

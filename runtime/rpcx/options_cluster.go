@@ -36,6 +36,26 @@ func WithBalancer(b address.Balancer) DialOption {
 	return dialOption(func(c *dialConfig) { c.balancer = b })
 }
 
+// WithRoutes narrows the servers that a call may go to by rules before the
+// balancer chooses among them. The default is no rules. Dial fails if they are not
+// valid. Targets of one server have no rules.
+func WithRoutes(r address.Routes) DialOption {
+	return dialOption(func(c *dialConfig) { c.routes = &r })
+}
+
+// WithLanes has the lane of a call, where WithLane states none, be the one that its
+// route key has. Calls of different lanes share no connection, and a rule for lanes
+// gives each servers of its own. The default is no lanes. Dial fails if they are not
+// valid.
+func WithLanes(l address.LanesConfig) DialOption {
+	return dialOption(func(c *dialConfig) {
+		var err error
+		if c.lanes, err = address.NewLanes(l); err != nil {
+			c.fail(fmt.Errorf("rpcx: WithLanes: %w", err))
+		}
+	})
+}
+
 // WithHealthCheck has ask called for each server every interval, a tenth more or
 // less. A server of which it returns an error twice in a row is avoided until it
 // returns nil, unless more than half of the servers are. ask has the interval

@@ -26,6 +26,8 @@ type dialConfig struct {
 	schemes    address.Schemes
 	strict     bool
 	balancer   address.Balancer
+	routes     *address.Routes
+	lanes      *address.Lanes
 	ask        func(ctx context.Context, server Caller) error // how it is
 	checkEvery time.Duration
 	check      func(ctx context.Context, n *address.Node) error // made of ask

@@ -256,13 +256,8 @@ func (b *Balanced) Shard(ctx context.Context, r *address.Request) (uint64, bool,
 		return 0, false, err
 	}
 	r.Now = b.now()
-	if pool, ok := any(b.pool).(interface {
-		Shard(*address.Request) (uint64, bool)
-	}); ok {
-		id, ok := pool.Shard(r)
-		return id, ok, nil
-	}
-	return 0, false, nil
+	id, ok := b.pool.Shard(r)
+	return id, ok, nil
 }
 
 // Resolver implements Cluster.
