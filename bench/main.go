@@ -159,7 +159,7 @@ func parseFlags() (*plan, settings, error) {
 	flag.Float64Var(&seconds, "seconds", 1, "`length` of a run")
 	flag.Float64Var(&warmup, "warmup", 0.2, "`length` in seconds of the unmeasured run before it")
 	flag.DurationVar(&p.rest, "rest", 2500*time.Millisecond, "`time` without calls before idle connections are looked at")
-	flag.StringVar(&p.profiles, "prof", "", "`folder` for CPU profiles of both processes of each run")
+	flag.StringVar(&p.profiles, "prof", "", "`folder` for profiles of processor time and allocations of both processes of each run")
 	flag.StringVar(&set.from, "from", "", "`file` that -json wrote, reported again instead of measuring")
 	flag.StringVar(&set.json, "json", "", "`file` for the results in JSON")
 	flag.BoolVar(&set.goals, "goals", false, "print the goals and whether they are met")

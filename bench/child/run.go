@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"strings"
 
 	"github.com/rpcx-go/rpcx/bench/measure"
 	"github.com/rpcx-go/rpcx/bench/workload"
@@ -149,9 +150,17 @@ func (c *child) startProfile(name string) reply {
 	return reply{}
 }
 
+// endProfile ends the CPU profile and writes one of all allocations beside it.
 func (c *child) endProfile() reply {
 	pprof.StopCPUProfile()
-	return done(c.profile.Close())
+	if err := c.profile.Close(); err != nil {
+		return failed(err)
+	}
+	f, err := os.Create(strings.TrimSuffix(c.profile.Name(), ".pprof") + "-allocs.pprof")
+	if err != nil {
+		return failed(err)
+	}
+	return done(errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close()))
 }
 
 // done is the reply of a command that has no result but may fail.
