@@ -19,6 +19,8 @@ type Instancer[I Instance] interface {
 	Instances(ctx context.Context) ([]I, error)
 }
 
+var _ Instancer[*rpcx.Instance] = (*rpcx.Conn)(nil)
+
 // Answer is what one instance answered.
 type Answer[R any] struct {
 	Endpoint address.Endpoint
