@@ -18,6 +18,7 @@ type serverConfig struct {
 	base            context.Context
 	proxies         *proxies     // nil: nobody sends PROXY headers
 	fallback        fallback.New // nil: only the native protocol is spoken
+	registrations   []registration
 }
 
 type serverOption func(*serverConfig)

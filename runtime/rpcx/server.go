@@ -34,7 +34,8 @@ type Server struct {
 	unfit     error          // why it cannot serve, if so
 	serving   sync.WaitGroup // connections, and calls of Serve
 
-	hooks hooks
+	hooks      hooks
+	registered registered
 
 	// killed is done when nobody is waited for any more.
 	killed context.Context
@@ -181,6 +182,7 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	defer s.serving.Done()
 	defer s.remove(l)
+	s.registered.begin(&s.cfg, l.Addr())
 	served := s.served
 	for pause := time.Duration(0); ; {
 		nc, err := l.Accept()
@@ -270,10 +272,11 @@ func (s *Server) stop() []*transport.Server {
 	return conns
 }
 
-// Shutdown stops listening, tells clients to call no more, and waits until all
+// Shutdown leaves the registries, stops listening, tells clients to call no more, and waits until all
 // calls have ended. If ctx is done first, the calls that are left are
 // cancelled, and it returns the context's error once their handlers have returned.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.registered.end(ctx, &s.cfg)
 	s.hooks.run()
 	var drains sync.WaitGroup
 	for _, c := range s.stop() {
@@ -292,9 +295,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // Close ends the server at once: calls are cancelled, connections closed. It
-// returns when all handlers have returned.
+// returns when all handlers have returned and the server is in no registry.
 func (s *Server) Close() error {
 	s.kill()
+	defer s.registered.end(context.Background(), &s.cfg)
 	for _, c := range s.stop() {
 		c.Close()
 	}

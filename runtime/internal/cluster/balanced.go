@@ -150,12 +150,13 @@ func (b *Balanced) state() (resolved bool, changed <-chan struct{}, err error) {
 // Pick implements Cluster.
 func (b *Balanced) Pick(ctx context.Context, p *Pick) (Client, *status.Error) {
 	p.Now = b.now()
-	if n := b.choose(p); n != nil {
+	n := b.choose(p)
+	if n != nil {
 		if c := b.take(p, n); c != nil {
 			return c, nil
 		}
 	}
-	return b.pickSlowly(ctx, p)
+	return b.pickSlowly(ctx, p, n)
 }
 
 // choose returns a node for the call, or nil if none may have it.

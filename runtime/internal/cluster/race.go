@@ -15,9 +15,9 @@ import (
 // tries the next one beside it, as RFC 8305 has it.
 const attemptDelay = 250 * time.Millisecond
 
-// pickSlowly picks while the server that was chosen first has no connection, or
-// there is no server.
-func (b *Balanced) pickSlowly(ctx context.Context, p *Pick) (Client, *status.Error) {
+// pickSlowly picks while first, which was chosen, has no connection, or there is
+// nobody to choose.
+func (b *Balanced) pickSlowly(ctx context.Context, p *Pick, first *address.Node) (Client, *status.Error) {
 	merged, cancel := Merge(ctx, b.ctx, p.Deadline)
 	defer cancel()
 	tried := len(p.Tried)
@@ -25,7 +25,8 @@ func (b *Balanced) pickSlowly(ctx context.Context, p *Pick) (Client, *status.Err
 	for {
 		resolved, changed, unresolved := b.state()
 		p.Tried = p.Tried[:tried]
-		r := race{b: b, p: p, ctx: merged, tried: tried}
+		r := race{b: b, p: p, ctx: merged, tried: tried, first: first}
+		first = nil
 		c, phase, err := r.run()
 		if c != nil {
 			return c, nil
@@ -65,6 +66,7 @@ type race struct {
 	ctx   context.Context
 	tried int // how many of p.Tried the call had tried before
 
+	first   *address.Node   // to begin with, or nil
 	failing []*address.Node // known to be, so that others come first
 	results chan result
 	over    chan struct{} // closed when nobody takes results any more
@@ -133,7 +135,10 @@ func (r *race) none() *status.Error {
 // are nil if all nodes that may be used have been tried.
 func (r *race) next() (*address.Node, Client) {
 	for {
-		n := r.b.choose(r.p)
+		n := r.first
+		if r.first = nil; n == nil {
+			n = r.b.choose(r.p)
+		}
 		if n == nil || slices.Contains(r.p.Tried[r.tried:], n) {
 			break
 		}

@@ -82,6 +82,11 @@ func (m Message) Text(name protoreflect.Name) string { return m.Get(m.field(name
 // Int returns a number.
 func (m Message) Int(name protoreflect.Name) int64 { return m.Get(m.field(name)).Int() }
 
+// Enum returns the number of an enum's value.
+func (m Message) Enum(name protoreflect.Name) protoreflect.EnumNumber {
+	return m.Get(m.field(name)).Enum()
+}
+
 // Set sets a field to a string, an int32, an enum's number, or a Message.
 func (m Message) Set(name protoreflect.Name, v any) {
 	if sub, ok := v.(Message); ok {
