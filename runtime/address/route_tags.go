@@ -149,12 +149,12 @@ func (t *TagRule) covers(m *call.Method) bool {
 
 // draw returns a number from [0, 1): the same one for all calls with the same key.
 func (r *Request) draw(salt uint64) float64 {
-	u := uint64(0)
 	if r.HasKey {
 		// Mixed twice, so that it says nothing about the place in a table of Hash.
-		u = mix(mix(r.Hash) ^ salt)
-	} else {
-		u = r.random()
+		return unit(mix(mix(r.Hash) ^ salt))
 	}
-	return float64(u>>11) * 0x1p-53
+	return unit(r.random())
 }
+
+// unit maps u to [0, 1).
+func unit(u uint64) float64 { return float64(u>>11) * 0x1p-53 }

@@ -5,8 +5,9 @@ package address
 type Sharder interface {
 	// Shard returns a number that is the same for calls whose keys lead to the same
 	// server or group of servers. It is false if the key of r does not matter, or if
-	// there is none. Load, and the nodes that were tried, do not matter. The numbers of
-	// one picker can be compared. Like Pick, Shard may be called concurrently and does not allocate.
+	// there is none. Load, and nodes that were tried, do not matter. Only numbers of the same
+	// picker can be compared. Like Pick, Shard may be called concurrently and does not
+	// allocate.
 	Shard(r *Request) (id uint64, ok bool)
 }
 
@@ -48,7 +49,8 @@ func (p *hashPicker) owner(key uint64) *Node {
 	return nodes[table.find(key)]
 }
 
-// Shard implements Sharder: a partition is a shard, its number if nothing else tells keys apart.
+// Shard implements Sharder. A partition is a shard, its number if nothing else tells keys
+// apart; if the picker behind the rules does, a server has one shard for each partition.
 func (p *routePicker) Shard(r *Request) (id uint64, ok bool) {
 	if !r.HasKey {
 		return 0, false
