@@ -159,6 +159,7 @@ func parseFlags() (*plan, settings, error) {
 	flag.Float64Var(&seconds, "seconds", 1, "`length` of a run")
 	flag.Float64Var(&warmup, "warmup", 0.2, "`length` in seconds of the unmeasured run before it")
 	flag.DurationVar(&p.rest, "rest", 2500*time.Millisecond, "`time` without calls before idle connections are looked at")
+	flag.IntVar(&p.tries, "tries", 3, "`number` of times at most that a run is made while others take more than a tenth of the machine; the least disturbed counts")
 	flag.StringVar(&p.profiles, "prof", "", "`folder` for profiles of processor time and allocations of both processes of each run")
 	flag.StringVar(&set.from, "from", "", "`file` that -json wrote, reported again instead of measuring")
 	flag.StringVar(&set.json, "json", "", "`file` for the results in JSON")
@@ -171,7 +172,7 @@ func parseFlags() (*plan, settings, error) {
 	}
 	list := wholeCells
 	if *smoke {
-		list, p.rounds, seconds, warmup, p.rest = smokeCells, 1, 0.01, 0, 0
+		list, p.rounds, p.tries, seconds, warmup, p.rest = smokeCells, 1, 1, 0.01, 0, 0
 	}
 	p.length, p.warmup = inSeconds(seconds), inSeconds(warmup)
 	known, err := selectCells(list, nil)

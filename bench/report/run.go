@@ -23,6 +23,8 @@ type Run struct {
 	ClientAllocs float64 `json:"client_allocs,omitempty"`
 	ServerBytes  float64 `json:"server_alloc_bytes,omitempty"`
 	ClientBytes  float64 `json:"client_alloc_bytes,omitempty"`
+	ServerWrites float64 `json:"server_writes,omitempty"` // system calls
+	ClientWrites float64 `json:"client_writes,omitempty"`
 	ClientKiB    float64 `json:"client_kib,omitempty"`
 	P999         float64 `json:"p999_us,omitempty"`
 	Messages     int64   `json:"messages,omitempty"`
@@ -83,6 +85,8 @@ func OfCalls(phase workload.Phase, server, client measure.Usage) Run {
 		ClientAllocs: float64(client.Allocs) / n,
 		ServerBytes:  float64(server.AllocBytes) / n,
 		ClientBytes:  float64(client.AllocBytes) / n,
+		ServerWrites: float64(server.Writes) / n,
+		ClientWrites: float64(client.Writes) / n,
 		P999:         micros(phase.P999),
 		Messages:     phase.Messages,
 		Figures: Figures{
@@ -113,8 +117,8 @@ func (r Run) String() string {
 	if v, ok := r.Figures[KiB]; ok {
 		return line + fmt.Sprintf(" %8.2f KiB (client %.2f)", v, r.ClientKiB)
 	}
-	line += fmt.Sprintf(" %9.0f/s  cpu %7.2f µs (server %.2f)  p50 %.1f  p99 %.1f µs  allocs %.1f+%.1f (%.0f+%.0f B)",
-		r.Figures[QPS], r.ServerCPU+r.ClientCPU, r.ServerCPU, r.Figures[P50], r.Figures[P99], r.ServerAllocs, r.ClientAllocs, r.ServerBytes, r.ClientBytes)
+	line += fmt.Sprintf(" %9.0f/s  cpu %7.2f µs (server %.2f)  p50 %.1f  p99 %.1f µs  allocs %.1f+%.1f (%.0f+%.0f B)  writes %.3f+%.3f",
+		r.Figures[QPS], r.ServerCPU+r.ClientCPU, r.ServerCPU, r.Figures[P50], r.Figures[P99], r.ServerAllocs, r.ClientAllocs, r.ServerBytes, r.ClientBytes, r.ServerWrites, r.ClientWrites)
 	if v, ok := r.Figures[Beside]; ok {
 		line += fmt.Sprintf("  beside %.0f MiB/s", v)
 	}
