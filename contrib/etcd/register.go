@@ -115,6 +115,7 @@ func (g *registration) enter(ctx context.Context) error {
 		if !pause.wait(ctx) {
 			return fmt.Errorf("%w; %w", context.Cause(ctx), err)
 		}
+		reconnect(g.registry.client)
 	}
 }
 
@@ -136,6 +137,9 @@ func (g *registration) keep(ctx context.Context) {
 			}
 			if !pause.wait(ctx) {
 				return
+			}
+			if err != nil {
+				reconnect(g.registry.client)
 			}
 			err = g.renew(ctx)
 		}
@@ -255,6 +259,7 @@ func (g *registration) Deregister(ctx context.Context) (err error) {
 				err = fmt.Errorf("etcd: taking out %q, which expires now: %w", g.key, err)
 				return
 			}
+			reconnect(g.registry.client)
 		}
 	})
 	return err

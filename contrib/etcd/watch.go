@@ -69,6 +69,7 @@ func (s *source) Watch(ctx context.Context, update func(address.Update)) {
 		if !pause.wait(ctx) {
 			return
 		}
+		reconnect(s.registry.client)
 	}
 }
 
@@ -192,4 +193,12 @@ func onConnectionChange(ctx context.Context, client *clientv3.Client, f func()) 
 		}
 	})
 	return running.Wait
+}
+
+// reconnect has the client try to connect now if it waits for its next attempt,
+// which after a long outage would be in minutes.
+func reconnect(client *clientv3.Client) {
+	if conn := client.ActiveConnection(); conn != nil {
+		conn.ResetConnectBackoff()
+	}
 }

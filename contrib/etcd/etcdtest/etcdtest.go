@@ -58,7 +58,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	e.ListenPeerUrls, e.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	e.InitialCluster = e.InitialClusterFromName(e.Name)
 	e.TickMs, e.ElectionMs = 20, 200
-	e.UnsafeNoFsync = true
+	e.UnsafeNoFsync, e.BcryptCost = true, 4
 	e.LogLevel = "panic"
 	if secure {
 		e.ClientTLSInfo = transport.TLSInfo{

@@ -2,6 +2,7 @@ package etcdtest_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"strings"
 	"sync"
@@ -19,7 +20,14 @@ import (
 // patience is how long a test waits for what has to come.
 const patience = 45 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// The tests wait for etcd most of the time, not for a processor.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func start(t *testing.T, c etcdtest.Config) *etcdtest.Server {
 	t.Helper()

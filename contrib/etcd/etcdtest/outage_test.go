@@ -72,7 +72,7 @@ func TestOutage(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 
-	server = start(t, server.Config())
+	start(t, server.Config())
 	w.awaitList("a:1")
 	late.awaitList("a:1")
 	register(t, registry, "users", tcp("b:1"))
