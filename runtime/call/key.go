@@ -1,6 +1,7 @@
 package call
 
 import (
+	"math"
 	"strconv"
 	"unsafe"
 
@@ -50,10 +51,22 @@ func (k Key) Number() (n uint64, ok bool) {
 	case keyInt:
 		return k.number, int64(k.number) >= 0
 	case keyText:
-		n, err := strconv.ParseUint(k.text, 10, 64)
-		return n, err == nil
+		return parseDigits(k.text)
 	}
 	return 0, false
+}
+
+// parseDigits is strconv.ParseUint without an error, which would be allocated for each
+// text that is no number.
+func parseDigits(s string) (n uint64, ok bool) {
+	for i := range len(s) {
+		digit := uint64(s[i]) - '0'
+		if digit > 9 || n > (math.MaxUint64-digit)/10 {
+			return 0, false
+		}
+		n = 10*n + digit
+	}
+	return n, s != ""
 }
 
 // Text returns the key if it is a text, also if that is of digits.

@@ -2,6 +2,7 @@ package call
 
 import (
 	"math"
+	"strconv"
 	"testing"
 )
 
@@ -45,8 +46,27 @@ func TestKey(t *testing.T) {
 			t.Errorf("hash of %q is %#x, want %#x", text, got, want)
 		}
 	}
-	key := IntKey(-1234567890123)
-	if n := testing.AllocsPerRun(100, func() { key.Hash() }); n != 0 {
-		t.Errorf("hashing allocates %v times", n)
+	key, name := IntKey(-1234567890123), TextKey("ann")
+	if n := testing.AllocsPerRun(100, func() { key.Hash(); name.Number() }); n != 0 {
+		t.Errorf("hashing and looking for a number allocate %v times", n)
+	}
+	for _, key := range []Key{name, TextKey("42"), IntKey(42), {}} {
+		want, isText := "ann", key == name
+		if key == TextKey("42") {
+			want, isText = "42", true
+		}
+		if text, ok := key.Text(); ok != isText || ok && text != want {
+			t.Errorf("key %v: text %q, %v", key, text, ok)
+		}
+	}
+}
+
+func TestDigits(t *testing.T) {
+	for _, text := range []string{"", "0", "007", "18446744073709551615", "18446744073709551616", "18446744073709551620",
+		"99999999999999999999", "184467440737095516150", "1_0", "+1", "-1", " 1", "1 ", "1e3", "0x1", "/", ":", "\xb1"} {
+		want, err := strconv.ParseUint(text, 10, 64)
+		if n, ok := parseDigits(text); ok != (err == nil) || ok && n != want {
+			t.Errorf("%q: got %d, %v; want %d, %v", text, n, ok, want, err)
+		}
 	}
 }
