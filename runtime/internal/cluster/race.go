@@ -31,29 +31,22 @@ func (b *Balanced) pickSlowly(ctx context.Context, p *Pick, first *address.Node)
 		if c != nil {
 			return c, nil
 		}
-		if b.ctx.Err() != nil {
-			return nil, Unavailable(transport.ErrClosed)
-		}
-		if phase == status.PhasePick && len(b.pool.Nodes()) == 0 {
-			if !resolved {
-				phase = status.PhaseResolve
-			}
+		switch {
+		case !resolved:
+			phase, err = status.PhaseResolve, nil
+		case phase == status.PhasePick && len(b.pool.Nodes()) == 0:
 			err = b.nobody(unresolved)
 		}
-		if merged.Err() == nil && (p.Wait || phase == status.PhaseResolve) {
-			select {
-			case <-changed:
-				continue
-			case <-merged.Done():
-			}
-		}
-		switch {
-		case b.ctx.Err() != nil:
-			return nil, Unavailable(transport.ErrClosed)
-		case merged.Err() == nil:
+		if resolved && !p.Wait && merged.Err() == nil && !isDone(changed) {
 			return nil, err
-		case phase == status.PhaseResolve && !resolved:
-			return nil, b.expired(merged.Err(), phase, nil)
+		}
+		select {
+		case <-changed:
+			continue
+		case <-merged.Done():
+		}
+		if b.ctx.Err() != nil {
+			return nil, Unavailable(transport.ErrClosed)
 		}
 		return nil, b.expired(merged.Err(), phase, err)
 	}

@@ -26,7 +26,7 @@ type lent struct {
 func (l *lent) Peer() call.Peer { return l.peer }
 
 // begin prepares a call. The context of what it returns is that of the request.
-func (l *lent) begin(ctx context.Context, m *call.Method, md metadata.MD, class call.Class) (*exchange, connect.ClientStream, *status.Error) {
+func (l *lent) begin(ctx context.Context, m *call.Method, md metadata.MD, class call.Class, route uint64, routed bool) (*exchange, connect.ClientStream, *status.Error) {
 	x := &exchange{lent: l, limit: int(l.p.cfg.Transport.Settings.MaxMetadata), bidi: m.Kind() == call.KindBidiStream, streams: m.Kind().CallerStreams()}
 	if m.Kind() != call.KindUnary {
 		x.head = make(chan struct{})
@@ -36,6 +36,9 @@ func (l *lent) begin(ctx context.Context, m *call.Method, md metadata.MD, class 
 		return nil, nil, status.New(status.InvalidArgument, err.Error()).WithCause(err).WithNotRun()
 	}
 	httpform.AddClass(x.info.RequestHeader(), class)
+	if routed {
+		httpform.AddRoute(x.info.RequestHeader(), route)
+	}
 	x.ctx = x.traced(ctx)
 	cs, err := l.p.form.NewClientStream(x.ctx, httpform.SpecOf(m))
 	if err != nil {
@@ -55,7 +58,7 @@ func (l *lent) Unary(ctx context.Context, u *transport.Unary) *status.Error {
 		ctx, cancel = context.WithDeadline(ctx, u.Deadline)
 		defer cancel()
 	}
-	x, cs, refused := l.begin(ctx, u.Method, u.Metadata, u.Class)
+	x, cs, refused := l.begin(ctx, u.Method, u.Metadata, u.Class, u.Route, u.Routed)
 	if refused != nil {
 		return refused
 	}

@@ -61,7 +61,7 @@ func (l *lent) OpenStream(ctx context.Context, sc *transport.StreamCall) (call.C
 		ctx, s.cancel = context.WithCancel(ctx)
 	}
 	var err *status.Error
-	if s.x, s.cs, err = l.begin(ctx, sc.Method, sc.Metadata, sc.Class); err != nil {
+	if s.x, s.cs, err = l.begin(ctx, sc.Method, sc.Metadata, sc.Class, sc.Route, sc.Routed); err != nil {
 		s.cancel()
 		return nil, err
 	}

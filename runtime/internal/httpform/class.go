@@ -16,6 +16,13 @@ const (
 	attemptKey  = "Rpcx-Attempt"
 )
 
+// routeKey is the header with the hash of a call's route key, by which a proxy may
+// choose a server.
+const routeKey = "Rpcx-Route"
+
+// AddRoute adds the hash of the route key to the headers of a request.
+func AddRoute(h *connect.Header, hash uint64) { h.Set(routeKey, fmt.Sprintf("%016x", hash)) }
+
 // AddClass adds c to the headers of a request.
 func AddClass(h *connect.Header, c call.Class) {
 	add := func(key string, v uint8) {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"strings"
@@ -50,6 +51,28 @@ func TestClientUnary(t *testing.T) {
 		}
 		if n := c.InFlight(); n != 0 {
 			t.Errorf("%d calls in flight", n)
+		}
+	})
+}
+
+// TestClientRoute: the hash of a route key stands where a proxy looks for it, also
+// beside a name, metadata, and a message that does not fit one frame.
+func TestClientRoute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := settledClient(t)
+		routed := func(u *Unary) { u.Route, u.Routed = 0x0123456789abcdef, true }
+		for i, message := range []string{"hello", strings.Repeat("x", 100<<10)} {
+			id := frame.StreamID(2*i + 1)
+			o := calling(t.Context(), c, say, message, withMetadata("a", "b"), routed)
+			g := p.expectFrame(frame.TypeOpen, id)
+			if !g.Flags.Has(frame.FlagRoute) || g.Route != 0x0123456789abcdef || !bytes.Equal(g.payload[:8], []byte{0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01}) {
+				t.Errorf("got %v with route %#x", &g.Header, g.Route)
+			}
+			for sent := g; sent.Flags.Has(frame.FlagMore); {
+				sent = p.expectFrame(frame.TypeData, id)
+			}
+			p.raw(enc(frame.Header{Type: frame.TypeClose, Flags: frame.FlagMessage, ID: id}, "world"))
+			wantRes(t, <-o, "world")
 		}
 	})
 }
