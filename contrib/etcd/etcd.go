@@ -202,9 +202,11 @@ func (r *Registry) Close(ctx context.Context) error {
 		left = append(left, e)
 	}
 	r.mu.Unlock()
-	var failed []error
-	for _, e := range left {
-		failed = append(failed, e.Deregister(ctx))
+	failed := make([]error, len(left))
+	var running sync.WaitGroup
+	for i, e := range left {
+		running.Go(func() { failed[i] = e.Deregister(ctx) })
 	}
+	running.Wait()
 	return errors.Join(failed...)
 }

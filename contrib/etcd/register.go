@@ -36,9 +36,10 @@ type registration struct {
 // there for as long as its TTL.
 //
 // The entry is kept by a goroutine until Deregister, Close or the end of the client.
-// A server that ends without any of these is found until its TTL has passed. An
-// entry that others put in for the same name and address is not touched after
-// Register, which replaces it, but put in again when it goes.
+// A server that ends without any of these is found until its TTL has passed. After
+// Register, which replaces whatever is there, an entry that another server has put
+// in for the same name and address is left alone. One without a lease, such as by
+// etcdctl with another weight, keeps its value and gets this server's lease.
 func (r *Registry) Register(ctx context.Context, name string, e address.Endpoint) (address.Registration, error) {
 	added, err := r.registration(name, e)
 	if err != nil {
@@ -147,8 +148,7 @@ func (g *registration) keep(ctx context.Context) {
 	}
 }
 
-// hold keeps the lease alive until it is lost or the entry is gone, or nobody
-// can tell.
+// hold keeps the lease alive until it is lost, or the entry has none any more.
 func (g *registration) hold(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -156,16 +156,16 @@ func (g *registration) hold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	look := time.NewTicker(jittered(g.ttl / 3))
-	defer look.Stop()
+	tick := time.NewTicker(jittered(g.ttl / 3))
+	defer tick.Stop()
 	for {
 		select {
 		case _, ok := <-alive:
 			if !ok {
 				return nil
 			}
-		case <-look.C:
-			if there, err := g.there(ctx); err == nil && !there {
+		case <-tick.C:
+			if now, err := g.look(ctx); err == nil && now != leased {
 				return nil // an outage ends the lease, which tells
 			}
 		case <-ctx.Done():
@@ -174,23 +174,31 @@ func (g *registration) hold(ctx context.Context) error {
 	}
 }
 
-// renew makes sure that there is a lease and an entry. An entry that is there is
-// left as it is: if it is not under this lease, another server has taken the
-// address over.
+// renew makes sure that there is a lease, and an entry under one. If that is not
+// this lease another server has taken the address over.
 func (g *registration) renew(ctx context.Context) error {
 	if err := g.grant(ctx); err != nil {
 		return err
 	}
-	if there, err := g.there(ctx); err != nil || there {
+	now, err := g.look(ctx)
+	if err != nil || now == leased {
 		return err
 	}
+	put := clientv3.OpPut(g.key, g.value, clientv3.WithLease(g.lease))
+	same := clientv3.Compare(clientv3.CreateRevision(g.key), "=", 0)
+	if now == loose {
+		put = clientv3.OpPut(g.key, "", clientv3.WithIgnoreValue(), clientv3.WithLease(g.lease))
+		same = clientv3.Compare(clientv3.CreateRevision(g.key), ">", 0)
+	}
 	return g.do(ctx, func(ctx context.Context) error {
-		_, err := g.registry.client.Txn(ctx).
-			If(clientv3.Compare(clientv3.CreateRevision(g.key), "=", 0)).
-			Then(clientv3.OpPut(g.key, g.value, clientv3.WithLease(g.lease))).
-			Commit()
+		_, err := g.registry.client.Txn(ctx).If(same, g.loose()).Then(put).Commit()
 		return err
 	})
+}
+
+// loose is true of a key without a lease, and of one that is not there.
+func (g *registration) loose() clientv3.Cmp {
+	return clientv3.Compare(clientv3.LeaseValue(g.key), "=", 0)
 }
 
 // grant makes sure that there is a lease that lives.
@@ -216,17 +224,29 @@ func (g *registration) grant(ctx context.Context) error {
 	})
 }
 
-// there reports whether the key has an entry.
-func (g *registration) there(ctx context.Context) (bool, error) {
-	var n int64
-	err := g.do(ctx, func(ctx context.Context) error {
-		answer, err := g.registry.client.Get(ctx, g.key, clientv3.WithCountOnly())
-		if err == nil {
-			n = answer.Count
+// presence is what there is of an entry.
+type presence int
+
+const (
+	absent presence = iota
+	loose           // without a lease
+	leased          // under this lease or another server's
+)
+
+// look returns what there is of the entry.
+func (g *registration) look(ctx context.Context) (now presence, err error) {
+	err = g.do(ctx, func(ctx context.Context) error {
+		answer, err := g.registry.client.Get(ctx, g.key, clientv3.WithKeysOnly())
+		switch {
+		case err != nil || len(answer.Kvs) == 0:
+		case answer.Kvs[0].Lease == 0:
+			now = loose
+		default:
+			now = leased
 		}
 		return err
 	})
-	return n > 0, err
+	return now, err
 }
 
 // do bounds what f asks of etcd.
@@ -252,7 +272,7 @@ func (g *registration) Deregister(ctx context.Context) (err error) {
 		defer cancel()
 		pause := newPauses(firstPause, g.ttl/3)
 		for {
-			if err = g.revoke(ctx); err == nil {
+			if err = g.remove(ctx); err == nil {
 				return
 			}
 			if g.permanent(err) || !pause.wait(ctx) {
@@ -265,6 +285,17 @@ func (g *registration) Deregister(ctx context.Context) (err error) {
 	return err
 }
 
+// remove takes the entry out, unless it is another server's.
+func (g *registration) remove(ctx context.Context) error {
+	if err := g.revoke(ctx); err != nil {
+		return err
+	}
+	return g.do(ctx, func(ctx context.Context) error {
+		_, err := g.registry.client.Txn(ctx).If(g.loose()).Then(clientv3.OpDelete(g.key)).Commit()
+		return err
+	})
+}
+
 // halt ends the goroutine.
 func (g *registration) halt() {
 	g.stop()
@@ -274,7 +305,7 @@ func (g *registration) halt() {
 // revoke ends the lease, and the entry with it.
 func (g *registration) revoke(ctx context.Context) error {
 	if g.lease == 0 {
-		return nil
+		return nil // there was none, or it was lost
 	}
 	err := g.do(ctx, func(ctx context.Context) error {
 		_, err := g.registry.client.Revoke(ctx, g.lease)

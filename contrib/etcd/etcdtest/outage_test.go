@@ -3,6 +3,7 @@ package etcdtest_test
 import (
 	"context"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -138,6 +139,15 @@ func TestLeaseLoss(t *testing.T) {
 		w.awaitList()
 		w.awaitList("a:1")
 	}
+
+	// Who edits the value takes the key out of the lease.
+	put(t, client, "/rpcx/users/a:1", `{"address": "a:1", "weight": 9}`)
+	w.await("the weight", func(u address.Update) bool { return len(u.Endpoints) == 1 && u.Endpoints[0].Weight == 9 })
+	wait(t, "a lease for what was edited", func() bool { return keptIn(t, client, "/rpcx/users/a:1").Lease != 0 })
+	if kv := keptIn(t, client, "/rpcx/users/a:1"); string(kv.Value) != `{"address": "a:1", "weight": 9}` {
+		t.Errorf("got %s", kv.Value)
+	}
+	put(t, client, "/rpcx/users/a:1", `"a:1"`) // and at once:
 	if err := registration.Deregister(soon(t)); err != nil {
 		t.Error(err)
 	}
@@ -261,5 +271,38 @@ func TestCompaction(t *testing.T) {
 	w.awaitList("c:1", "d:1", "e:1")
 	if len(reported) > 0 {
 		t.Errorf("reported: %v", <-reported)
+	}
+}
+
+// TestMembers: a member that is gone while others are there is no outage.
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	server := start(t, etcdtest.Config{})
+	admin := connect(t, clientv3.Config{}, server.Endpoint())
+	ways := []*proxy{newProxy(t, server.Config().Addr), newProxy(t, server.Config().Addr)}
+	client := connect(t, clientv3.Config{}, "http://"+ways[0].addr, "http://"+ways[1].addr)
+	registry := etcd.New(client, etcd.WithTTL(patience))
+	w := watch(t, registry, "etcd:///users", nil)
+	w.awaitList()
+	register(t, registry, "users", tcp("a:1"))
+	w.awaitList("a:1")
+	for i, p := range []*proxy{ways[0], ways[1], ways[0]} {
+		for _, other := range ways {
+			other.mend()
+		}
+		wait(t, "both ways", func() bool { return ways[0].open() && ways[1].open() })
+		p.cut()
+		for j := range 20 {
+			put(t, admin, "/rpcx/users/b", `{"address": "b:1", "weight": `+strconv.Itoa(100*i+j+1)+`}`)
+		}
+		u := w.await("what was put last", func(u address.Update) bool {
+			return u.Err != nil || len(u.Endpoints) == 2 && u.Endpoints[1].Weight == uint32(100*i+20)
+		})
+		if u.Err != nil {
+			t.Fatal(u.Err)
+		}
+	}
+	if kv := keptIn(t, admin, "/rpcx/users/a:1"); kv.Version != 1 {
+		t.Errorf("the entry was put in %d times", kv.Version)
 	}
 }

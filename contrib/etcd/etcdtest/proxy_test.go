@@ -73,3 +73,10 @@ func (p *proxy) mend() {
 	defer p.mu.Unlock()
 	p.broken = false
 }
+
+// open reports whether there is a connection.
+func (p *proxy) open() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.broken && len(p.conns) > 0
+}
