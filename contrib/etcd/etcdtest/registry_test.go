@@ -216,9 +216,8 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 	registration := register(t, registry, "users", tcp("a:1"))
 	w := watch(t, registry, "etcd:///users", nil)
 	w.awaitList("a:1")
-	if n := ours(); n < 3 { // Watch, what it has look after the connection, the registration
-		t.Fatalf("found %d goroutines while there is something to do", n)
-	}
+	// Watch, what it has look after the connection, the registration.
+	wait(t, "three goroutines", func() bool { return ours() == 3 })
 	if err := registration.Deregister(soon(t)); err != nil {
 		t.Fatal(err)
 	}
