@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -42,8 +43,8 @@ func parseObject[T any](data []byte) (T, error) {
 	if err := decodeStrict(dec, &into); err != nil {
 		return none, objectError(data, err)
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return none, errorAt(data, skipSpace(data, dec.InputOffset()), errors.New("want nothing behind the object"))
+	if rest := bytes.TrimLeft(data[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
+		return none, errorAt(data, len(data)-len(rest), errors.New("want nothing behind the object"))
 	}
 	return into, nil
 }
@@ -61,7 +62,7 @@ func objectError(data []byte, err error) error {
 	case errors.As(err, &syntax):
 		return errorAt(data, int(syntax.Offset)-1, err)
 	case errors.As(err, &wrong):
-		return errorAt(data, int(wrong.Offset)-1, fmt.Errorf("%s: want a %s, not %s", wrong.Field, wrong.Type, wrong.Value))
+		return errorAt(data, int(wrong.Offset)-1, fmt.Errorf("%swant %s, not %s", fieldPrefix(wrong.Field), wanted(wrong.Type), wrong.Value))
 	case errors.As(err, &field):
 		return errorAt(data, bytes.Index(data, []byte(strconv.Quote(field.value))), err)
 	case errors.Is(err, io.ErrUnexpectedEOF), err == io.EOF:
@@ -71,6 +72,28 @@ func objectError(data []byte, err error) error {
 		return errorAt(data, bytes.Index(data, []byte(name)), fmt.Errorf("field %s is not known here", name))
 	}
 	return err
+}
+
+func fieldPrefix(field string) string {
+	if field == "" {
+		return ""
+	}
+	return field + ": "
+}
+
+// wanted returns what JSON calls values of the type.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Slice:
+		return "an array"
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	}
+	return "a number"
 }
 
 // fieldProblem is a text that a field cannot be set to.
