@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"google.golang.org/grpc/balancer/leastrequest"
 	"google.golang.org/grpc/balancer/ringhash"
@@ -11,6 +12,8 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/rpcx-go/rpcx/runtime/address"
+	"github.com/rpcx-go/rpcx/runtime/call"
+	rpcxmetadata "github.com/rpcx-go/rpcx/runtime/metadata"
 )
 
 // subject is something that chooses servers; label is its name in the last line.
@@ -35,6 +38,52 @@ var subjects = []subject{
 	{"grpc round robin", "grpc-round-robin", theirs(roundrobin.Name, `{}`)},
 	{"grpc weighted", "grpc-weighted", theirs(weightedroundrobin.Name, `{"blackoutPeriod":"0s","weightUpdatePeriod":"0.1s"}`)},
 	{"rpcx random", "", ours(address.Random{}, 1, false)},
+	{"rpcx p2c behind 3 rules", "3-rules", routed(threeRules, false)},
+	{"rpcx p2c behind 16 partitions", "", routed(partitions, true)},
+}
+
+// threeRules have reads go to servers of any role, a twentieth of the calls to canaries,
+// and calls stay in their zone.
+var threeRules = address.Routes{Local: address.Location{Zone: "a"}, Rules: []address.Rule{
+	{Role: &address.RoleRule{Leader: true, LeaderKey: "fresh"}},
+	{Tags: &address.TagRule{
+		Tags: map[string]string{"track": "canary"}, Percent: 5, Metadata: []address.MetadataMatch{{Key: "canary"}},
+	}},
+	{Zone: &address.ZoneRule{}},
+}}
+
+var partitions = address.Routes{Rules: []address.Rule{
+	{Partition: &address.PartitionRule{Count: 16}, Fallback: address.FallbackAll},
+}}
+
+// routed returns a subject that chooses by p2c among the endpoints that the rules leave.
+func routed(routes address.Routes, key bool) func(int) (newCaller, error) {
+	return func(n int) (newCaller, error) {
+		b, err := routes.Balancer(address.P2C{})
+		if err != nil {
+			return nil, err
+		}
+		return ours(b, 1, key)(n)
+	}
+}
+
+// get is the method of all calls.
+var get = call.NewMethod(call.MethodSpec{Service: "users.v1.Users", Name: "Get", Idempotency: call.NoSideEffects}, nil, nil)
+
+// agent is metadata that no rule asks for.
+var agent = rpcxmetadata.Pairs("agent", "bench")
+
+// attributes are what rules look at, in turn: two thirds of the servers are in zone a, and
+// a seventh are canaries.
+func attributes(i int) address.Endpoint {
+	e := address.Endpoint{Zone: "aab"[i%3 : i%3+1], Role: "replica", Tags: map[string]string{"partition": strconv.Itoa(i % 16)}}
+	if i%5 == 0 {
+		e.Role = "leader"
+	}
+	if i%7 == 0 {
+		e.Tags["track"] = "canary"
+	}
+	return e
 }
 
 // ours returns a subject of this project. Weights are 1 to weights, in turn.
@@ -42,14 +91,16 @@ func ours(b address.Balancer, weights int, key bool) func(int) (newCaller, error
 	return func(n int) (newCaller, error) {
 		endpoints := make([]address.Endpoint, n)
 		for i := range endpoints {
-			endpoints[i] = address.Endpoint{Network: "tcp", Addr: addr(i), Weight: uint32(1 + i%weights)}
+			e := attributes(i)
+			e.Network, e.Addr, e.Weight = "tcp", addr(i), uint32(1+i%weights)
+			endpoints[i] = e
 		}
 		pool := address.NewPool(address.PoolConfig{Balancer: b})
 		pool.Update(1, endpoints)
 		seed := uint64(0)
 		return func() func(int) {
 			seed++
-			r := &address.Request{HasKey: key, Hash: seed << 40, Now: 1}
+			r := &address.Request{Method: get, Metadata: agent, HasKey: key, Hash: seed << 40, Now: 1}
 			return func(n int) {
 				for range n {
 					r.Hash++
