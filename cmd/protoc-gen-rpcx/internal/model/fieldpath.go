@@ -68,11 +68,16 @@ func passable(field *protogen.Field, last bool) error {
 	case last && field.Message == nil && keyFunc(field) == "":
 		return fmt.Errorf("field %q is of type %s, and a key is a string, bytes, a whole number or an enum", name, typeName(field))
 	case renamesGetter(field):
-		return fmt.Errorf("field %q of message %s, of the hybrid API, clashes with another one, "+
-			"so that its accessors have other names with the build tag protoopaque: rename it, or use the open or the opaque API",
-			name, field.Parent.Desc.FullName())
+		return renamedGetter(field)
 	}
 	return nil
+}
+
+// renamedGetter is the error of a field for which renamesGetter holds.
+func renamedGetter(field *protogen.Field) error {
+	return fmt.Errorf("field %q of message %s, of the hybrid API, clashes with another one, "+
+		"so that its accessors have other names with the build tag protoopaque: rename it, or use the open or the opaque API",
+		field.Desc.Name(), field.Parent.Desc.FullName())
 }
 
 // typeName returns the type of a field as protos spell it.
@@ -109,16 +114,22 @@ const listed = 12
 // wouldDo returns the part of an error that lists the fields of msg that can be
 // keys, and those of its messages, each behind the given path.
 func wouldDo(msg *protogen.Message, at string) string {
+	keys := keysWithin(msg, at)
+	if len(keys) == 0 {
+		return " (no field of " + string(msg.Desc.FullName()) + " would do)"
+	}
+	return " (would do: " + enumerate(keys) + ")"
+}
+
+// keysWithin returns the fields of msg and of its messages that can be keys.
+func keysWithin(msg *protogen.Message, at string) []string {
 	keys := keysOf(msg, at)
 	for _, field := range msg.Fields {
 		if field.Message != nil && passable(field, false) == nil {
 			keys = append(keys, keysOf(field.Message, at+string(field.Desc.Name())+".")...)
 		}
 	}
-	if len(keys) == 0 {
-		return " (no field of " + string(msg.Desc.FullName()) + " would do)"
-	}
-	return " (would do: " + enumerate(keys) + ")"
+	return keys
 }
 
 // enumerate returns names as a list, cut if it is long.

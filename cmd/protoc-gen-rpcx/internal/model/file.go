@@ -47,6 +47,7 @@ type Service struct {
 	FullName, QuotedName string
 	NameConst            string
 	Methods              []*Method
+	Sharded              *Sharded // nil if no method is split
 	// Deprecation is a paragraph to add to a comment, with the line break before it.
 	Deprecation string
 
@@ -113,6 +114,9 @@ func (f *File) nameRuntime(file *protogen.File, ident Ident) {
 		if len(service.Methods) > 0 {
 			ident(contextPackage.Ident("Context"))
 		}
+		if splits(service) {
+			ident(fanoutPackage.Ident("Conn"))
+		}
 	}
 }
 
@@ -164,7 +168,7 @@ func (m *Model) stubService(file *protogen.File, service *protogen.Service, iden
 		}
 		s.Methods = append(s.Methods, stub)
 	}
-	return s, nil
+	return s, sharded(file, s, service, names, ident)
 }
 
 // serviceDeprecation returns the paragraph that marks what belongs to the
@@ -199,10 +203,7 @@ func stubMethod(file *protogen.File, s *Service, method *protogen.Method, names 
 	m := signatures(s, method, names, ident)
 	m.Key = key
 	comment := commentOf(method.Comments)
-	m.Doc = doc(comment)
-	if method.Desc.Options().(*descriptorpb.MethodOptions).GetDeprecated() {
-		m.Doc = doc(comment, deprecation(comment, "Marked as deprecated in "+file.Desc.Path()+"."))
-	}
+	m.Doc = doc(comment, methodDeprecation(file, method, comment))
 	m.ProcedureConst = names.procedureConst
 	m.QuotedProcedure = strconv.Quote("/" + s.FullName + "/" + string(method.Desc.Name()))
 	m.Descriptor = names.descriptor
@@ -212,6 +213,15 @@ func stubMethod(file *protogen.File, s *Service, method *protogen.Method, names 
 	m.Spec = spec
 	m.ErrUnimplemented = ident(rpcxPackage.Ident("ErrUnimplemented"))
 	return m, nil
+}
+
+// methodDeprecation returns the paragraph that marks the method as deprecated, if
+// its option says so and comment does not.
+func methodDeprecation(file *protogen.File, method *protogen.Method, comment string) string {
+	if !method.Desc.Options().(*descriptorpb.MethodOptions).GetDeprecated() {
+		return ""
+	}
+	return deprecation(comment, "Marked as deprecated in "+file.Desc.Path()+".")
 }
 
 // callExpr returns the function that a client's method calls and its arguments.
@@ -242,7 +252,7 @@ func methodSpec(file *protogen.File, s *Service, method *protogen.Method, key *K
 	ours := optionsOf(method)
 	if ours.GetNonBlocking() {
 		if kindOf(method) != unary {
-			return "", errorAtOption(file, method, optionNonBlocking,
+			return "", errorAtOption(file, method, []int32{optionNonBlocking},
 				"non_blocking: it is streaming, so that its handler waits for messages: remove the option")
 		}
 		fields = append(fields, "NonBlocking: true")

@@ -59,7 +59,7 @@ func New(plugin *protogen.Plugin, opts Options) (*Model, error) {
 		outputs:  make(map[*protogen.File]*Output),
 		packages: map[protogen.GoImportPath]protogen.GoPackageName{
 			contextPackage: "context", rpcxPackage: "rpcx", rpcxtestPackage: "rpcxtest", statusPackage: "status",
-			wirePackage: "wire", foreignPackage: "foreign", knownPackage: "known",
+			fanoutPackage: "fanout", wirePackage: "wire", foreignPackage: "foreign", knownPackage: "known",
 		},
 	}
 	files := inStableOrder(plugin)

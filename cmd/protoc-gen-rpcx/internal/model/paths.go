@@ -10,6 +10,7 @@ const (
 	contextPackage  = protogen.GoImportPath("context")
 	rpcxPackage     = protogen.GoImportPath(Module + "/runtime/rpcx")
 	rpcxtestPackage = protogen.GoImportPath(Module + "/runtime/rpcxtest")
+	fanoutPackage   = protogen.GoImportPath(Module + "/runtime/fanout")
 	statusPackage   = protogen.GoImportPath(Module + "/runtime/status")
 	wirePackage     = protogen.GoImportPath(Module + "/runtime/wire")
 	foreignPackage  = protogen.GoImportPath(Module + "/runtime/wire/foreign")

@@ -18,6 +18,7 @@ const (
 	optionNonBlocking   = 1
 	optionRoute         = 2
 	optionRouteRequired = 3
+	optionShard         = 5
 )
 
 // KeyFunc is a generated function that returns the route key of a request.
@@ -35,12 +36,12 @@ func optionsOf(method *protogen.Method) *optionsv1.MethodOptions {
 	return proto.GetExtension(method.Desc.Options(), optionsv1.E_Method).(*optionsv1.MethodOptions)
 }
 
-// errorAtOption is ErrorAt for the field of our options of a method that has the
-// given number.
-func errorAtOption(file *protogen.File, method *protogen.Method, number int32, format string, args ...any) error {
+// errorAtOption is ErrorAt for a field of our options of a method, or one within
+// it, given the numbers of the fields.
+func errorAtOption(file *protogen.File, method *protogen.Method, numbers []int32, format string, args ...any) error {
 	path := slices.Concat(method.Location.Path, protoreflect.SourcePath{
-		methodOptions, int32(optionsv1.E_Method.TypeDescriptor().Number()), number,
-	})
+		methodOptions, int32(optionsv1.E_Method.TypeDescriptor().Number()),
+	}, numbers)
 	return ErrorAt(file.Proto, path, "method %s: %s", method.Desc.FullName(), fmt.Sprintf(format, args...))
 }
 
@@ -49,21 +50,21 @@ func errorAtOption(file *protogen.File, method *protogen.Method, number int32, f
 func route(file *protogen.File, method *protogen.Method, names *methodNames, ident Ident) (*KeyFunc, error) {
 	options := optionsOf(method)
 	if options == nil || options.Route == nil {
-		if options.GetRouteRequired() {
-			return nil, errorAtOption(file, method, optionRouteRequired,
+		if options.GetRouteRequired() && options.Shard == nil {
+			return nil, errorAtOption(file, method, []int32{optionRouteRequired},
 				"route_required without a route: add one, such as route: \"id\", or remove it")
 		}
 		return nil, nil
 	}
 	path := options.GetRoute()
 	if !kindOf(method).takesRequest() {
-		return nil, errorAtOption(file, method, optionRoute,
+		return nil, errorAtOption(file, method, []int32{optionRoute},
 			"route %q: the caller streams, and where the call goes is chosen before the first message: "+
 				"remove the option, and have callers say rpcx.WithRouteKey", path)
 	}
 	fields, err := keyPath(method.Input, path)
 	if err != nil {
-		return nil, errorAtOption(file, method, optionRoute, "route %q: %v", path, err)
+		return nil, errorAtOption(file, method, []int32{optionRoute}, "route %q: %v", path, err)
 	}
 	f := newKeyFunc(names.keyFunc, method.Input, fields, ident)
 	f.Doc = doc(fmt.Sprintf("%s returns %s of the request, by which calls of %s are routed;\nno key if it is not set.",

@@ -1,6 +1,10 @@
 package model
 
-import "google.golang.org/protobuf/compiler/protogen"
+import (
+	"slices"
+
+	"google.golang.org/protobuf/compiler/protogen"
+)
 
 // serviceNames are the Go names of what is generated for one service.
 type serviceNames struct {
@@ -11,12 +15,13 @@ type serviceNames struct {
 	server, register, unimplemented string
 	methods                         []methodNames // in the order of the service
 	fake, fakeClient                string
+	sharded, newSharded             string // empty if no method is split
 }
 
 // methodNames are the Go names of what is generated for one method.
 type methodNames struct {
 	method, procedureConst, descriptor string
-	keyFunc                            string // empty without a route
+	keyFunc, elementKey                string // empty without a route, and without elements that have keys
 	fakeFunc, fakeCalls, fakeRecorder  string
 }
 
@@ -67,11 +72,27 @@ func (n *serviceNames) nameMethods(service *protogen.Service, pkg *scope) {
 // nameOptions claims the names of what options of the service's methods add.
 // They come last, so that an option changes no other name.
 func (n *serviceNames) nameOptions(service *protogen.Service, pkg *scope) {
+	if splits(service) {
+		base := n.base
+		for !pkg.claimAll(base+"Sharded", "New"+base+"Sharded") {
+			base += "_"
+		}
+		n.sharded, n.newSharded = base+"Sharded", "New"+base+"Sharded"
+	}
 	for i, method := range service.Methods {
-		if options := optionsOf(method); options.GetRoute() != "" {
-			n.methods[i].keyFunc = pkg.claim(n.methods[i].descriptor + "Key")
+		options, names := optionsOf(method), &n.methods[i]
+		if options.GetRoute() != "" {
+			names.keyFunc = pkg.claim(names.descriptor + "Key")
+		}
+		if options.GetShard().GetKey() != "" {
+			names.elementKey = pkg.claim(names.descriptor + "ElementKey")
 		}
 	}
+}
+
+// splits reports whether requests of a method of service are split.
+func splits(service *protogen.Service) bool {
+	return slices.ContainsFunc(service.Methods, func(m *protogen.Method) bool { return optionsOf(m).GetShard() != nil })
 }
 
 // nameFake claims the names of the service's fake and of its members. The

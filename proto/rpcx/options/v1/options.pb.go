@@ -100,11 +100,14 @@ type MethodOptions struct {
 	// last field is not; a field that cannot tell, as most of proto3, is taken
 	// for not set if it is zero or empty.
 	Route *string `protobuf:"bytes,2,opt,name=route,proto3,oneof" json:"route,omitempty"`
-	// A call without a key fails with INVALID_ARGUMENT. Otherwise the balancer
-	// is free to send it anywhere.
+	// A call without a key, or an element without one if the call is split,
+	// fails with INVALID_ARGUMENT. Otherwise the balancer is free to send it
+	// anywhere.
 	RouteRequired bool `protobuf:"varint,3,opt,name=route_required,json=routeRequired,proto3" json:"route_required,omitempty"`
 	// Whether calls read or write, for rules that send reads to replicas.
-	Access        MethodOptions_Access `protobuf:"varint,4,opt,name=access,proto3,enum=rpcx.options.v1.MethodOptions_Access" json:"access,omitempty"`
+	Access MethodOptions_Access `protobuf:"varint,4,opt,name=access,proto3,enum=rpcx.options.v1.MethodOptions_Access" json:"access,omitempty"`
+	// Has a client generated that splits requests. Unary methods only.
+	Shard         *MethodOptions_Shard `protobuf:"bytes,5,opt,name=shard,proto3" json:"shard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -167,6 +170,80 @@ func (x *MethodOptions) GetAccess() MethodOptions_Access {
 	return MethodOptions_ACCESS_UNSPECIFIED
 }
 
+func (x *MethodOptions) GetShard() *MethodOptions_Shard {
+	if x != nil {
+		return x.Shard
+	}
+	return nil
+}
+
+// How the elements of a request are split over the servers that they belong
+// to, and the answers merged.
+type MethodOptions_Shard struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The repeated field of the request whose elements are split.
+	Split string `protobuf:"bytes,1,opt,name=split,proto3" json:"split,omitempty"`
+	// The field of an element that is its route key, a path as that of route.
+	// Empty if the elements are not messages, and therefore are keys.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// The repeated field of the response, which has one answer for each element
+	// of the request, in their order.
+	Merge         string `protobuf:"bytes,3,opt,name=merge,proto3" json:"merge,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MethodOptions_Shard) Reset() {
+	*x = MethodOptions_Shard{}
+	mi := &file_rpcx_options_v1_options_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MethodOptions_Shard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MethodOptions_Shard) ProtoMessage() {}
+
+func (x *MethodOptions_Shard) ProtoReflect() protoreflect.Message {
+	mi := &file_rpcx_options_v1_options_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MethodOptions_Shard.ProtoReflect.Descriptor instead.
+func (*MethodOptions_Shard) Descriptor() ([]byte, []int) {
+	return file_rpcx_options_v1_options_proto_rawDescGZIP(), []int{0, 0}
+}
+
+func (x *MethodOptions_Shard) GetSplit() string {
+	if x != nil {
+		return x.Split
+	}
+	return ""
+}
+
+func (x *MethodOptions_Shard) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *MethodOptions_Shard) GetMerge() string {
+	if x != nil {
+		return x.Merge
+	}
+	return ""
+}
+
 var file_rpcx_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -190,12 +267,17 @@ var File_rpcx_options_v1_options_proto protoreflect.FileDescriptor
 
 const file_rpcx_options_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x1drpcx/options/v1/options.proto\x12\x0frpcx.options.v1\x1a google/protobuf/descriptor.proto\"\xf4\x01\n" +
+	"\x1drpcx/options/v1/options.proto\x12\x0frpcx.options.v1\x1a google/protobuf/descriptor.proto\"\xf7\x02\n" +
 	"\rMethodOptions\x12!\n" +
 	"\fnon_blocking\x18\x01 \x01(\bR\vnonBlocking\x12\x19\n" +
 	"\x05route\x18\x02 \x01(\tH\x00R\x05route\x88\x01\x01\x12%\n" +
 	"\x0eroute_required\x18\x03 \x01(\bR\rrouteRequired\x12=\n" +
-	"\x06access\x18\x04 \x01(\x0e2%.rpcx.options.v1.MethodOptions.AccessR\x06access\"5\n" +
+	"\x06access\x18\x04 \x01(\x0e2%.rpcx.options.v1.MethodOptions.AccessR\x06access\x12:\n" +
+	"\x05shard\x18\x05 \x01(\v2$.rpcx.options.v1.MethodOptions.ShardR\x05shard\x1aE\n" +
+	"\x05Shard\x12\x14\n" +
+	"\x05split\x18\x01 \x01(\tR\x05split\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
+	"\x05merge\x18\x03 \x01(\tR\x05merge\"5\n" +
 	"\x06Access\x12\x16\n" +
 	"\x12ACCESS_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04READ\x10\x01\x12\t\n" +
@@ -216,21 +298,23 @@ func file_rpcx_options_v1_options_proto_rawDescGZIP() []byte {
 }
 
 var file_rpcx_options_v1_options_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_rpcx_options_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_rpcx_options_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_rpcx_options_v1_options_proto_goTypes = []any{
 	(MethodOptions_Access)(0),          // 0: rpcx.options.v1.MethodOptions.Access
 	(*MethodOptions)(nil),              // 1: rpcx.options.v1.MethodOptions
-	(*descriptorpb.MethodOptions)(nil), // 2: google.protobuf.MethodOptions
+	(*MethodOptions_Shard)(nil),        // 2: rpcx.options.v1.MethodOptions.Shard
+	(*descriptorpb.MethodOptions)(nil), // 3: google.protobuf.MethodOptions
 }
 var file_rpcx_options_v1_options_proto_depIdxs = []int32{
 	0, // 0: rpcx.options.v1.MethodOptions.access:type_name -> rpcx.options.v1.MethodOptions.Access
-	2, // 1: rpcx.options.v1.method:extendee -> google.protobuf.MethodOptions
-	1, // 2: rpcx.options.v1.method:type_name -> rpcx.options.v1.MethodOptions
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	2, // [2:3] is the sub-list for extension type_name
-	1, // [1:2] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 1: rpcx.options.v1.MethodOptions.shard:type_name -> rpcx.options.v1.MethodOptions.Shard
+	3, // 2: rpcx.options.v1.method:extendee -> google.protobuf.MethodOptions
+	1, // 3: rpcx.options.v1.method:type_name -> rpcx.options.v1.MethodOptions
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	3, // [3:4] is the sub-list for extension type_name
+	2, // [2:3] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_rpcx_options_v1_options_proto_init() }
@@ -245,7 +329,7 @@ func file_rpcx_options_v1_options_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rpcx_options_v1_options_proto_rawDesc), len(file_rpcx_options_v1_options_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 1,
 			NumServices:   0,
 		},
