@@ -23,7 +23,7 @@ type BalancedConfig struct {
 	Strict bool
 	Pool   address.PoolConfig
 	// Speaks reports whether calls can be made in an endpoint's protocol; others
-	// are left out.
+	// are left out, and a list of others only is an error of the resolver.
 	Speaks func(protocol string) bool
 	// Check, if not nil, asks a server for its health every CheckEvery; an error
 	// says that it is not to be used.
@@ -53,6 +53,9 @@ type Balanced struct {
 
 // NewBalanced returns a cluster that has not looked for endpoints yet.
 func NewBalanced(cfg BalancedConfig) *Balanced {
+	if cfg.Speaks != nil {
+		cfg.Source = understood{cfg.Source, cfg.Speaks, cfg.Line.Log.With("target", cfg.Target)}
+	}
 	b := &Balanced{
 		cfg:     cfg,
 		source:  address.Keep(cfg.Source, cfg.Strict),
@@ -90,14 +93,10 @@ func (b *Balanced) watch() {
 
 // update takes over what the source found.
 func (b *Balanced) update(u address.Update) {
-	endpoints := u.Endpoints
-	if b.cfg.Speaks != nil {
-		endpoints, u.Err = b.understood(endpoints, u.Err)
-	}
 	if u.Err != nil {
-		b.cfg.Line.Log.Warn("resolver", "target", b.cfg.Target, "error", u.Err, "endpoints kept", len(endpoints))
+		b.cfg.Line.Log.Warn("resolver", "target", b.cfg.Target, "error", u.Err, "endpoints kept", len(u.Endpoints))
 	}
-	added, removed := b.pool.Update(b.now(), endpoints)
+	added, removed := b.pool.Update(b.now(), u.Endpoints)
 	if len(added)+len(removed) > 0 {
 		b.cfg.Line.Log.Debug("endpoints", "target", b.cfg.Target, "added", len(added), "removed", len(removed))
 	}
@@ -111,19 +110,6 @@ func (b *Balanced) update(u address.Update) {
 	defer b.mu.Unlock()
 	b.resolved, b.err = true, u.Err
 	b.changedLocked()
-}
-
-// understood returns those of the endpoints whose protocol is spoken here.
-func (b *Balanced) understood(endpoints []address.Endpoint, err error) ([]address.Endpoint, error) {
-	var known []address.Endpoint
-	for _, e := range endpoints {
-		if b.cfg.Speaks(e.Protocol) {
-			known = append(known, e)
-		} else if err == nil {
-			err = fmt.Errorf("%s speaks %q, which this client does not", e, e.Protocol)
-		}
-	}
-	return known, err
 }
 
 func (b *Balanced) changedLocked() {

@@ -81,6 +81,20 @@ type Line interface {
 	Close() error
 }
 
+// connecter is a Line that has connections on which the server has not answered yet.
+type connecter interface {
+	// Connect is Pick, but returns only connections on which the server has answered.
+	Connect(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error)
+}
+
+// connect is line.Pick, or Connect if the line has it.
+func connect(ctx context.Context, line Line, deadline time.Time, wait bool) (Client, *status.Error) {
+	if l, ok := line.(connecter); ok {
+		return l.Connect(ctx, deadline, wait)
+	}
+	return line.Pick(ctx, deadline, wait)
+}
+
 // Client makes calls to one server over what it is connected by.
 type Client interface {
 	// Unary makes a unary call and waits for its end.

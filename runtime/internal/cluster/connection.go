@@ -86,7 +86,7 @@ func (c *connection) tend(stop, retire <-chan struct{}) {
 		old = t.C
 	}
 	left := c.Left()
-	heard, used := c.Received(), c.Received()
+	heard, used, quiet := c.Received(), uint64(0), 0
 	for open := true; open; {
 		select {
 		case <-c.Dead():
@@ -103,9 +103,11 @@ func (c *connection) tend(stop, retire <-chan struct{}) {
 		case <-old:
 			c.Retire()
 		case <-idle:
+			quiet++
 			if now := c.Received(); now != used || c.InFlight() > 0 {
-				used = now
-			} else {
+				used, quiet = now, 0
+			}
+			if quiet == 2 { // both halves of the time
 				c.Retire()
 			}
 		case <-ping:

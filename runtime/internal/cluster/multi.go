@@ -10,7 +10,9 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
-// Multi is a Line with several connections, which calls use in turn. Each is made when it is first wanted.
+// Multi is a Line with several connections, which calls use in turn. Each is made
+// when it is first wanted. One that was lost is passed over until the next attempt
+// to make it is due.
 type Multi struct {
 	lines []*Single
 	next  atomic.Uint64
@@ -25,11 +27,30 @@ func NewMulti(cfg Config, n int) *Multi {
 	return m
 }
 
-// Take implements Line: if the connection whose turn it is is not there yet, there
-// is none, so that all get connected.
-func (m *Multi) Take() Client { return m.turn().Take() }
+// Take implements Line: if the connection whose turn it is can be made and is not
+// there yet, there is none, so that all get connected.
+func (m *Multi) Take() Client {
+	c, _ := m.take()
+	return c
+}
 
-func (m *Multi) turn() *Single { return m.lines[m.next.Add(1)%uint64(len(m.lines))] }
+// take returns a connection, or, if it is not there, the one to make. Its turn
+// does not pass before it is there.
+func (m *Multi) take() (Client, *Single) {
+	at := m.next.Add(1)
+	n := uint64(len(m.lines))
+	for i := range n {
+		s := m.lines[(at+i)%n]
+		if c := s.Take(); c != nil {
+			return c, nil
+		}
+		if !s.resting() {
+			m.next.CompareAndSwap(at, at-1)
+			return nil, s
+		}
+	}
+	return nil, m.lines[at%n]
+}
 
 // Failing implements Line.
 func (m *Multi) Failing() bool {
@@ -43,7 +64,20 @@ func (m *Multi) Failing() bool {
 
 // Pick implements Line.
 func (m *Multi) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
-	return m.turn().Pick(ctx, deadline, wait)
+	c, s := m.take()
+	if c != nil {
+		return c, nil
+	}
+	return s.Pick(ctx, deadline, wait)
+}
+
+// Connect implements connecter.
+func (m *Multi) Connect(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
+	c, s := m.take()
+	if c != nil {
+		return c, nil
+	}
+	return s.Connect(ctx, deadline, wait)
 }
 
 // Done implements Line.

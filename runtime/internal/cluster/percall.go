@@ -20,11 +20,11 @@ type PerCall struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 
-	mu       sync.Mutex
-	closed   bool
-	idle     []*transport.Client // the one that ended last is used first
-	stop     map[*transport.Client]chan struct{}
-	failures int
+	mu      sync.Mutex
+	closed  bool
+	idle    []*transport.Client // the one that ended last is used first
+	stop    map[*transport.Client]chan struct{}
+	failing bool // the last attempt to connect failed
 }
 
 // NewPerCall returns a line that keeps at most keep idle connections.
@@ -46,14 +46,14 @@ func (p *PerCall) Take() Client {
 func (p *PerCall) Failing() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.failures > 0
+	return p.failing
 }
 
 // Pick implements Line.
 func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
 	ctx, cancel := Merge(ctx, p.ctx, deadline)
 	defer cancel()
-	for {
+	for failures := 1; ; failures++ {
 		if c := p.take(); c != nil {
 			return c, nil
 		}
@@ -61,7 +61,7 @@ func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (Clie
 		if err == nil {
 			return c, nil
 		}
-		pause, closed := p.failed(ctx)
+		closed := p.failed(ctx)
 		switch {
 		case closed:
 			return nil, Unavailable(transport.ErrClosed)
@@ -71,21 +71,21 @@ func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (Clie
 			return nil, Unavailable(err)
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(p.cfg.Backoff.Delay(failures)):
 		case <-ctx.Done():
 		}
 	}
 }
 
-// failed counts an attempt that failed, unless that was because ctx is done, and
-// returns how long to wait before the next, and whether there is none.
-func (p *PerCall) failed(ctx context.Context) (pause time.Duration, closed bool) {
+// failed notes an attempt that failed, unless that was because ctx is done, and
+// reports whether there may be no other.
+func (p *PerCall) failed(ctx context.Context) (closed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if ctx.Err() == nil {
-		p.failures++
+		p.failing = true
 	}
-	return p.cfg.Backoff.Delay(p.failures), p.closed
+	return p.closed
 }
 
 // Merge returns a context that is done when one of both is, or at deadline.
@@ -134,7 +134,7 @@ func (p *PerCall) dial(ctx context.Context) (*transport.Client, error) {
 	}
 	stop := make(chan struct{})
 	p.mu.Lock()
-	p.stop[c.Client], p.failures = stop, 0
+	p.stop[c.Client], p.failing = stop, false
 	if p.closed {
 		p.closeLocked(c.Client)
 	}

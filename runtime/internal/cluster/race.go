@@ -29,9 +29,14 @@ func (b *Balanced) pickSlowly(ctx context.Context, p *Pick, first *address.Node)
 		first = nil
 		c, phase, err := r.run()
 		if c != nil {
+			p.Now = b.now() // the server has nothing to do with the time before
 			return c, nil
 		}
 		switch {
+		case b.ctx.Err() != nil:
+			return nil, Unavailable(transport.ErrClosed)
+		case p.Only != nil && siteOf(p.Only).ctx.Err() != nil:
+			return nil, Unavailable(fmt.Errorf("the server %s of %q is not found any more", p.Only.ID(), b.cfg.Target))
 		case !resolved:
 			phase, err = status.PhaseResolve, nil
 		case phase == status.PhasePick && len(b.pool.Nodes()) == 0:
@@ -82,6 +87,7 @@ func (r *race) run() (Client, status.Phase, *status.Error) {
 	defer close(r.over)
 	patience := time.NewTimer(attemptDelay)
 	defer patience.Stop()
+	var last *address.Node // to be attempted
 	for {
 		n, c := r.next()
 		if c != nil {
@@ -94,7 +100,7 @@ func (r *race) run() (Client, status.Phase, *status.Error) {
 				continue
 			}
 			patience.Reset(attemptDelay)
-			late = patience.C
+			late, last = patience.C, n
 		case r.running == 0:
 			if r.err == nil {
 				return nil, status.PhasePick, r.none()
@@ -103,6 +109,7 @@ func (r *race) run() (Client, status.Phase, *status.Error) {
 		}
 		select {
 		case <-late:
+			r.slow(last)
 		case <-r.ctx.Done():
 			return nil, status.PhaseDial, r.err
 		case got := <-r.results:
@@ -116,6 +123,13 @@ func (r *race) run() (Client, status.Phase, *status.Error) {
 				siteOf(got.node).down(got.line)
 			}
 		}
+	}
+}
+
+// slow has other calls avoid a node to which there is no connection yet.
+func (r *race) slow(n *address.Node) {
+	if line, err := siteOf(n).lanes.line(r.p.Class.Lane); err == nil {
+		siteOf(n).down(line)
 	}
 }
 
@@ -165,7 +179,7 @@ func (r *race) attempt(n *address.Node) bool {
 	over, results := r.over, r.results
 	ctx, deadline := r.ctx, r.p.Deadline
 	begun := r.b.spawn(func() {
-		c, err := line.Pick(ctx, deadline, false)
+		c, err := connect(ctx, line, deadline, false)
 		select {
 		case results <- result{n, line, c, err}:
 		case <-over:

@@ -56,9 +56,18 @@ func NewSingle(cfg Config) *Single {
 	return s
 }
 
-// Take implements Line.
+// Take implements Line: the server has said on the connection what it accepts.
 func (s *Single) Take() Client {
-	if c := s.client.Load(); c != nil && c.Usable() {
+	if c := s.usable(true); c != nil {
+		return c
+	}
+	return nil
+}
+
+// usable returns the connection if calls may begin on it and, if settled is set,
+// the server has answered, or nil.
+func (s *Single) usable(settled bool) *transport.Client {
+	if c := s.client.Load(); c != nil && c.Usable() && (!settled || isDone(c.Settled())) {
 		return c
 	}
 	return nil
@@ -70,6 +79,14 @@ func (s *Single) Failing() bool {
 	defer s.mu.Unlock()
 	s.noteLossLocked()
 	return s.failures > 0
+}
+
+// resting reports whether it is not yet time for the next attempt.
+func (s *Single) resting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noteLossLocked()
+	return s.attempt == nil && s.failures > 0 && time.Until(s.next) > 0
 }
 
 // noteLossLocked has the next attempt wait if the connection was lost.
@@ -85,9 +102,18 @@ func (s *Single) noteLossLocked() {
 	}
 }
 
-// Pick implements Line.
+// Pick implements Line. The server may not have answered yet.
 func (s *Single) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
-	if c := s.client.Load(); c != nil && c.Usable() {
+	return s.pick(ctx, deadline, wait, false)
+}
+
+// Connect implements connecter.
+func (s *Single) Connect(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
+	return s.pick(ctx, deadline, wait, true)
+}
+
+func (s *Single) pick(ctx context.Context, deadline time.Time, wait, settled bool) (Client, *status.Error) {
+	if c := s.usable(settled); c != nil {
 		return c, nil
 	}
 	var late <-chan time.Time
@@ -102,12 +128,12 @@ func (s *Single) Pick(ctx context.Context, deadline time.Time, wait bool) (Clien
 			return nil, s.failed(err)
 		}
 		if a == nil && pause == 0 {
-			if c := s.client.Load(); c != nil && c.Usable() {
+			if c := s.usable(settled); c != nil {
 				return c, nil
 			}
 			continue
 		}
-		if err := s.await(ctx, late, a, pause); err != nil {
+		if err := s.await(ctx, late, a, pause, settled); err != nil {
 			return nil, err
 		}
 		if a == nil {
@@ -116,7 +142,7 @@ func (s *Single) Pick(ctx context.Context, deadline time.Time, wait bool) (Clien
 		if err := a.failed(); err != nil && !wait {
 			return nil, s.failed(err)
 		}
-		if c := s.client.Load(); c != nil && c.Usable() {
+		if c := s.usable(settled); c != nil {
 			return c, nil
 		}
 	}
@@ -146,15 +172,13 @@ func (s *Single) join() (a *attempt, pause time.Duration, err error) {
 	return s.attempt, 0, nil
 }
 
-func (s *Single) await(ctx context.Context, late <-chan time.Time, a *attempt, pause time.Duration) *status.Error {
+func (s *Single) await(ctx context.Context, late <-chan time.Time, a *attempt, pause time.Duration, settled bool) *status.Error {
 	var done <-chan struct{}
 	var retry <-chan time.Time
 	if a != nil {
 		done = a.dialed
-		select {
-		case <-done: // and the connection is lost already
+		if settled || isDone(a.dialed) { // in which case the connection is lost already
 			done = a.over
-		default:
 		}
 	} else {
 		t := time.NewTimer(pause)

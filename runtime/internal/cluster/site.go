@@ -55,8 +55,8 @@ func (s *site) leave() {
 	})
 }
 
-// down is called when the line has lost its connection or cannot make one: the
-// node is avoided until there is one again.
+// down is called when the line has lost its connection, or cannot make one, or not
+// soon: the node is avoided until there is one again.
 func (s *site) down(line Line) {
 	if !s.mending.CompareAndSwap(false, true) {
 		return
@@ -69,7 +69,7 @@ func (s *site) down(line Line) {
 }
 
 func (s *site) mend(line Line) {
-	c, err := line.Pick(s.ctx, time.Time{}, true)
+	c, err := connect(s.ctx, line, time.Time{}, true)
 	if err == nil {
 		line.Done(c)
 		s.node.MarkIn(address.Disconnected)
