@@ -30,14 +30,16 @@ func NewMulti(cfg Config, n int) *Multi {
 // Take implements Line: if the connection whose turn it is can be made and is not
 // there yet, there is none, so that all get connected.
 func (m *Multi) Take() Client {
-	c, _ := m.take()
+	at := m.next.Add(1)
+	c, _ := m.take(at)
+	if c == nil {
+		m.next.CompareAndSwap(at, at-1) // it is the turn of the same one when the call picks
+	}
 	return c
 }
 
-// take returns a connection, or, if it is not there, the one to make. Its turn
-// does not pass before it is there.
-func (m *Multi) take() (Client, *Single) {
-	at := m.next.Add(1)
+// take returns the connection whose turn it is, or, if it is not there, what makes it.
+func (m *Multi) take(at uint64) (Client, *Single) {
 	n := uint64(len(m.lines))
 	for i := range n {
 		s := m.lines[(at+i)%n]
@@ -45,7 +47,6 @@ func (m *Multi) take() (Client, *Single) {
 			return c, nil
 		}
 		if !s.resting() {
-			m.next.CompareAndSwap(at, at-1)
 			return nil, s
 		}
 	}
@@ -64,7 +65,7 @@ func (m *Multi) Failing() bool {
 
 // Pick implements Line.
 func (m *Multi) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
-	c, s := m.take()
+	c, s := m.take(m.next.Add(1))
 	if c != nil {
 		return c, nil
 	}
@@ -73,7 +74,7 @@ func (m *Multi) Pick(ctx context.Context, deadline time.Time, wait bool) (Client
 
 // Connect implements connecter.
 func (m *Multi) Connect(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
-	c, s := m.take()
+	c, s := m.take(m.next.Add(1))
 	if c != nil {
 		return c, nil
 	}
