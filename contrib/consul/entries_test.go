@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,7 @@ func TestAttributes(t *testing.T) {
 			e.Service.Meta = map[string]string{
 				"zone": "a", "region": "eu", "role": "leader", "protocol": "grpc", "name": "users.x", "version": "2", "os": "other",
 			}
-			e.Service.Weights = api.AgentWeights{Passing: 1 << 40}
+			e.Service.Weights = api.AgentWeights{Passing: math.MaxInt}
 			e.Node.Locality = &api.Locality{Zone: "n"}
 		})
 		a.put("locality", "users", "[fd00::1]:1", "passing", func(e *api.ServiceEntry) {

@@ -319,7 +319,9 @@ func TestFailures(t *testing.T) {
 			t.Errorf("asked %d times in 2 minutes, want every 20 to 36 s", watches)
 		}
 		s.do(func() {
-			s.failure = func(w http.ResponseWriter) { http.Redirect(w, new(http.Request), "http://elsewhere.test", http.StatusFound) }
+			s.failure = func(w http.ResponseWriter) {
+				http.Redirect(w, new(http.Request), "http://elsewhere.test", http.StatusFound)
+			}
 		})
 		time.Sleep(time.Minute)
 		w.see(t, "a redirect", "error 302 Found")
