@@ -148,6 +148,41 @@ func TestHotKeysDoNotFlap(t *testing.T) {
 	}
 }
 
+// TestHotKeysOfOneBucket: counters that are taken over do not make keys hot, and what they
+// had of other keys is forgotten like all else.
+func TestHotKeysOfOneBucket(t *testing.T) {
+	var keys []uint64
+	for key := uint64(0); len(keys) < 20; key++ {
+		if mix(key)%16 == 0 {
+			keys = append(keys, key)
+		}
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	some := keys
+	s := newStream(HotKeys{Lane: 1, Share: 0.1, Window: time.Second}, 20_000, func() uint64 { return some[rng.IntN(len(some))] })
+	if len(s.hot.buckets) != 16 {
+		t.Fatalf("%d buckets, want 16", len(s.hot.buckets))
+	}
+	if hot := s.run(3 * time.Second); len(hot) > 0 {
+		t.Errorf("of 20 keys with 5 %% each in one bucket %d were hot", len(hot))
+	}
+	s.now += int64(time.Hour)
+	some = nil
+	for _, c := range s.hot.buckets[0].counters {
+		for _, key := range keys {
+			if mix(key) == c.key {
+				some = append(some, key)
+			}
+		}
+	}
+	s.run(500 * time.Millisecond)
+	for _, key := range some {
+		if len(some) != hotWays || !s.isHot(key) {
+			t.Errorf("one of %d keys that have all calls is not hot", len(some))
+		}
+	}
+}
+
 // TestHotKeysSeldom: a key of a process that is hardly called is not hot.
 func TestHotKeysSeldom(t *testing.T) {
 	s := newStream(HotKeys{Lane: 1, Share: 0.01}, 1, func() uint64 { return 7 })

@@ -181,6 +181,9 @@ func TestShard(t *testing.T) {
 			t.Errorf("key %d: got shard %d, %v, want the partition", key, id, ok)
 		}
 	}
+	missing := Rule{Partition: &PartitionRule{Count: 3}, Fallback: FallbackAll} // nobody holds partition 2
+	p = mustBalance(t, Hash{Load: -1}, Routes{Rules: []Rule{missing}}).Picker(NewView(nodes, 1), nil)
+	shardIDs(t, p, 1000, func(r *Request) string { return fmt.Sprint(p.Pick(r).ID(), r.Hash%3) })
 	p = p2c(canary, partition)
 	shardIDs(t, p, 1000, func(r *Request) string {
 		return fmt.Sprint(p.Pick(r).Endpoint().Tags["track"], r.Hash%2)

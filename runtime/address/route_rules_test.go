@@ -44,15 +44,15 @@ func TestTagsPercent(t *testing.T) {
 	}
 }
 
-// TestTagsLeaveHashAlone: the keys of the canaries are spread over all of their nodes.
-func TestTagsLeaveHashAlone(t *testing.T) {
-	nodes := routeNodes(t, append(times(10, "tag.track=canary"), times(10, "")...)...)
-	b := mustBalance(t, Hash{Load: -1}, Routes{Rules: []Rule{{Tags: &TagRule{Tags: canaryTags, Percent: 10}}}})
+// TestDrawsAreIndependent of each other and of the places of keys in a table.
+func TestDrawsAreIndependent(t *testing.T) {
+	nodes := routeNodes(t, slices.Concat(times(5, "tag.x=1;tag.y=1"), times(5, "tag.x=1"), times(5, "tag.y=1"), times(5, ""))...)
+	b := mustBalance(t, Hash{Load: -1}, Routes{Rules: []Rule{
+		{Tags: &TagRule{Tags: map[string]string{"x": "1"}, Percent: 20}},
+		{Tags: &TagRule{Tags: map[string]string{"y": "1"}, Percent: 50}},
+	}})
 	for i, got := range sharesOf(b.Picker(NewView(nodes, 1), nil), nodes, 200_000, &Request{HasKey: true}) {
-		want := 0.01
-		if i >= 10 {
-			want = 0.09
-		}
+		want := []float64{0.02, 0.02, 0.08, 0.08}[i/5]
 		if got < 0.9*want || got > 1.1*want {
 			t.Errorf("node %d has %.2f %% of the keys, want %.2f %%", i, 100*got, 100*want)
 		}
