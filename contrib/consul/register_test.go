@@ -65,6 +65,11 @@ func TestRegister(t *testing.T) {
 		if u := w.updates[len(w.updates)-1]; u.Endpoints[0].Weight != 5 {
 			t.Errorf("replaced: got %+v", u)
 		}
+		a.count("/")
+		time.Sleep(10 * time.Minute)
+		if n := a.count("/v1/agent/check/update/"); n < 100 || n > 150 {
+			t.Errorf("one server is renewed %d times, want about 120", n)
+		}
 		if err := r.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -107,6 +107,7 @@ func TestHosts(t *testing.T) {
 		long = append(long, fmt.Sprintf("l%d.x. 60 IN CNAME l%d.x.", i, i+1))
 	}
 	zones := map[string]reply{
+		"m.x. A": of(append([]string{"m.x. 60 IN CNAME l0.x.", "l8.x. 60 IN A 10.0.0.1"}, long[:maxChain]...)...), "m.x. AAAA": {err: errAway},
 		"both.x. A": of("both.x. 9 IN A 10.0.0.2", "both.x. 9 IN A 10.0.0.1", "both.x. 9 IN A 10.0.0.1"), "both.x. AAAA": of("both.x. 9 IN AAAA fd00::1", "both.x. 9 IN AAAA ::ffff:10.0.0.1"),
 		"six.x. A": noData, "six.x. AAAA": of("six.x. 9 IN AAAA fd00::6"),
 		"alias.x. A": of("alias.x. 60 IN CNAME mid.x."), "alias.x. AAAA": noData, "mid.x. A": of("mid.x. 60 IN CNAME six.x."),
@@ -124,7 +125,7 @@ func TestHosts(t *testing.T) {
 		"BOTH.x":  "10.0.0.1:1 10.0.0.2:1 [fd00::1]:1",
 		"six.x":   "[fd00::6]:1",
 		"alias.x": "no such records", "alias6.x": "[fd00::6]:1",
-		"loop.x": "more than 8 aliases", "l0.x": "[fd00::8]:1", "gone.x": "gone.x. A on 192.0.2.1:53: no such name",
+		"loop.x": "more than 8 aliases", "l0.x": "[fd00::8]:1", "m.x": "more than 8 aliases", "gone.x": "gone.x. A on 192.0.2.1:53: no such name",
 		"users": "10.0.0.4:1", "users.": "no such name", "users.y.": "10.0.0.5:1", "down": "down.x. A: server 192.0.2.1:53 answers SERVFAIL",
 		"a.b": "10.0.0.7:1", "only": "10.0.0.8:1", "lame.x": "does not look names up for others", "odd.x": "answers code 4000",
 		"192.0.2.7": "192.0.2.7:1", "[fd00::7]": "[fd00::7]:1",
@@ -149,11 +150,12 @@ func TestServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := newZone(map[string]reply{"users.x. A": of("users.x. 60 IN A 10.0.0.1")})
 		z.replies["users.x. A"] = reply{answer: []string{"users.x. 60 IN A 10.0.0.1"}, edit: func(m *miekg.Msg) {
-			switch z.asked[len(z.asked)-1].server { // it is called with the lock
+			last := z.asked[len(z.asked)-1] // it is called with the lock
+			switch last.server {
 			case "192.0.2.1:53":
 				m.Rcode = miekg.RcodeServerFailure
 			case "[2001:db8::1]:53":
-				if len(z.asked) == 2 {
+				if last.edns {
 					m.Rcode = miekg.RcodeFormatError
 				}
 			}

@@ -187,6 +187,42 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
+// TestRefreshAdditional: what a server sends along is not asked for again.
+func TestRefreshAdditional(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z := newZone(map[string]reply{"_u._tcp.x. SRV": {
+			answer: []string{"_u._tcp.x. 300 IN SRV 1 1 7000 a.x."},
+			extra:  []string{"a.x. 300 IN A 10.0.0.1", "a.x. 300 IN AAAA fd00::1"},
+		}})
+		w := watch(t, z.fake(), "dns:///_u._tcp.x")
+		time.Sleep(10 * time.Second)
+		w.source.(address.Refresher).Refresh()
+		if got := w.last(t); got != "10.0.0.1:7000 [fd00::1]:7000" {
+			t.Errorf("got %q", got)
+		}
+		if got := z.all(); got != "_u._tcp.x. SRV, _u._tcp.x. SRV" {
+			t.Errorf("asked %q", got)
+		}
+	})
+}
+
+// TestTTLOfSearch: that there is no such name in one domain does not have the
+// name in another one looked up sooner.
+func TestTTLOfSearch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z := newZone(map[string]reply{"users.y. A": of("users.y. 300 IN A 10.0.0.1")})
+		r := z.fake()
+		r.Family, r.Search = "ip4", []string{"x", "y"}
+		w := watch(t, r, "dns:///users:80")
+		time.Sleep(20 * time.Minute)
+		if got := w.last(t); got != "10.0.0.1:80" {
+			t.Errorf("got %q", got)
+		}
+		z.within(t, "users.x. A", 3, 300*time.Second, 330*time.Second)
+		z.within(t, "users.y. A", 3, 300*time.Second, 330*time.Second)
+	})
+}
+
 // TestStops: Watch returns at once, and without an update, from a question and
 // from a pause.
 func TestStops(t *testing.T) {

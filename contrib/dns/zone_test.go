@@ -39,6 +39,7 @@ type reply struct {
 type asked struct {
 	what, proto, server string
 	at                  time.Time
+	edns                bool
 }
 
 const soa = "x. 40 IN SOA ns.x. root.x. 1 2 3 4 40"
@@ -88,7 +89,7 @@ func (z *zone) reply(proto, server string, q *miekg.Msg) (*miekg.Msg, reply) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	what := question{strings.ToLower(q.Question[0].Name), q.Question[0].Qtype}.String()
-	z.asked = append(z.asked, asked{what, proto, server, time.Now()})
+	z.asked = append(z.asked, asked{what, proto, server, time.Now(), q.IsEdns0() != nil})
 	r, ok := z.replies[what]
 	if !ok {
 		r = z.def

@@ -336,10 +336,21 @@ func TestFailures(t *testing.T) {
 		s.say("MODIFIED", `"endpoints": 7`)
 		s.say("ADDED", `"metadata": {"resourceVersion": ""}`)
 		s.say("SOMETHING", `"x": 1`)
+		s.put("users-a", `"endpoints": 7`)
+		w.see(t, "a slice that is broken", "10.0.0.1:7000")
+		s.put("users-a", ready("10.0.0.1"))
 		s.put("users-b", ready("10.0.0.2"))
 		w.see(t, "broken events", "10.0.0.1:7000 10.0.0.2:7000")
-		if len(errs) != 2 {
-			t.Errorf("%d reports, want 2", len(errs))
+		if len(errs) != 3 {
+			t.Errorf("%d reports, want 3", len(errs))
+		}
+		s.count()
+		for range 20 {
+			s.put("users-b", ready("10.0.0.2"))
+			synctest.Wait()
+		}
+		if lists, watches := s.count(); lists+watches != 0 {
+			t.Errorf("%d lists, %d watches because of many small events", lists, watches)
 		}
 		s.put("users-c", ready("10.0.0.3")+`, "x": "`+strings.Repeat("x", 4000)+`"`)
 		s.do(func() { s.objects["users-c"] = object{"users-c", "users", s.version, ready("10.0.0.4")} })
