@@ -5,12 +5,13 @@
 //	go run . -cells 'unary/128/.*,bidi/128/1' -peers 'rpcx|grpc' -rounds 5
 //
 // It prints medians with their spread, and a line per figure with its ratio to
-// the baseline. It fails if a run breaks, never because of a figure.
+// the baseline. It fails if a run breaks, after the others, never because of a figure.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -78,6 +79,7 @@ func bench(ctx context.Context) error {
 	for _, p := range plan.peers {
 		r.Peers = append(r.Peers, report.Peer{Name: p.Name, Floor: p.Floor})
 	}
+	var broken error
 	if set.from != "" {
 		data, err := os.ReadFile(set.from)
 		if err != nil {
@@ -86,11 +88,14 @@ func bench(ctx context.Context) error {
 		if err := json.Unmarshal(data, r); err != nil {
 			return fmt.Errorf("%s: %w", set.from, err)
 		}
-	} else if r.Runs, err = plan.run(ctx, os.Stdout); err != nil {
-		return err
+	} else {
+		r.Runs, broken = plan.runProcesses(ctx, os.Stdout)
+	}
+	if broken != nil {
+		set.page = "" // it is not written from a part of the runs
 	}
 	r.Summarize()
-	return write(r, set)
+	return errors.Join(write(r, set), broken)
 }
 
 // write prints the report and writes the files that were asked for.

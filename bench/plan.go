@@ -31,21 +31,25 @@ type plan struct {
 	sockets  string        // folder
 }
 
+// measureFunc makes one run.
+type measureFunc func(round int, cell workload.Cell, peer string) (report.Run, error)
+
 // run measures everything, peers next to each other within cells within
-// rounds, and writes a line per run to w. It stops at the first run that breaks.
-func (p *plan) run(ctx context.Context, w io.Writer) (runs []report.Run, err error) {
-	if p.sockets, err = os.MkdirTemp("", "bench"); err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(p.sockets)
+// rounds, and writes a line per run to w. Runs that break are told of there and
+// make it fail in the end; those that did not are returned all the same.
+func (p *plan) run(ctx context.Context, w io.Writer, measure measureFunc) (runs []report.Run, err error) {
+	broken := 0
 	for round := range p.rounds {
 		for _, cell := range p.cells {
 			for _, peer := range p.inTurn(round, cell) {
-				r, err := p.leastDisturbed(func() (report.Run, error) {
-					return p.measure(ctx, cell, peer.Name, p.profileNames(round, cell, peer.Name))
-				})
+				r, err := p.leastDisturbed(func() (report.Run, error) { return measure(round, cell, peer.Name) })
+				if ctx.Err() != nil {
+					return runs, ctx.Err()
+				}
 				if err != nil {
-					return nil, err
+					broken++
+					fmt.Fprintf(w, "round %d/%d broke: %v\n", round+1, p.rounds, err)
+					continue
 				}
 				r.Round, r.Cell, r.Peer = round, cell.String(), peer.Name
 				fmt.Fprintf(w, "round %d/%d %s\n", round+1, p.rounds, r)
@@ -53,7 +57,10 @@ func (p *plan) run(ctx context.Context, w io.Writer) (runs []report.Run, err err
 			}
 		}
 	}
-	return runs, nil
+	if broken > 0 {
+		err = fmt.Errorf("%d runs broke", broken)
+	}
+	return runs, err
 }
 
 // disturbed is the share of the machine that may go to others during a run.
@@ -105,6 +112,17 @@ func (p *plan) profileNames(round int, cell workload.Cell, peer string) []string
 		names = append(names, filepath.Join(p.profiles, name))
 	}
 	return names
+}
+
+// runProcesses is run with processes that measure.
+func (p *plan) runProcesses(ctx context.Context, w io.Writer) (runs []report.Run, err error) {
+	if p.sockets, err = os.MkdirTemp("", "bench"); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(p.sockets)
+	return p.run(ctx, w, func(round int, cell workload.Cell, peer string) (report.Run, error) {
+		return p.measure(ctx, cell, peer, p.profileNames(round, cell, peer))
+	})
 }
 
 // measure starts a server and a client, lets the client call, and ends both.

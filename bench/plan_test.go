@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/rpcx-go/rpcx/bench/report"
@@ -44,5 +46,27 @@ func TestPeersTakeTurns(t *testing.T) {
 	}
 	if got := p.inTurn(1, workload.Cell{Kind: workload.Slow}); got != nil {
 		t.Errorf("peers of a cell that none supports are %v", got)
+	}
+}
+
+// A run that breaks does not keep the others from being made.
+func TestBrokenRuns(t *testing.T) {
+	unary := []workload.Kind{workload.Unary}
+	p := plan{
+		cells: []workload.Cell{{Kind: workload.Unary, Bytes: 1, Callers: 1}}, rounds: 2,
+		peers: []workload.Peer{{Name: "breaks", Kinds: unary}, {Name: "works", Kinds: unary}},
+	}
+	var out strings.Builder
+	runs, err := p.run(t.Context(), &out, func(_ int, _ workload.Cell, peer string) (report.Run, error) {
+		if peer == "breaks" {
+			return report.Run{}, errors.New("no luck")
+		}
+		return report.Run{}, nil
+	})
+	if len(runs) != 2 || err == nil || !strings.Contains(err.Error(), "2 runs broke") {
+		t.Errorf("%d runs, %v; want two, and two that broke", len(runs), err)
+	}
+	if lines := strings.Count(out.String(), "broke: no luck"); lines != 2 {
+		t.Errorf("%d lines about broken runs, want 2:\n%s", lines, out.String())
 	}
 }

@@ -180,3 +180,11 @@ func TestStopEndsTheChild(t *testing.T) {
 		t.Error("the server of a child that was stopped still listens")
 	}
 }
+
+func TestChildrenStartNone(t *testing.T) {
+	t.Setenv(Variable, "1")
+	if p, err := Start(context.Background(), Config{Role: Server, Peer: "echo", Cell: cell}); err == nil {
+		p.Stop()
+		t.Error("a child started a child")
+	}
+}

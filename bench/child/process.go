@@ -18,6 +18,19 @@ import (
 // is the second.
 const Argument = "child"
 
+// Variable is set in the environment of children.
+const Variable = "RPCX_BENCH_CHILD"
+
+// Executable returns the program that children run, which is this one. It fails
+// in a child: a program that does not know the arguments of a child would start
+// itself without end.
+func Executable() (string, error) {
+	if os.Getenv(Variable) != "" {
+		return "", errors.New("a child of the benchmark starts no children")
+	}
+	return os.Executable()
+}
+
 // patience is how long a child may take for anything that should be instant.
 const patience = 30 * time.Second
 
@@ -38,7 +51,7 @@ type Process struct {
 
 // Start starts a child and waits until it is ready. The caller must Stop it.
 func Start(ctx context.Context, cfg Config) (*Process, error) {
-	exe, err := os.Executable()
+	exe, err := Executable()
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +61,7 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 	}
 	ctx, kill := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, exe, Argument, string(config))
+	cmd.Env = append(os.Environ(), Variable+"=1")
 	cmd.Stderr = os.Stderr
 	stdin, errIn := cmd.StdinPipe()
 	stdout, errOut := cmd.StdoutPipe()

@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"github.com/rpcx-go/rpcx/bench/child"
 )
 
 // Argument is the first argument of the command line that asks for this
@@ -134,7 +136,7 @@ type process struct {
 }
 
 func start(ctx context.Context, cfg childConfig) (*process, error) {
-	exe, err := os.Executable()
+	exe, err := child.Executable()
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +145,7 @@ func start(ctx context.Context, cfg childConfig) (*process, error) {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, exe, ChildArgument, string(text))
+	cmd.Env = append(os.Environ(), child.Variable+"=1")
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/rpcx-go/rpcx/bench/workload"
 )
 
-// grpc-go with its defaults, and with the options that are usually recommended:
+// grpc-go with its defaults, but that calls wait for a connection, and with the options that are usually recommended:
 // a few stream workers, larger buffers and windows, and vtprotobuf's codec.
 func init() {
 	workload.Register(grpcPeer("grpc", nil, nil))
@@ -54,7 +54,8 @@ func grpcPeer(name string, serverOptions []grpc.ServerOption, dialOptions []grpc
 			if to.TLS != nil {
 				secured = credentials.NewTLS(to.TLS)
 			}
-			return dialGRPC(target, append(dialOptions[:len(dialOptions):len(dialOptions)], grpc.WithTransportCredentials(secured)))
+			return dialGRPC(target, append(dialOptions[:len(dialOptions):len(dialOptions)], grpc.WithTransportCredentials(secured),
+				grpc.WithDefaultCallOptions(grpc.WaitForReady(true))))
 		},
 	}
 }
