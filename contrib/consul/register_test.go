@@ -58,9 +58,6 @@ func TestRegister(t *testing.T) {
 		e := server(2)
 		e.Weight = 5
 		again := register(t, r, e)
-		if err := two.Deregister(t.Context()); err != nil {
-			t.Error(err)
-		}
 		w.see(t, "replaced", "10.0.0.7:2")
 		if u := w.updates[len(w.updates)-1]; u.Endpoints[0].Weight != 5 {
 			t.Errorf("replaced: got %+v", u)
@@ -70,6 +67,10 @@ func TestRegister(t *testing.T) {
 		if n := a.count("/v1/agent/check/update/"); n < 100 || n > 150 {
 			t.Errorf("one server is renewed %d times, want about 120", n)
 		}
+		if err := two.Deregister(t.Context()); err != nil {
+			t.Error(err)
+		}
+		w.see(t, "the end of the one before", "10.0.0.7:2")
 		if err := r.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

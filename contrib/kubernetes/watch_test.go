@@ -349,6 +349,7 @@ func TestFailures(t *testing.T) {
 			s.put("users-b", ready("10.0.0.2"))
 			synctest.Wait()
 		}
+		time.Sleep(longestPause * 6 / 5)
 		if lists, watches := s.count(); lists+watches != 0 {
 			t.Errorf("%d lists, %d watches because of many small events", lists, watches)
 		}
