@@ -11,7 +11,7 @@ import (
 // frame handles a frame of a stream, or GOAWAY. Of frames of streams that have
 // ended nothing but the header is looked at.
 func (c *Client) frame(h *frame.Header, payload []byte) error {
-	var sec frame.Sections
+	sec := &c.sections
 	switch h.Type {
 	case frame.TypeGoAway:
 		return c.goAway(frame.ParseGoAway(h, payload))
@@ -22,18 +22,18 @@ func (c *Client) frame(h *frame.Header, payload []byte) error {
 		if h.Flags.Has(frame.FlagHalfClose) {
 			return protocolErrorf("HALF_CLOSE from a server on stream %d", h.ID)
 		}
-		if err := frame.ParseSections(h, payload, &sec); err != nil {
+		if err := frame.ParseSections(h, payload, sec); err != nil {
 			return err
 		}
-		return c.data(h, &sec)
+		return c.data(h, sec)
 	case frame.TypeClose:
 		p := c.calls.take(h.ID)
 		if p == nil {
 			return c.stray(h)
 		}
-		err := frame.ParseSections(h, payload, &sec)
+		err := frame.ParseSections(h, payload, sec)
 		if err == nil {
-			err = c.closed(p, h, &sec)
+			err = c.closed(p, h, sec)
 		}
 		if err != nil {
 			c.calls.put(h.ID, p) // it ends with the connection
@@ -66,7 +66,7 @@ func (c *Client) streamCredit(h *frame.Header) error {
 	return nil
 }
 
-func (c *Client) batchEnd() {}
+func (c *Client) batchEnd() { c.sections = frame.Sections{} }
 
 // data takes in a DATA frame: headers, a stream's message or a part of a unary
 // call's answer. The table's lock keeps a call that is given up meanwhile from

@@ -90,6 +90,9 @@ type link struct {
 	budget  account
 	charged atomic.Int64
 
+	// sections are those of the frame that is being handled, of the reading goroutine.
+	sections frame.Sections
+
 	// received counts reads, for those who want to know whether the peer lives.
 	received atomic.Uint64
 	flood    flood

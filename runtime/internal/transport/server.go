@@ -166,22 +166,22 @@ func (s *Server) Close() { s.end(ErrClosed) }
 
 // frame handles a frame of a stream, or GOAWAY.
 func (s *Server) frame(h *frame.Header, payload []byte) error {
-	var sec frame.Sections
+	sec := &s.sections
 	switch h.Type {
 	case frame.TypeOpen:
-		if err := frame.ParseSections(h, payload, &sec); err != nil {
+		if err := frame.ParseSections(h, payload, sec); err != nil {
 			return err
 		}
-		return s.open(h, &sec)
+		return s.open(h, sec)
 	case frame.TypeData:
 		c := s.calls.get(h.ID)
 		if c == nil { // nothing of it is looked at
 			return s.stray(h)
 		}
-		if err := frame.ParseSections(h, payload, &sec); err != nil {
+		if err := frame.ParseSections(h, payload, sec); err != nil {
 			return err
 		}
-		return s.data(c, h, &sec)
+		return s.data(c, h, sec)
 	case frame.TypeCancel:
 		c := s.calls.take(h.ID)
 		if c == nil {
@@ -225,6 +225,7 @@ func (s *Server) stray(h *frame.Header) error {
 
 // batchEnd sends the replies of handlers that ran on this goroutine.
 func (s *Server) batchEnd() {
+	s.sections = frame.Sections{}
 	if s.inline {
 		s.inline = false
 		s.w.flush()
