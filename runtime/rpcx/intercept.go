@@ -52,8 +52,8 @@ func innermost(ctx context.Context, c *call.Call) error {
 	u := cc.c.newUnary(c.Method(), req, res, cc.md, cc.o)
 	defer cc.c.recycle(u)
 	e := cc.c.unary(ctx, u, cc.o)
-	if u.Peer.Addr != nil {
-		c.SentTo(u.Peer)
+	if u.Peer != nil {
+		c.SentTo(*u.Peer)
 	}
 	cc.header, cc.trailer = u.Header, u.Trailer
 	if e != nil {

@@ -37,23 +37,20 @@ type Call struct {
 	method *Method
 	wire   Wire
 	peer   *call.Peer
-	start  time.Time
 
-	// The response's metadata: written by the handler, read at its end.
 	metaMu     sync.Mutex
-	header     metadata.MD
-	trailer    metadata.MD
 	headerSent bool
 	class      call.Class // beside a bool, where it takes no room
+	meta       *responseMeta
 }
+
+// responseMeta is the response's metadata: written by the handler, read at its end.
+type responseMeta struct{ header, trailer metadata.MD }
 
 // Init fills c for a call of m that arrived at start. The peer is shared by
 // all calls of a connection. A zero timeout means that the caller set none.
 func (c *Call) Init(base context.Context, m *Method, w Wire, peer *call.Peer, start time.Time, timeout time.Duration) {
-	c.base, c.method, c.wire, c.peer, c.start = base, m, w, peer, start
-	if timeout > 0 {
-		c.deadline = start.Add(timeout)
-	}
+	c.base, c.method, c.wire, c.peer, c.start, c.timeout = base, m, w, peer, start, timeout
 }
 
 // SetClass sets what the caller states of the call's importance, before the call
@@ -102,9 +99,10 @@ func (c *Call) SendHeader(md metadata.MD) error { return c.addHeader(md, true) }
 func (c *Call) SetTrailer(md metadata.MD) error {
 	c.metaMu.Lock()
 	defer c.metaMu.Unlock()
-	all, err := joined(c.trailer, md)
+	meta := c.metaLocked()
+	all, err := joined(meta.trailer, md)
 	if err == nil {
-		c.trailer = all
+		meta.trailer = all
 	}
 	return err
 }
@@ -122,11 +120,28 @@ func (c *Call) keepHeader(md metadata.MD) error {
 	if c.headerSent {
 		return status.Errorf(status.Internal, "headers of %s have been sent already", c.method.FullName())
 	}
-	all, err := joined(c.header, md)
+	meta := c.metaLocked()
+	all, err := joined(meta.header, md)
 	if err == nil {
-		c.header = all
+		meta.header = all
 	}
 	return err
+}
+
+// metaLocked returns what metadata is written to.
+func (c *Call) metaLocked() *responseMeta {
+	if c.meta == nil {
+		c.meta = new(responseMeta)
+	}
+	return c.meta
+}
+
+// setLocked returns what has been written.
+func (c *Call) setLocked() responseMeta {
+	if c.meta == nil {
+		return responseMeta{}
+	}
+	return *c.meta
 }
 
 func joined(a, b metadata.MD) (metadata.MD, error) {
@@ -141,14 +156,14 @@ func joined(a, b metadata.MD) (metadata.MD, error) {
 func (c *Call) ResponseHeader() metadata.MD {
 	c.metaMu.Lock()
 	defer c.metaMu.Unlock()
-	return c.header
+	return c.setLocked().header
 }
 
 // ResponseTrailer returns the trailers set so far.
 func (c *Call) ResponseTrailer() metadata.MD {
 	c.metaMu.Lock()
 	defer c.metaMu.Unlock()
-	return c.trailer
+	return c.setLocked().trailer
 }
 
 // TakeHeader returns the response headers for the frame that carries them and
@@ -167,5 +182,5 @@ func (c *Call) TakeUnsent() (md metadata.MD, unsent bool) {
 		return nil, false
 	}
 	c.headerSent = true
-	return c.header, true
+	return c.setLocked().header, true
 }

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,12 +15,18 @@ import (
 // goroutine which outlives the handler and still holds it sees a cancelled
 // context and not somebody else's.
 type lazyContext struct {
-	deadline time.Time // zero if none
+	start   time.Time
+	timeout time.Duration // from start on; zero if there is no deadline
 
 	mu    sync.Mutex
 	err   error
-	done  chan struct{}
-	timer *time.Timer
+	watch *watch // nil until somebody wants to be told
+}
+
+// watch is what tells others that a context is done.
+type watch struct {
+	done  chan struct{} // nil until somebody asks for it
+	timer *time.Timer   // nil if there is no deadline
 	after []*afterFunc
 }
 
@@ -32,22 +39,29 @@ var closedChan = func() chan struct{} {
 }()
 
 // Deadline returns when the caller stops waiting, if it said so.
-func (c *lazyContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
+func (c *lazyContext) Deadline() (time.Time, bool) {
+	if c.timeout <= 0 {
+		return time.Time{}, false
+	}
+	return c.start.Add(c.timeout), true
+}
+
+// late reports whether there is a deadline and it has passed.
+func (c *lazyContext) late() bool { return c.timeout > 0 && time.Since(c.start) >= c.timeout }
 
 // Done returns a channel that is closed when the call is cancelled, its
 // deadline passes or its handler has returned.
 func (c *lazyContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.done == nil {
-		if c.err != nil {
-			c.done = closedChan
-		} else {
-			c.done = make(chan struct{})
-			c.armLocked()
-		}
+	if c.err != nil && (c.watch == nil || c.watch.done == nil) {
+		return closedChan
 	}
-	return c.done
+	w := c.watchLocked()
+	if w.done == nil {
+		w.done = make(chan struct{})
+	}
+	return w.done
 }
 
 // Err returns why the context is done, or nil.
@@ -55,7 +69,7 @@ func (c *lazyContext) Err() error {
 	c.mu.Lock()
 	err := c.err
 	c.mu.Unlock()
-	if err == nil && !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+	if err == nil && c.late() {
 		c.cancel(context.DeadlineExceeded)
 		return context.DeadlineExceeded
 	}
@@ -72,27 +86,30 @@ func (c *lazyContext) AfterFunc(f func()) (stop func() bool) {
 		go f()
 		return func() bool { return false }
 	}
-	c.armLocked()
+	w := c.watchLocked()
 	a := &afterFunc{f}
-	c.after = append(c.after, a)
+	w.after = append(w.after, a)
 	return func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		for i, x := range c.after {
-			if x == a {
-				c.after = append(c.after[:i], c.after[i+1:]...)
-				return true
-			}
+		i := slices.Index(w.after, a)
+		if i < 0 {
+			return false
 		}
-		return false
+		w.after = slices.Delete(w.after, i, i+1)
+		return true
 	}
 }
 
-// armLocked starts the timer of the deadline if there is one.
-func (c *lazyContext) armLocked() {
-	if c.timer == nil && !c.deadline.IsZero() {
-		c.timer = time.AfterFunc(time.Until(c.deadline), func() { c.cancel(context.DeadlineExceeded) })
+// watchLocked returns what tells others that the context is done. It is not done yet.
+func (c *lazyContext) watchLocked() *watch {
+	if c.watch == nil {
+		c.watch = new(watch)
+		if c.timeout > 0 {
+			c.watch.timer = time.AfterFunc(c.timeout-time.Since(c.start), func() { c.cancel(context.DeadlineExceeded) })
+		}
 	}
+	return c.watch
 }
 
 // cancel makes the context done with err, once, and reports whether it did.
@@ -103,16 +120,20 @@ func (c *lazyContext) cancel(err error) bool {
 		return false
 	}
 	c.err = err
-	if c.timer != nil {
-		c.timer.Stop()
-		c.timer = nil
+	w := c.watch
+	if w == nil {
+		c.mu.Unlock()
+		return true
 	}
-	if c.done != nil {
-		close(c.done)
-	}
-	after := c.after
-	c.after = nil
+	after := w.after
+	w.after = nil
 	c.mu.Unlock()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	if w.done != nil {
+		close(w.done)
+	}
 	for _, a := range after {
 		go a.f()
 	}

@@ -34,7 +34,7 @@ func TestContextDeadline(t *testing.T) {
 		if err := c.Err(); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("after: %v", err)
 		}
-		if c.timer != nil {
+		if c.watch != nil {
 			t.Error("Err needed a timer")
 		}
 		select {
@@ -118,7 +118,7 @@ func TestContextDerived(t *testing.T) {
 			cancel()
 		}
 		c.mu.Lock()
-		if n := len(c.after); n != 50 {
+		if n := len(c.watch.after); n != 50 {
 			t.Errorf("%d functions are left of those whose contexts are done", n)
 		}
 		c.mu.Unlock()
@@ -158,7 +158,7 @@ func TestContextIsLazy(t *testing.T) {
 		_ = c.Err()
 		c.Value(baseKey{})
 	})
-	if n > 0 || c.timer != nil || c.done != nil {
-		t.Errorf("%v allocations, timer %v, channel %v", n, c.timer != nil, c.done != nil)
+	if n > 0 || c.watch != nil {
+		t.Errorf("%v allocations, watched: %v", n, c.watch != nil)
 	}
 }

@@ -139,7 +139,7 @@ func (c *Call) info() call.Info {
 // and stack are logged and never sent.
 func (d *Dispatcher) invoke(c *Call) (res any, err error) {
 	defer d.recovered(c, &err)
-	if !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+	if c.late() {
 		return nil, status.New(status.DeadlineExceeded, "the deadline passed before the handler could start").WithNotRun()
 	}
 	if d.chain != nil {

@@ -52,7 +52,7 @@ func (l *lent) Unary(ctx context.Context, u *transport.Unary) *status.Error {
 	if ctx.Err() != nil || u.Timed && !time.Now().Before(u.Deadline) {
 		return ended(ctx, u.Timed, status.PhaseSend).WithNotRun()
 	}
-	u.Peer = l.peer
+	u.Peer = &l.peer
 	if u.Timed {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, u.Deadline)

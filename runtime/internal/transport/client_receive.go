@@ -249,10 +249,7 @@ func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error 
 		r.err = breachOf(err)
 		return nil
 	}
-	if len(sec.Message) > keepMessage {
-		r.msg = make([]byte, 0, len(sec.Message))
-	}
-	r.msg, r.compression = append(r.msg[:0], sec.Message...), h.Compression
+	r.msg, r.compression = append(make([]byte, 0, len(sec.Message)), sec.Message...), h.Compression
 	return nil
 }
 

@@ -32,8 +32,8 @@ type Unary struct {
 	Header, Trailer metadata.MD
 	// Sent and Received count message bytes.
 	Sent, Received int
-	// Peer is where the call was sent.
-	Peer call.Peer
+	// Peer is where the call was sent, nil if nowhere.
+	Peer *call.Peer
 }
 
 // Unary makes a unary call and waits for its end.
@@ -41,7 +41,7 @@ func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
 	if ctx.Err() != nil || u.Timed && !time.Now().Before(u.Deadline) {
 		return ended(ctx, u.late(), status.PhaseSend).WithNotRun()
 	}
-	u.Peer = c.peerInfo
+	u.Peer = &c.peerInfo
 	p := c.newPending()
 	late := p.startTimer(u)
 	phase := status.PhaseSend
@@ -206,7 +206,7 @@ func (c *Client) outcome(ctx context.Context, p *pending, u *Unary, err error, p
 		}
 		return r.err
 	}
-	if err := c.decode(c.cfg.Codec, r.compression, r.msg, len(r.msg) > keepMessage, u.Res); err != nil {
+	if err := c.decode(c.cfg.Codec, r.compression, r.msg, true, u.Res); err != nil {
 		return undecodable(err, status.Internal, "answer")
 	}
 	return nil

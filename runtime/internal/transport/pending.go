@@ -34,9 +34,6 @@ type result struct {
 	compression uint8
 }
 
-// keepMessage is the largest message buffer that is kept for the next call.
-const keepMessage = 16 << 10
-
 func (c *Client) newPending() *pending {
 	c.freeMu.Lock()
 	p := c.free
@@ -52,11 +49,7 @@ func (c *Client) newPending() *pending {
 
 // recycle keeps p for another call. Nobody else may hold it.
 func (c *Client) recycle(p *pending) {
-	buf := p.result.msg
-	if cap(buf) > keepMessage {
-		buf = nil
-	}
-	p.result = result{msg: buf[:0]}
+	p.result = result{}
 	p.asm.cancel()
 	p.asm, p.stream, p.head = nil, nil, false
 	c.freeMu.Lock()

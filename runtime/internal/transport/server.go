@@ -208,7 +208,7 @@ func (s *Server) streamCredit(h *frame.Header) error {
 	if c == nil {
 		return s.stray(h)
 	}
-	if c.stream != nil && c.method.Kind().CalleeStreams() {
+	if c.stream != nil && c.Method().Kind().CalleeStreams() {
 		return c.stream.granted(int64(h.Arg))
 	}
 	return nil
@@ -241,10 +241,10 @@ func (s *Server) data(c *serverCall, h *frame.Header, sec *frame.Sections) error
 		return protocolErrorf("DATA on stream %d after HALF_CLOSE", h.ID)
 	}
 	c.closed = h.Flags.Has(frame.FlagHalfClose)
-	streams := c.method.Kind().CallerStreams()
+	streams := c.Method().Kind().CallerStreams()
 	if h.Flags.Has(frame.FlagMessage) {
 		if h.Flags.Has(frame.FlagCredited) != streams {
-			return protocolErrorf("stream %d: CREDITED is %v on a message of a %v method", h.ID, !streams, c.method.Kind())
+			return protocolErrorf("stream %d: CREDITED is %v on a message of a %v method", h.ID, !streams, c.Method().Kind())
 		}
 		s.flood.progressed()
 	} else if err := s.idle(); err != nil {

@@ -20,38 +20,40 @@ type serverCall struct {
 	dispatch.Call
 	s      *Server
 	id     frame.StreamID
-	method *dispatch.Method
 	stream *stream // nil for unary calls
-
-	closed bool // the caller has half-closed; of the reading goroutine
 	// asm is the single request if it comes in parts.
 	asm *assembly
-
-	msg         []byte // the single request, in its own buffer unless the handler runs inline
-	codec       uint8  // of all its messages
-	compression uint8
-	pooled      bool        // msg goes back to the pool of buffers
-	own         bool        // nobody else uses msg
-	used        atomic.Bool // msg is being decoded, or the call is over
-	received    int
-	block       []byte // the caller's metadata, encoded
-	mdOnce      sync.Once
-	md          metadata.MD
-
+	// head is the caller's metadata, nil if there is none.
+	head   *requestHead
 	single *message // the single answer of a client-streaming call, encoded
-	freed  bool     // the slot is free again
+	msg    []byte   // the single request, in its own buffer unless the handler runs inline
+
+	received    uint32
+	used        atomic.Bool // msg is being decoded, or the call is over
+	codec       uint8       // of all its messages
+	compression uint8
+	own         bool // nobody else uses msg
+	closed      bool // the caller has half-closed; of the reading goroutine
+	freed       bool // the slot is free again
 	// headerSent is set when the headers went out with a part of the answer.
 	headerSent bool
 	inline     bool // the handler runs on the reading goroutine
 }
 
+// requestHead is metadata that is decoded when it is first asked for.
+type requestHead struct {
+	block []byte
+	once  sync.Once
+	md    metadata.MD
+}
+
 func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Method, timeout time.Duration) *serverCall {
-	c := &serverCall{s: s, id: h.ID, method: m, codec: h.Codec, closed: h.Flags.Has(frame.FlagHalfClose)}
+	c := &serverCall{s: s, id: h.ID, codec: h.Codec, closed: h.Flags.Has(frame.FlagHalfClose)}
 	s.flood.progressed()
 	c.Init(s.base, m, c, &s.remotePeer, s.r.now, timeout)
 	c.SetClass(call.Class{Priority: h.Class.Priority(), Lane: h.Class.Lane(), Attempt: h.Class.Attempt()})
 	if len(sec.Headers) > 0 {
-		c.block = append([]byte(nil), sec.Headers...)
+		c.head = &requestHead{block: append([]byte(nil), sec.Headers...)}
 	}
 	if m.Unary == nil {
 		c.stream = new(stream)
@@ -93,17 +95,13 @@ func (c *serverCall) start(h *frame.Header, sec *frame.Sections) error {
 // request keeps the single request of a unary call. A handler that runs on
 // this goroutine reads it where it lies.
 func (c *serverCall) request(msg []byte) {
-	c.received = len(msg)
-	c.inline = c.method.Handler.Method.NonBlocking()
-	switch {
-	case c.inline:
+	c.received = uint32(len(msg))
+	c.inline = c.Method().Handler.Method.NonBlocking()
+	if c.inline {
 		c.msg = msg
 		return
-	case len(msg) > keepMessage:
-		c.msg, c.own = append(make([]byte, 0, len(msg)), msg...), true
-		return
 	}
-	c.msg, c.pooled = append(takeBuffer(), msg...), true
+	c.msg, c.own = append(make([]byte, 0, len(msg)), msg...), true
 }
 
 // part takes in a part of a single request.
@@ -120,7 +118,7 @@ func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
 	}
 	msg, compression := c.asm.take()
 	if c.stream == nil {
-		c.received, c.msg, c.compression, c.own = len(msg), msg, compression, true
+		c.received, c.msg, c.compression, c.own = uint32(len(msg)), msg, compression, true
 	} else {
 		c.stream.deliver(item{data: msg, compression: compression, asm: c.asm})
 		c.stream.finish(io.EOF)
@@ -286,7 +284,7 @@ func (c *serverCall) DecodeRequest(msg any) error {
 		return status.New(status.Internal, "the call is over, or its request has been decoded")
 	}
 	err := c.s.decode(c.s.codec(c.codec), c.compression, c.msg, c.own, msg)
-	c.giveRequest()
+	c.msg = nil
 	c.asm.release()
 	if err != nil {
 		return undecodable(err, status.InvalidArgument, "request")
@@ -294,26 +292,22 @@ func (c *serverCall) DecodeRequest(msg any) error {
 	return nil
 }
 
-// giveRequest gives back the buffer of the single request.
-func (c *serverCall) giveRequest() {
-	if c.pooled {
-		giveBuffer(c.msg)
-	}
-	c.msg = nil
-}
-
 // RequestHeader implements dispatch.Wire.
 func (c *serverCall) RequestHeader() metadata.MD {
-	c.mdOnce.Do(func() {
-		c.md, _ = frame.ParseMetadata(c.block) // it has been checked
-		c.block = nil
+	head := c.head
+	if head == nil {
+		return nil
+	}
+	head.once.Do(func() {
+		head.md, _ = frame.ParseMetadata(head.block) // it has been checked
+		head.block = nil
 	})
-	return c.md
+	return head.md
 }
 
 // Send implements call.ServerStream.
 func (c *serverCall) Send(msg any) error {
-	if c.stream == nil || !c.method.Kind().CalleeStreams() {
+	if c.stream == nil || !c.Method().Kind().CalleeStreams() {
 		return c.answer(msg)
 	}
 	err := c.stream.send(msg)

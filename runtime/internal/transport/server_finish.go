@@ -15,9 +15,9 @@ func (c *serverCall) Finish(res any, err *status.Error, header, trailer metadata
 	defer c.finished()
 	defer c.returned()
 	if !c.used.Swap(true) { // nobody asked for the request
-		c.giveRequest()
+		c.msg = nil
 	}
-	received = c.received
+	received = int(c.received)
 	c.asm.release() // if it was not decoded
 	if c.stream != nil {
 		c.stream.free()
@@ -81,9 +81,9 @@ func (c *serverCall) succeed(res any, header, trailer metadata.MD) (int, *status
 		if msg, err = c.s.message(c.s.codec(c.codec), res); err != nil {
 			return 0, status.FromError(err)
 		}
-	case !c.method.Kind().CalleeStreams():
+	case !c.Method().Kind().CalleeStreams():
 		if c.single == nil {
-			return 0, status.New(status.Internal, fmt.Sprintf("handler of %s sent no response", c.method.FullName()))
+			return 0, status.New(status.Internal, fmt.Sprintf("handler of %s sent no response", c.Method().FullName()))
 		}
 		msg = *c.single
 	default:
