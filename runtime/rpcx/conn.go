@@ -164,8 +164,8 @@ func tried(n int) uint8 { return uint8(min(n, call.MaxAttempt)) }
 func (c *Conn) unary(ctx context.Context, u *unaryCall, o *call.Options) *status.Error {
 	st := c.stats.Method(u.Method)
 	st.Start()
-	start := time.Now()
-	u.Deadline, u.Timed = deadline(ctx, start, o)
+	start := c.now()
+	u.Deadline, u.Timed = c.deadline(ctx, start, o)
 	info := c.started(u.Method, start)
 	base := u.Metadata
 	err := c.route(&u.pick, u.Method, u.Req, o)
@@ -185,18 +185,22 @@ func (c *Conn) unary(ctx context.Context, u *unaryCall, o *call.Options) *status
 	if o.Trailer != nil {
 		*o.Trailer = u.Trailer
 	}
-	took := time.Since(start)
+	took := c.now() - start
 	st.End(err.Code(), took, u.Sent, u.Received)
 	c.ended(info, err, took, u.Sent, u.Received)
 	return err
 }
 
+// now returns the time since the Conn was made, which is cheaper to read than what
+// the clock says.
+func (c *Conn) now() time.Duration { return time.Since(c.made) }
+
 // deadline returns when a call that starts now must end, zero if never, and
 // whether that is before its context is done.
-func deadline(ctx context.Context, start time.Time, o *call.Options) (at time.Time, timed bool) {
+func (c *Conn) deadline(ctx context.Context, start time.Duration, o *call.Options) (at time.Time, timed bool) {
 	at, _ = ctx.Deadline()
 	if o.Timeout != 0 {
-		if d := start.Add(o.Timeout); at.IsZero() || d.Before(at) {
+		if d := c.made.Add(start + o.Timeout); at.IsZero() || d.Before(at) {
 			return d, true
 		}
 	}
@@ -257,11 +261,11 @@ func (c *Conn) authorize(ctx context.Context, peer call.Peer, m *call.Method, md
 	return md, nil
 }
 
-func (c *Conn) started(m *call.Method, start time.Time) call.Info {
+func (c *Conn) started(m *call.Method, start time.Duration) call.Info {
 	if len(c.cfg.observers) == 0 {
 		return call.Info{}
 	}
-	info := call.Info{Method: m, Side: call.Client, Peer: call.Peer{Protocol: c.cfg.protocol()}, Start: start}
+	info := call.Info{Method: m, Side: call.Client, Peer: call.Peer{Protocol: c.cfg.protocol()}, Start: c.made.Add(start)}
 	for _, o := range c.cfg.observers {
 		o.CallStarted(info)
 	}

@@ -1,8 +1,6 @@
 package rpcx
 
 import (
-	"time"
-
 	"github.com/rpcx-go/rpcx/runtime/address"
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/cluster"
@@ -26,7 +24,7 @@ func (c *Conn) route(p *cluster.Pick, m *call.Method, req any, o *call.Options) 
 	}
 	p.Hash, p.HasKey = p.Key.Hash(), true
 	if c.cfg.lanes != nil && p.Class.Lane == 0 {
-		p.Class.Lane, _ = c.cfg.lanes.Lane(p.Key, p.Hash, int64(time.Since(c.made))+1)
+		p.Class.Lane, _ = c.cfg.lanes.Lane(p.Key, p.Hash, int64(c.now())+1)
 	}
 	return nil
 }

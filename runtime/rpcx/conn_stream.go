@@ -34,11 +34,11 @@ func (c *Conn) CallStream(ctx context.Context, m *call.Method, req any, opts ...
 func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Options) (call.ClientStream, *status.Error) {
 	st := c.stats.Method(sc.Method)
 	st.Start()
-	start := time.Now()
+	start := c.now()
 	info := c.started(sc.Method, start)
-	sc.Deadline, sc.Timed = deadline(ctx, start, o)
+	sc.Deadline, sc.Timed = c.deadline(ctx, start, o)
 	end := onceEnd(func(err *status.Error, sent, received int) {
-		took := time.Since(start)
+		took := c.now() - start
 		st.End(err.Code(), took, sent, received)
 		c.ended(info, err, took, sent, received)
 	})
