@@ -112,3 +112,17 @@ func TestRetryAfter(t *testing.T) {
 		}
 	}
 }
+
+// TestNotRunOfCancelled looks at a part that was cancelled before it was sent.
+func TestNotRunOfCancelled(t *testing.T) {
+	unsent := status.New(status.Canceled, "")
+	for _, cancelled := range []*status.Error{unsent, unsent.WithNotRun()} {
+		err := Do(t.Context(),
+			func(context.Context) error { return errAway },
+			func(ctx context.Context) error { <-ctx.Done(); return cancelled },
+		)
+		if got := status.FromError(err).NotRun(); got != cancelled.NotRun() {
+			t.Errorf("NotRun = %t beside a cancelled part for which it is %t", got, cancelled.NotRun())
+		}
+	}
+}
