@@ -26,6 +26,13 @@ demo: ## generate the quickstart with buf and call all four kinds of methods
 	@scripts/generate examples/quickstart
 	@go run ./examples/quickstart demo
 
+.PHONY: demo-cluster
+demo-cluster: ## run sharded servers over etcd as nine processes, examples/cluster, and prove what they do
+	@scripts/generate examples/cluster
+	@mkdir -p .work
+	@cd examples/cluster && go build -o ../../.work/cluster .
+	@exec .work/cluster
+
 # The go test stage stands last, so that its lines close the output.
 .PHONY: test
 test: ## run every check marked (test) and print the seconds of each
@@ -140,6 +147,7 @@ cross: ## (test) build for macOS, Windows, 32-bit and arm64
 .PHONY: soak
 soak: ## run the unit tests COUNT times and the corpus whole; takes hours
 	@$(MAKE) unit-cpus
+	@$(MAKE) demo-cluster
 	@$(MAKE) fuzz-short FUZZTIME=10m
 	@$(MAKE) spec
 	@$(MAKE) conformance-connect
