@@ -56,7 +56,8 @@ func WithDialTimeout(d time.Duration) DialOption {
 // server before the next: half to all of base after the first failure, at random,
 // 1.6 times as long after each further one, at most longest. After a connection was
 // lost it waits up to base before the first attempt, so that not all clients of a
-// server come back at once. The defaults are 100 ms and 10 s.
+// server come back at once; likewise after a server asked for no more calls, if the
+// target has other servers for them. The defaults are 100 ms and 10 s.
 func WithBackoff(base, longest time.Duration) DialOption {
 	return dialOption(func(c *dialConfig) { c.backoff = cluster.Backoff{Base: base, Max: longest} })
 }

@@ -134,6 +134,8 @@ type Config struct {
 	// DialTimeout bounds each attempt to connect.
 	DialTimeout time.Duration
 	Backoff     Backoff
+	// Others, if not nil, reports whether there are other servers for the calls.
+	Others func() bool
 	// Keepalive is how long a connection with calls in flight may be silent
 	// before it is pinged, KeepaliveTimeout how long the answer may take; zero
 	// means never to ping.

@@ -128,7 +128,7 @@ func (f *farm) deregister(names ...string) {
 }
 
 // settle returns when all have done what they can at this time.
-func (f *farm) settle() { time.Sleep(1) }
+func (f *farm) settle() { time.Sleep(time.Nanosecond) }
 
 // up starts a server.
 func (f *farm) up(name string) {

@@ -89,11 +89,15 @@ func (s *Single) resting() bool {
 	return s.attempt == nil && s.failures > 0 && time.Until(s.next) > 0
 }
 
-// noteLossLocked has the next attempt wait if the connection was lost.
+// noteLossLocked has the next attempt wait if the connection was lost, or the server
+// is about to go and others take its calls: it has many clients.
 func (s *Single) noteLossLocked() {
 	c := s.client.Load()
-	if c == nil || c == s.lost || c.Usable() || c.Draining() || s.attempt != nil {
+	if c == nil || c == s.lost || c.Usable() || s.attempt != nil {
 		return
+	}
+	if c.Draining() && (!c.Dismissed() || s.cfg.Others == nil || !s.cfg.Others()) {
+		return // the next call connects again
 	}
 	s.lost = c
 	if s.failures == 0 {

@@ -24,6 +24,7 @@ func newSite(b *Balanced, n *address.Node) *site {
 	s := &site{b: b, node: n}
 	cfg := b.cfg.Line
 	cfg.Endpoint = n.Endpoint()
+	cfg.Others = func() bool { return len(b.pool.Nodes()) > 1 }
 	s.lanes.init(cfg, b.cfg.Open)
 	s.ctx, s.gone = context.WithCancel(b.ctx)
 	b.mu.Lock()

@@ -21,6 +21,7 @@ type Client struct {
 	calls    table[pending]
 	inFlight atomic.Int64
 	draining atomic.Bool // the peer, or this side, wants no new calls
+	told     atomic.Bool // it was the peer that said so
 	ending   atomic.Bool // the connection is on its end
 	leaving  sync.Once   // guards the half-close of a drained connection
 	left     chan struct{}
@@ -132,6 +133,9 @@ func (c *Client) Left() <-chan struct{} { return c.left }
 // Draining reports whether no calls may be started any more because one side
 // wants to close the connection in good order.
 func (c *Client) Draining() bool { return c.draining.Load() }
+
+// Dismissed reports whether it was the peer that wants no new calls.
+func (c *Client) Dismissed() bool { return c.told.Load() }
 
 // Retire has no more calls start. Those in flight go on; Left is closed after the
 // last one.

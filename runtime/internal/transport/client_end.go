@@ -48,6 +48,7 @@ func (c *Client) goAway(g frame.GoAway) error {
 		return protocolErrorf("GOAWAY of stream %d after one of %d", g.LastAccepted, c.goneTo)
 	}
 	c.goneTo = g.LastAccepted
+	c.told.Store(true)
 	c.draining.Store(true)
 	c.wakeSlots()
 	refused := c.calls.takeIf(func(id frame.StreamID) bool { return id > g.LastAccepted })
