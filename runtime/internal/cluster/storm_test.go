@@ -12,8 +12,12 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/internal/transport"
 )
 
-// clients is how many lose their server at the same moment.
-const clients = 2000
+// clients is how many lose their server at the same moment: 2,000, and fewer with
+// the race detector, which makes that slow. make upheaval runs them all.
+const clients = 2000 / slower
+
+// enough is how many attempts in a window say more than chance.
+const enough = 150
 
 // stormBackoff is the default of rpcx.Dial.
 var stormBackoff = Backoff{Base: 100 * time.Millisecond, Max: 10 * time.Second}
@@ -123,7 +127,7 @@ func restart(t *testing.T, names []string, down, until time.Duration, lose func(
 	return counts
 }
 
-// TestStorm: 2,000 clients lose a server. At most half as many again as the jitter
+// TestStorm: clients lose a server. At most half as many again as the jitter
 // says come to it at a time, and all of them come.
 func TestStorm(t *testing.T) {
 	single := func(cfg BalancedConfig) (func(context.Context) (Client, error), func()) {
@@ -178,6 +182,9 @@ func compareStorm(t *testing.T, counts []int, expected []float64) {
 	for _, w := range stormWindows {
 		got, want := peak(counts, w), peak(expected, w)
 		t.Logf("in %v: at most %.0f attempts, expected %.0f: %.2f times; %.0f a second", w, got, want, got/want, got/w.Seconds())
+		if want < enough {
+			continue
+		}
 		if got > 1.5*want {
 			t.Errorf("in %v: %.0f attempts, want at most half as many again as %.0f", w, got, want)
 		}
