@@ -140,6 +140,10 @@ bench-attack: ## what calls notice of somebody who opens and cancels 100,000 str
 sim: ## simulate SCHEDULES random networks and users, from seed SEED on
 	@go run ./runtime/internal/faults/cmd/sim -schedules $(SCHEDULES) -seed $(SEED)
 
+.PHONY: upheaval
+upheaval: ## kill, restart and slow down servers that are processes; 2,000 clients of one that restarts
+	@scripts/upheaval
+
 .PHONY: cross
 cross: ## (test) build for macOS, Windows, 32-bit and arm64
 	@scripts/cross darwin/arm64 windows/amd64 linux/386 linux/arm64
@@ -153,6 +157,7 @@ soak: ## run the unit tests COUNT times and the corpus whole; takes hours
 	@$(MAKE) conformance-connect
 	@$(MAKE) faults
 	@$(MAKE) sim
+	@$(MAKE) upheaval
 	@$(MAKE) corpus ALL=1
 	@$(MAKE) fuzz-glue FUZZTIME=10m
 
