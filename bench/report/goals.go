@@ -16,7 +16,7 @@ const (
 	floorInline   = "mux-rt-inline-leadbigy-rd"
 	floorStreams  = "stream-vtu-q-loopy"
 	floorIdle     = "floor-connlazy"
-	messageAllocs = 8 // of a unary call: two messages made, two decoded with two fields each
+	messageAllocs = 6 // of a unary call: two messages made, two decoded with a buffer each
 )
 
 // A goal is what a figure of a peer is to be, as ratios to the baseline and to

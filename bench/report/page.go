@@ -55,7 +55,8 @@ func label(peer string) string {
 // pagePart returns the tables in Markdown.
 func (r *Report) pagePart() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nMedians of %d rounds of %g s, %d processors, %s, %s.\n", r.Rounds, r.Seconds, r.CPUs, r.Go, r.Platform)
+	fmt.Fprintf(&b, "\nMedians of %d rounds of %g s; %d processors, of which other processes took %.0f %%; %s, %s.\n",
+		r.Rounds, r.Seconds, r.CPUs, 100*r.others(), r.Go, r.Platform)
 	for _, t := range []struct {
 		title string
 		show  Metric
@@ -73,9 +74,21 @@ func (r *Report) pagePart() string {
 	return b.String()
 }
 
+// others returns the mean share of the machine that went to other processes.
+func (r *Report) others() float64 {
+	sum, n := 0.0, 0
+	for _, run := range r.Runs {
+		if _, ok := run.Figures[QPS]; ok {
+			sum += run.Others
+			n++
+		}
+	}
+	return sum / float64(max(1, n))
+}
+
 // pageTable writes a table of a metric: a row per cell, a column per peer.
 func (r *Report) pageTable(b *strings.Builder, title string, m Metric) {
-	var columns []string
+	used := map[string]bool{}
 	cells := map[string]map[string]string{}
 	for _, row := range r.Summary {
 		f, ok := row.Figures[m]
@@ -83,9 +96,7 @@ func (r *Report) pageTable(b *strings.Builder, title string, m Metric) {
 		if !ok || (m == P50 || m == P99) && isStream(row.Cell) {
 			continue
 		}
-		if !slices.Contains(columns, label(row.Peer)) {
-			columns = append(columns, label(row.Peer))
-		}
+		used[label(row.Peer)] = true
 		if cells[row.Cell] == nil {
 			cells[row.Cell] = map[string]string{}
 		}
@@ -93,6 +104,12 @@ func (r *Report) pageTable(b *strings.Builder, title string, m Metric) {
 	}
 	if len(cells) == 0 {
 		return
+	}
+	var columns []string
+	for _, p := range r.Peers {
+		if l := label(p.Name); used[l] && !slices.Contains(columns, l) {
+			columns = append(columns, l)
+		}
 	}
 	fmt.Fprintf(b, "\n| %s | %s |\n|---|%s\n", title, strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
 	for _, cell := range r.Cells {

@@ -135,6 +135,7 @@ func TestPage(t *testing.T) {
 	const cell = "unary/128/64"
 	runs := append(runsOf(cell, "rpcx", 123456), runsOf(cell, "grpc", 50000)...)
 	runs = append(runs, runsOf("sstream/128/1", "rpcx", 7e6)...)
+	runs[0].Others = 0.3
 	r := reportOf(runs, []string{cell, "sstream/128/1"}, "rpcx", "grpc")
 	page, chart := filepath.Join(t.TempDir(), "page.md"), filepath.Join(t.TempDir(), "chart.svg")
 	if err := os.WriteFile(page, []byte("before\n"+pageBegin+"\nold\n"+pageEnd+"\nafter\n"), 0o644); err != nil {
@@ -151,6 +152,7 @@ func TestPage(t *testing.T) {
 	}
 	text := string(data)
 	for _, want := range []string{
+		"of which other processes took 10 %;",
 		"before\n" + pageBegin, pageEnd + "\nafter\n", "(chart.svg)",
 		"per second | rpcx | grpc |", "| unary/128/64 | 123,456 | 50,000 |", "| sstream/128/1 | 7,000,000 |  |",
 		"| p99, µs | rpcx | grpc |\n|---|---|---|\n| unary/128/64 | 20 | 20 |\n\n",
