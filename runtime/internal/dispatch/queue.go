@@ -9,17 +9,30 @@ import "sync"
 // wait, it makes sure that one more runner has been started and not yet taken a
 // call: if the handler blocks, that one goes on and starts its own successor.
 // So handlers that block get a goroutine each, and a batch of handlers that do
-// not block costs a few goroutines instead of one per call.
+// not block costs a few goroutines instead of one per call. A few runners that
+// find nothing to do stay for the next batch, so that it finds their stacks grown.
 type Queue struct {
 	d       *Dispatcher
 	mu      sync.Mutex
 	calls   []*Call
 	head    int
-	pending bool // a runner has been started and has not taken its first call
+	pending bool // a runner has been started or woken and has not taken its first call
+	resting int  // runners that stay
+	woken   int  // of those that stayed, how many are to go on
+	evicted int  // how often those that stayed were told to end
+	over    bool // none stays any more
+	wake    sync.Cond
 }
 
+// maxResting is how many runners stay for the next calls.
+const maxResting = 2
+
 // NewQueue returns a queue for one connection's calls.
-func (d *Dispatcher) NewQueue() *Queue { return &Queue{d: d} }
+func (d *Dispatcher) NewQueue() *Queue {
+	q := &Queue{d: d}
+	q.wake.L = &q.mu
+	return q
+}
 
 // Push has an admitted call run soon. It does not block.
 func (q *Queue) Push(c *Call) {
@@ -30,12 +43,27 @@ func (q *Queue) Push(c *Call) {
 		q.calls, q.head = q.calls[:n], 0
 	}
 	q.calls = append(q.calls, c)
-	start := !q.pending
-	q.pending = true
+	start := q.needLocked()
 	q.mu.Unlock()
 	if start {
 		q.start()
 	}
+}
+
+// needLocked sees to it that a runner is on its way: it wakes one that rests, or
+// reports that one must be started.
+func (q *Queue) needLocked() (start bool) {
+	if q.pending {
+		return false
+	}
+	q.pending = true
+	if q.resting == 0 {
+		return true
+	}
+	q.resting--
+	q.woken++
+	q.wake.Signal()
+	return false
 }
 
 func (q *Queue) start() {
@@ -48,8 +76,7 @@ func (q *Queue) run() {
 	defer func() {
 		if !ended { // a handler ended this goroutine: others must not wait for it
 			q.mu.Lock()
-			start := q.head < len(q.calls) && !q.pending
-			q.pending = q.pending || start
+			start := q.head < len(q.calls) && q.needLocked()
 			q.mu.Unlock()
 			if start {
 				q.start()
@@ -67,17 +94,23 @@ func (q *Queue) run() {
 	}
 }
 
-// take returns the next call, or nil if there is none, and sees to it that
-// another runner is on its way if more calls wait.
+// take returns the next call, waiting for it if the runner is one of those that
+// stay, or nil if the runner is to end. It sees to it that another runner is on its
+// way if more calls wait.
 func (q *Queue) take(first bool) *Call {
 	q.mu.Lock()
-	if first {
-		q.pending = false
-	}
-	if q.head == len(q.calls) {
+	for ; ; first = true {
+		if first {
+			q.pending = false
+		}
+		if q.head < len(q.calls) {
+			break
+		}
 		q.calls, q.head = q.calls[:0], 0
-		q.mu.Unlock()
-		return nil
+		if !q.restLocked() {
+			q.mu.Unlock()
+			return nil
+		}
 	}
 	c := q.calls[q.head]
 	q.calls[q.head] = nil
@@ -85,8 +118,8 @@ func (q *Queue) take(first bool) *Call {
 	start := false
 	if q.head == len(q.calls) {
 		q.calls, q.head = q.calls[:0], 0
-	} else if !q.pending {
-		q.pending, start = true, true
+	} else {
+		start = q.needLocked()
 	}
 	q.mu.Unlock()
 	if start {
@@ -95,9 +128,42 @@ func (q *Queue) take(first bool) *Call {
 	return c
 }
 
-// Trim gives back the queue's memory if no call waits.
+// restLocked has a runner wait until it is wanted. It returns false if the runner
+// is to end.
+func (q *Queue) restLocked() bool {
+	if q.over || q.resting >= maxResting {
+		return false
+	}
+	q.resting++
+	for evicted := q.evicted; q.woken == 0; {
+		if q.evicted != evicted {
+			return false
+		}
+		q.wake.Wait()
+	}
+	q.woken--
+	return true
+}
+
+// evictLocked has the runners end that rest.
+func (q *Queue) evictLocked() {
+	q.resting = 0
+	q.evicted++
+	q.wake.Broadcast()
+}
+
+// Close has runners end when no call is left. It is called when no more will come.
+func (q *Queue) Close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.over = true
+	q.evictLocked()
+}
+
+// Trim gives back memory: the queue's, if no call waits, and the runners that rest.
 func (q *Queue) Trim() {
 	q.mu.Lock()
+	q.evictLocked()
 	if len(q.calls) == 0 {
 		q.calls, q.head = nil, 0
 	}

@@ -25,14 +25,23 @@ func push(d *Dispatcher, q *Queue, name string, n int) (wires []*wire, wait func
 		for _, w := range wires {
 			<-w.end
 		}
-		d.Wait()
 	}
+}
+
+// newQueue returns a queue that is closed when the test ends.
+func newQueue(t *testing.T, d *Dispatcher) *Queue {
+	q := d.NewQueue()
+	t.Cleanup(func() {
+		q.Close()
+		d.Wait()
+	})
+	return q
 }
 
 func TestQueue(t *testing.T) {
 	d := New(Config{Log: quiet()})
 	d.Register(unary("Echo", echo))
-	q := d.NewQueue()
+	q := newQueue(t, d)
 	for range 3 {
 		wires, wait := push(d, q, "Echo", 1000)
 		wait()
@@ -59,7 +68,7 @@ func TestQueueOrder(t *testing.T) {
 			mu.Unlock()
 			return req, nil
 		}))
-		q := d.NewQueue()
+		q := newQueue(t, d)
 		// One at a time there is nothing that could change the order.
 		var want []string
 		for i := range 50 {
@@ -68,7 +77,6 @@ func TestQueueOrder(t *testing.T) {
 			q.Push(newCall(d, "Note", w))
 			synctest.Wait()
 		}
-		d.Wait()
 		if !slices.Equal(order, want) {
 			t.Errorf("ran in the order %q", order)
 		}
@@ -86,7 +94,7 @@ func TestQueueBlockingHandlers(t *testing.T) {
 			<-release
 			return "", nil
 		}), unary("Echo", echo))
-		q := d.NewQueue()
+		q := newQueue(t, d)
 		_, wait := push(d, q, "Block", 500)
 		synctest.Wait()
 		if n := running.Load(); n != 500 {
@@ -103,12 +111,38 @@ func TestQueueBlockingHandlers(t *testing.T) {
 	})
 }
 
+// TestQueueResting: a few runners stay for the next calls until Trim or Close.
+func TestQueueResting(t *testing.T) {
+	for name, end := range map[string]func(*Queue){"Trim": (*Queue).Trim, "Close": (*Queue).Close} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := New(Config{Log: quiet()})
+				release := make(chan struct{})
+				d.Register(unary("Block", func(context.Context, string) (string, error) { <-release; return "", nil }), unary("Echo", echo))
+				q := newQueue(t, d)
+				_, wait := push(d, q, "Block", 50)
+				synctest.Wait()
+				close(release)
+				wait()
+				synctest.Wait()
+				if q.resting != maxResting {
+					t.Errorf("%d runners rest, want %d", q.resting, maxResting)
+				}
+				end(q)
+				d.Wait() // for all of them
+				_, wait = push(d, q, "Echo", 50) // they run all the same
+				wait()
+			})
+		})
+	}
+}
+
 // TestQueueGoexit: a handler that ends its goroutine ends its call, and those
 // behind it run.
 func TestQueueGoexit(t *testing.T) {
 	d := New(Config{Log: quiet(), Admission: NewLimit(1000)})
 	d.Register(unary("Exit", func(context.Context, string) (string, error) { runtime.Goexit(); return "", nil }), unary("Echo", echo))
-	q := d.NewQueue()
+	q := newQueue(t, d)
 	for range 20 {
 		exits, wait1 := push(d, q, "Exit", 5)
 		echoes, wait2 := push(d, q, "Echo", 5)
@@ -139,7 +173,7 @@ func TestQueueFewGoroutines(t *testing.T) {
 		now.Add(-1)
 		return "", nil
 	}))
-	q := d.NewQueue()
+	q := newQueue(t, d)
 	before := runtime.NumGoroutine()
 	peak := 0
 	for range 200 {

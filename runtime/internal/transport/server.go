@@ -86,6 +86,7 @@ func (a alone) Ended(err error)  { a <- err }
 
 // over implements role.
 func (s *Server) over(why error) {
+	s.queue.Close()
 	if other, ok := why.(*diversion); ok {
 		s.detach(why)
 		s.budget.close()
