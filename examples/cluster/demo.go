@@ -135,19 +135,19 @@ func (p *proof) readYourWrites(ctx context.Context) (string, error) {
 		if _, err := p.client.Save(ctx, &profilesv1.SaveRequest{User: &usersv1.User{Id: id, Name: name}}); err != nil {
 			return "", err
 		}
-		any, err := p.client.Show(ctx, &profilesv1.ShowRequest{Id: id})
+		soon, err := p.client.Show(ctx, &profilesv1.ShowRequest{Id: id})
 		if err != nil {
 			return "", err
 		}
-		if any.GetUser().GetName() != name {
+		if soon.GetUser().GetName() != name {
 			stale++
 		}
-		latest, err := p.client.Show(ctx, &profilesv1.ShowRequest{Id: id, Latest: true})
+		sure, err := p.client.Show(ctx, &profilesv1.ShowRequest{Id: id, Latest: true})
 		if err != nil {
 			return "", err
 		}
-		if latest.GetUser().GetName() != name || latest.GetServer() != p.shardOf[id]+"-"+address.RoleLeader {
-			return "", fmt.Errorf("write %d was not seen: %v", i, latest)
+		if sure.GetUser().GetName() != name || sure.GetServer() != p.shardOf[id]+"-"+address.RoleLeader {
+			return "", fmt.Errorf("write %d was not seen: %v", i, sure)
 		}
 	}
 	return fmt.Sprintf("%d of %d by the leader, where the metadata say so; by replicas %d",
