@@ -19,27 +19,6 @@ var (
 	emptied = sync.Pool{New: func() any { return new([]byte) }}
 )
 
-// arenas are buffers that small messages of streams lay in. Those of streams
-// that end early are not given back.
-var arenas sync.Pool
-
-// takeArena returns an empty buffer, or nil.
-func takeArena() []byte {
-	p, _ := arenas.Get().(*[]byte)
-	if p == nil {
-		return nil
-	}
-	return *p
-}
-
-// giveArena takes back a buffer that nobody uses any more.
-func giveArena(b []byte) {
-	if cap(b) <= keepBuffer {
-		b = b[:0]
-		arenas.Put(&b)
-	}
-}
-
 // takeBuffer returns an empty buffer.
 func takeBuffer() []byte {
 	pool.Took()

@@ -15,8 +15,8 @@ import (
 // stream carries the messages of one call that streams, on either side.
 //
 // The connection's reader pushes what arrives; one goroutine receives, and one
-// sends. Reader and receiver hand over batches: the reader appends to items,
-// the receiver takes all of them at once into cur.
+// sends. Reader and receiver hand over batches: the reader appends to the inbox,
+// the receiver takes all of it at once.
 //
 // Credit that a frame drew is held until its message has been received. The
 // connection's share goes back at once, as other streams may wait for it; the
@@ -42,8 +42,8 @@ type stream struct {
 	limit   atomic.Int64 // the stream's window: what the peer may have outstanding; it grows
 
 	mu      sync.Mutex
-	items   []item      // complete messages that the receiver has not taken
-	arena   []byte      // where the small ones of items lie
+	inbox   queue       // complete messages that the receiver has not taken
+	chunk   []byte      // where the last small ones lie, and the next
 	asm     *assembly   // the message that arrives in parts, if one does
 	asmHeld int64       // credit that fragments of asm hold
 	large   []*assembly // complete, and not taken
@@ -57,27 +57,14 @@ type stream struct {
 	ready chan struct{} // capacity 1
 
 	// Owned by the receiver.
-	cur      []item
-	curArena []byte
-	pos      int
-	eaten    int64 // credit of the stream that has not been granted again
+	taken queue
+	eaten int64 // credit of the stream that has not been granted again
 
 	// Guarded by l.w.mu.
 	credit  int64
 	blocked waitlist
 	sent    int // message bytes
 }
-
-// item is a complete message.
-type item struct {
-	data        []byte
-	held        int64     // credit that it holds until it is returned
-	asm         *assembly // counts its memory until then; nil if it came in one frame
-	compression uint8
-}
-
-// arenaItem is the largest message that is copied into the arena.
-const arenaItem = 4 << 10
 
 func (s *stream) init(l *link, owner exhausted, id frame.StreamID, in uint8) {
 	s.l, s.owner, s.id, s.codec = l, owner, id, in
@@ -125,7 +112,7 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 			return err
 		}
 	} else {
-		s.queueLocked(item{data: s.keepLocked(sec.Message), held: held, compression: h.Compression})
+		s.queueLocked(item{data: s.keepLocked(sec.Message), held: uint32(held), compression: h.Compression})
 		wake := s.wakeLocked()
 		s.mu.Unlock()
 		s.wake(wake)
@@ -157,7 +144,7 @@ func (s *stream) addPart(a *assembly, h *frame.Header, sec *frame.Sections) erro
 	case complete:
 		data, compression := a.take()
 		s.large = append(s.large, a)
-		s.queueLocked(item{data, s.asmHeld, a, compression})
+		s.queueLocked(item{data, a, uint32(s.asmHeld), compression})
 		s.asm, s.asmHeld = nil, 0
 	case s.unread.Load() == 0:
 		grant = s.settlePartLocked()
@@ -180,26 +167,19 @@ func (s *stream) drawLocked(n int64) error {
 }
 
 // keepLocked copies a message out of the read buffer.
-func (s *stream) keepLocked(msg []byte) []byte {
-	if len(msg) > arenaItem {
-		return append(make([]byte, 0, len(msg)), msg...)
-	}
-	if cap(s.arena) == 0 {
-		s.arena = takeArena()
-	}
-	start := len(s.arena)
-	s.arena = append(s.arena, msg...)
-	return s.arena[start:len(s.arena):len(s.arena)]
+func (s *stream) keepLocked(msg []byte) (kept []byte) {
+	s.chunk, kept = keep(s.chunk, msg)
+	return kept
 }
 
 func (s *stream) queueLocked(it item) {
-	s.items = append(s.items, it)
+	s.inbox.push(it)
 	s.unread.Add(1)
 }
 
 // wakeLocked reports whether the receiver waits and has something to receive.
 func (s *stream) wakeLocked() bool {
-	wake := s.waiting && (len(s.items) > 0 || s.end != nil)
+	wake := s.waiting && (!s.inbox.empty() || s.end != nil)
 	if wake {
 		s.waiting = false
 	}
@@ -282,53 +262,32 @@ func (s *stream) recv(msg any) error {
 		defer s.mu.Unlock()
 		return s.end
 	}
-	for s.pos == len(s.cur) {
+	it, ok := s.taken.pop()
+	for !ok {
 		if err := s.refill(); err != nil {
 			return err
 		}
+		it, ok = s.taken.pop()
 	}
-	it := &s.cur[s.pos]
-	s.pos++
-	data, held := it.data, it.held
-	it.data = nil
-	s.unhold(held)
-	s.eaten += held
+	s.unhold(int64(it.held))
+	s.eaten += int64(it.held)
 	if it.asm != nil {
-		s.taken(it.asm)
-		it.asm = nil
+		s.forget(it.asm)
 	}
 	// A part that arrived while this message was unread holds credit that the
 	// peer may need to send the rest.
 	if last := s.unread.Add(-1) == 0; last && s.partial.Load() || s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
 		s.settle()
 	}
-	err := s.l.decode(s.l.codec(s.codec), it.compression, data, len(data) > arenaItem, msg)
-	if s.pos == len(s.cur) {
-		s.emptied()
-	}
-	if err != nil {
+	// Whoever refers to a small message keeps no more than its chunk alive.
+	if err := s.l.decode(s.l.codec(s.codec), it.compression, it.data, true, msg); err != nil {
 		return undecodable(err, s.badMessage, "message")
 	}
 	return nil
 }
 
-// keepItems is how many items the list of a stream with nothing unread has room for.
-const keepItems = 1 << 10
-
-// emptied gives away what the messages that have been received lay in, so that a
-// stream with nothing unread holds little.
-func (s *stream) emptied() {
-	if cap(s.curArena) > arenaItem {
-		giveArena(s.curArena)
-		s.curArena = nil
-	}
-	if cap(s.cur) > keepItems {
-		s.cur, s.pos = nil, 0
-	}
-}
-
-// taken says that recv returns the message that came as a.
-func (s *stream) taken(a *assembly) {
+// forget says that recv returns the message that came as a.
+func (s *stream) forget(a *assembly) {
 	s.mu.Lock()
 	if i := slices.Index(s.large, a); i >= 0 {
 		s.large = slices.Delete(s.large, i, i+1)
@@ -340,7 +299,7 @@ func (s *stream) taken(a *assembly) {
 // refill takes over the messages that have arrived; it waits for the first.
 func (s *stream) refill() error {
 	s.mu.Lock()
-	for len(s.items) == 0 {
+	for s.inbox.empty() {
 		if s.end != nil {
 			defer s.mu.Unlock()
 			return s.end
@@ -350,9 +309,7 @@ func (s *stream) refill() error {
 		<-s.ready
 		s.mu.Lock()
 	}
-	s.cur, s.items = s.items, s.cur[:0]
-	s.curArena, s.arena = s.arena, s.curArena[:0]
-	s.pos = 0
+	s.taken, s.inbox = s.inbox, s.taken
 	s.mu.Unlock()
 	return nil
 }
@@ -409,7 +366,7 @@ func (s *stream) stop(err error, discard bool) {
 		s.l.excused.Add(max(s.window, 0))
 		s.window = 0
 		held = s.held.Swap(0)
-		s.items, s.arena = nil, nil
+		s.inbox, s.chunk = queue{}, nil
 		unread, s.large = s.large, nil
 	}
 	asm, part := s.asm, s.asmHeld
