@@ -129,7 +129,7 @@ func TestQueueResting(t *testing.T) {
 					t.Errorf("%d runners rest, want %d", q.resting, maxResting)
 				}
 				end(q)
-				d.Wait() // for all of them
+				d.Wait()                         // for all of them
 				_, wait = push(d, q, "Echo", 50) // they run all the same
 				wait()
 			})
