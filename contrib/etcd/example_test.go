@@ -1,12 +1,12 @@
 package etcd_test
 
 import (
-	"context"
 	"log"
 	"time"
 
 	"github.com/rpcx-go/rpcx/contrib/etcd"
 	"github.com/rpcx-go/rpcx/runtime/address"
+	"github.com/rpcx-go/rpcx/runtime/rpcx"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -24,20 +24,13 @@ func Example() {
 
 	// A server puts itself in when it listens, and takes itself out first thing
 	// when it drains.
-	ctx := context.Background()
-	registration, err := registry.Register(ctx, "users", address.Endpoint{Network: "tcp", Addr: "10.0.0.1:7000", Zone: "a"})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer registration.Deregister(ctx)
+	srv := rpcx.NewServer(rpcx.WithRegistration(registry, "users", address.Endpoint{Zone: "a"}))
+	defer srv.Close()
 
 	// Its clients find it.
-	source, err := address.Builtin().With("etcd", registry).Resolve("etcd:///users")
+	conn, err := rpcx.Dial("etcd:///users", rpcx.WithResolver("etcd", registry))
 	if err != nil {
 		log.Fatal(err)
 	}
-	began, pool := time.Now(), address.NewPool(address.PoolConfig{})
-	address.Keep(source, false).Watch(ctx, func(u address.Update) {
-		pool.Update(int64(time.Since(began)), u.Endpoints)
-	})
+	defer conn.Close()
 }
