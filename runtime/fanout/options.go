@@ -72,9 +72,8 @@ func WithNames(name func(part int) string) Option {
 }
 
 // WithCallOptions gives every call that Shard, or a generated method on top of it,
-// makes these options. Which elements belong together does not depend on them: what
-// decides it, such as a lane, belongs into the default options of the Conn. The
-// functions that take the caller's own function for a part do not look at it.
+// makes these options, which also have their part in which elements belong together, as
+// a lane has. The functions that take the caller's own function for a part do not look at it.
 func WithCallOptions(opts ...rpcx.CallOption) Option {
 	return option(func(c *config) { c.callOptions = append(c.callOptions, opts...) })
 }

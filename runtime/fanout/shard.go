@@ -13,9 +13,9 @@ import (
 // Unsharded.
 type Sharder interface {
 	// Shard returns a number that is the same for those keys with which calls of m
-	// go to the same server, or the same group of servers. ok is false if keys do
-	// not matter to where calls of m go.
-	Shard(ctx context.Context, m *call.Method, key call.Key) (id uint64, ok bool, err error)
+	// with opts go to the same server, or the same group of servers. ok is false if
+	// keys do not matter to where they go.
+	Shard(ctx context.Context, m *call.Method, key call.Key, opts ...rpcx.CallOption) (id uint64, ok bool, err error)
 }
 
 // Conn is what generated methods call shards through: an *rpcx.Conn, or
@@ -33,7 +33,7 @@ func Unsharded(c rpcx.Caller) Conn { return unsharded{c} }
 
 type unsharded struct{ rpcx.Caller }
 
-func (unsharded) Shard(context.Context, *call.Method, call.Key) (uint64, bool, error) {
+func (unsharded) Shard(context.Context, *call.Method, call.Key, ...rpcx.CallOption) (uint64, bool, error) {
 	return 0, false, nil
 }
 
@@ -62,7 +62,7 @@ func Shard[E, R any](
 	c := configure(opts)
 	ctx, cancel := c.context(ctx)
 	defer cancel()
-	shards, err := split(ctx, conn, m, elems, key)
+	shards, err := split(ctx, conn, m, elems, key, c.callOptions)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ type place struct {
 }
 
 // split returns the shards of elems, in the order in which they first occur.
-func split[E any](ctx context.Context, conn Sharder, m *call.Method, elems []E, key func(E) call.Key) ([]shard[E], error) {
+func split[E any](ctx context.Context, conn Sharder, m *call.Method, elems []E, key func(E) call.Key, opts []rpcx.CallOption) ([]shard[E], error) {
 	var shards []shard[E]
 	index := make(map[place]int)
 	for i, elem := range elems {
@@ -130,7 +130,7 @@ func split[E any](ctx context.Context, conn Sharder, m *call.Method, elems []E, 
 		var at place
 		switch {
 		case k.Present():
-			id, sharded, err := conn.Shard(ctx, m, k)
+			id, sharded, err := conn.Shard(ctx, m, k, opts...)
 			if err != nil {
 				return nil, err
 			}

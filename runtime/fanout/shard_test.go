@@ -19,7 +19,7 @@ import (
 // no shard, and those with an exclamation mark fail.
 type byLetter struct{}
 
-func (byLetter) Shard(_ context.Context, m *call.Method, key call.Key) (uint64, bool, error) {
+func (byLetter) Shard(_ context.Context, m *call.Method, key call.Key, _ ...rpcx.CallOption) (uint64, bool, error) {
 	text := key.String()
 	if m != getMany {
 		return 0, false, errors.New("another method")

@@ -49,12 +49,21 @@ func (c *Conn) Instances(ctx context.Context) ([]*Instance, error) {
 	return all, nil
 }
 
-// Shard returns a number that is the same for those keys with which calls of m go
-// to the same server, or to the same ones of which the balancer chooses. ok is
-// false if keys do not matter. It waits for the resolver's first answer until ctx
-// is done.
-func (c *Conn) Shard(ctx context.Context, m *call.Method, key Key) (id uint64, ok bool, err error) {
-	r := address.Request{Method: m, Class: c.defaults.Class, Key: key, Hash: key.Hash(), HasKey: key.Present()}
+// Shard returns a number that is the same for those keys with which calls of m with
+// opts go to the same server, or to the same ones of which the balancer chooses. ok
+// is false if keys do not matter. It waits for the resolver's first answer until
+// ctx is done.
+func (c *Conn) Shard(ctx context.Context, m *call.Method, key Key, opts ...CallOption) (id uint64, ok bool, err error) {
+	o := c.options(opts)
+	md, err := outgoing(ctx, o)
+	if err != nil {
+		return 0, false, err
+	}
+	class := o.Class
+	if c.cfg.lanes != nil && class.Lane == 0 {
+		class.Lane, _ = c.cfg.lanes.Lane(key, key.Hash(), 0)
+	}
+	r := address.Request{Method: m, Metadata: md, Class: class, Key: key, Hash: key.Hash(), HasKey: key.Present()}
 	id, ok, e := c.cluster.Shard(ctx, &r)
 	if e != nil {
 		return 0, false, e
