@@ -20,8 +20,10 @@ type assembly struct {
 	id      frame.StreamID
 
 	mu          sync.Mutex
-	buf         []byte
-	total       int // bytes of the whole message; 0 until the first part has arrived
+	parts       [][]byte // what has arrived, while there may be no memory for the whole
+	whole       []byte   // the message, in memory for all of it, once there may be
+	arrived     int      // bytes
+	total       int      // bytes of the whole message; 0 until the first part has arrived
 	compression uint8
 	complete    bool
 	canceled    bool // nothing more is added
@@ -66,23 +68,21 @@ func (a *assembly) addLocked(h *frame.Header, s *frame.Sections) (victims []*ass
 	} else if h.Flags.Has(frame.FlagTotal) {
 		return nil, protocolErrorf("stream %d: TOTAL in the middle of a message", h.ID)
 	}
-	n := len(a.buf) + len(s.Message)
+	n := a.arrived + len(s.Message)
 	if n > a.total || !more && n < a.total {
 		return nil, protocolErrorf("stream %d: fragments of %d bytes where TOTAL said %d", h.ID, n, a.total)
 	}
-	if size := a.sizeFor(n); size > cap(a.buf) && !a.canceled {
+	if size, held := a.sizeFor(n), a.heldLocked(); size > held && !a.canceled {
 		var ok bool
-		if ok, victims = a.account.budget.reserve(a, int64(size-cap(a.buf))); !ok {
+		if ok, victims = a.account.budget.reserve(a, int64(size-held)); !ok {
 			return victims, a.givenUpLocked()
 		}
-		bigger := make([]byte, len(a.buf), size)
-		copy(bigger, a.buf)
-		a.buf = bigger
+		a.growLocked(size - held)
 	}
 	if a.canceled {
 		return nil, a.givenUpLocked()
 	}
-	a.buf = append(a.buf, s.Message...)
+	a.appendLocked(s.Message)
 	if !more && !a.account.budget.complete(a) {
 		return victims, a.givenUpLocked()
 	}
@@ -90,20 +90,90 @@ func (a *assembly) addLocked(h *frame.Header, s *frame.Sections) (victims []*ass
 	return victims, nil
 }
 
-// sizeFor returns how large the buffer is to be when n bytes have arrived.
-func (a *assembly) sizeFor(n int) int {
-	switch {
-	case cap(a.buf) == 0:
-		return min(a.total, max(firstPart, n))
-	case n > cap(a.buf):
-		return min(a.total, firstPart+2*n)
+// heldLocked returns how much memory the message has.
+func (a *assembly) heldLocked() int {
+	if a.whole != nil {
+		return cap(a.whole)
 	}
-	return cap(a.buf)
+	n := 0
+	for _, p := range a.parts {
+		n += cap(p)
+	}
+	return n
+}
+
+// sizeFor returns how much memory the message is to have when n bytes have arrived:
+// all of it as soon as it may, and else no more than n bytes need.
+func (a *assembly) sizeFor(n int) int {
+	if a.total <= firstPart+2*n {
+		return a.total
+	}
+	size := a.heldLocked()
+	for size < n || size == 0 {
+		size += nextPart(size, n)
+	}
+	return size
+}
+
+// nextPart returns how large the part behind the first held bytes is where n have
+// arrived: a shared buffer if that is within what the message may hold.
+func nextPart(held, n int) int {
+	if held+fullBuffer <= firstPart+2*n {
+		return fullBuffer
+	}
+	return firstPart
+}
+
+// growLocked adds n bytes of memory, as sizeFor says.
+func (a *assembly) growLocked(n int) {
+	if held := a.heldLocked(); held+n == a.total {
+		a.whole = make([]byte, 0, a.total)
+		for _, p := range a.parts {
+			a.whole = append(a.whole, p...)
+		}
+		a.dropPartsLocked()
+		return
+	}
+	for ; n >= fullBuffer; n -= fullBuffer {
+		a.parts = append(a.parts, takeReadBuffer()[:0])
+	}
+	if n > 0 {
+		a.parts = append(a.parts, make([]byte, 0, n))
+	}
+}
+
+// appendLocked adds what has arrived, for which there is memory.
+func (a *assembly) appendLocked(msg []byte) {
+	a.arrived += len(msg)
+	if a.whole != nil {
+		a.whole = append(a.whole, msg...)
+		return
+	}
+	for i := range a.parts {
+		p := &a.parts[i]
+		n := min(cap(*p)-len(*p), len(msg))
+		*p = append(*p, msg[:n]...)
+		msg = msg[n:]
+	}
+}
+
+// dropPartsLocked gives the parts back.
+func (a *assembly) dropPartsLocked() {
+	for _, p := range a.parts {
+		giveReadBuffer(p[:cap(p)])
+	}
+	a.parts = nil
+}
+
+// dropLocked drops what has arrived.
+func (a *assembly) dropLocked() {
+	a.dropPartsLocked()
+	a.whole, a.canceled = nil, true
 }
 
 // givenUpLocked drops what has arrived and says why, if its call needs to know.
 func (a *assembly) givenUpLocked() error {
-	a.buf, a.canceled = nil, true
+	a.dropLocked()
 	if why := a.account.budget.reason(a); why != nil {
 		return &callBreach{why}
 	}
@@ -118,8 +188,7 @@ func (a *assembly) cancel() (incomplete bool) {
 		return false
 	}
 	a.mu.Lock()
-	a.canceled = true
-	a.buf = nil
+	a.dropLocked()
 	incomplete = !a.complete
 	a.mu.Unlock()
 	a.release()
@@ -138,9 +207,9 @@ func (a *assembly) release() {
 func (a *assembly) take() ([]byte, uint8) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	buf := a.buf
-	a.buf = nil
-	return buf, a.compression
+	whole := a.whole
+	a.whole = nil
+	return whole, a.compression
 }
 
 // checkFormat checks how the message that h begins or continues is encoded, in a

@@ -102,9 +102,10 @@ func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan stru
 	limit := int(c.peer().MaxFrame)
 	whole := o.room(m.size) <= limit
 	if !whole { // so that nobody waits while it is marshalled
-		if err := m.encode(); err != nil {
+		if err := m.encodePooled(); err != nil {
 			return err
 		}
+		defer m.free()
 	}
 	if err := c.reserveSlot(frame.HeaderSize+min(m.size, limit), done, late); err != nil {
 		return err

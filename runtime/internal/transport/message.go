@@ -3,9 +3,11 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/internal/pool"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
@@ -16,6 +18,7 @@ type message struct {
 	codec       codec.Codec
 	value       any
 	encoded     []byte // nil while value is to be marshalled
+	pooled      bool   // encoded is given back by free
 	size        int    // bytes as sent
 	compression codec.CompressionID
 }
@@ -72,6 +75,45 @@ func (m *message) encode() (err error) {
 	}
 	return err
 }
+
+// encodePooled is encode for those who call free when they do not need the bytes
+// any more.
+func (m *message) encodePooled() (err error) {
+	if m.encoded != nil {
+		return nil
+	}
+	pool.Took()
+	p := encodings.Get().(*[]byte)
+	if cap(*p) < m.size {
+		*p = make([]byte, 0, m.size)
+	}
+	if m.encoded, err = codec.Append(m.codec, (*p)[:0], m.value, m.size); err != nil {
+		m.encoded = nil
+		pool.Gave()
+		encodings.Put(p)
+		return err
+	}
+	m.pooled = true
+	return nil
+}
+
+// free gives back what encodePooled took.
+func (m *message) free() {
+	if m.pooled {
+		b := m.encoded
+		m.encoded, m.pooled = nil, false
+		pool.Gave()
+		if cap(b) <= keepEncoded {
+			encodings.Put(&b)
+		}
+	}
+}
+
+// keepEncoded is the largest buffer that is kept to marshal another message into.
+const keepEncoded = 8 << 20
+
+// encodings are buffers that large messages are marshalled into.
+var encodings = sync.Pool{New: func() any { return new([]byte) }}
 
 // append appends m's bytes to b; if it fails, b is as it was.
 func (m *message) append(b []byte) ([]byte, error) {

@@ -128,9 +128,10 @@ func (c *serverCall) succeedWhole(m *message, header, trailer metadata.MD) *stat
 // CLOSE with the last part. It is marshalled beforehand, so that nobody waits
 // for that.
 func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *status.Error {
-	if err := m.encode(); err != nil {
+	if err := m.encodePooled(); err != nil {
 		return status.FromError(err)
 	}
+	defer m.free()
 	data := m.encoded
 	// It can be cancelled until the last part has been sent.
 	c.s.calls.put(c.id, c)

@@ -64,9 +64,10 @@ func (s *stream) sendWhole(m *message) error {
 // sendParts sends a message that is larger than a frame or the credit. It is
 // marshalled beforehand, so that nobody waits for that.
 func (s *stream) sendParts(m *message) error {
-	if err := m.encode(); err != nil {
+	if err := m.encodePooled(); err != nil {
 		return err
 	}
+	defer m.free()
 	for rest, first := m.encoded, true; len(rest) > 0; first = false {
 		h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagCredited, ID: s.id}
 		part := rest[:min(len(rest), s.maxPart())]
