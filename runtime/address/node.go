@@ -74,12 +74,20 @@ func (n *Node) ID() ID { return n.endpoint.Load().ID() }
 // Attached returns what PoolConfig.Attach made for the node, or nil.
 func (n *Node) Attached() any { return n.attached }
 
-// Begin says that a call goes to the node. Each Begin is followed by one End or Cancel.
+// Begin says that a call goes to the node. Each Begin is followed by one End,
+// Lost or Cancel.
 func (n *Node) Begin() { n.calls.Add(1<<32 | 1) }
 
 // Cancel says that the call ended without saying anything about the server: the
 // caller lost interest, or it was a stream, which lasts as long as its user wants.
 func (n *Node) Cancel() { n.calls.Add(^uint64(0)) }
+
+// Lost says that the call failed as its connection was lost, which says nothing of
+// how long calls take. Whoever keeps the connections marks the node out.
+func (n *Node) Lost() {
+	n.calls.Add(^uint64(0))
+	n.failed.Add(1)
+}
 
 // End says that a call ended at now, having taken took nanoseconds, also if that
 // was all the time it had. A call that

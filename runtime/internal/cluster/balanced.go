@@ -178,8 +178,22 @@ func (b *Balanced) Done(p *Pick, c Client, err *status.Error) {
 		p.Chosen.Cancel()
 		return
 	}
+	if lost(err) {
+		p.Chosen.Lost()
+		return
+	}
 	now := b.now()
 	p.Chosen.End(now, now-p.Now, failed(err))
+}
+
+// lost reports whether the connection was lost. Many calls may be in flight then,
+// which are one failure, and the server's successor has nothing to do with it.
+func lost(err *status.Error) bool {
+	if err == nil {
+		return false
+	}
+	_, lost := err.Unwrap().(*transport.ConnError)
+	return lost
 }
 
 // failed reports whether err is the server's or the network's fault.

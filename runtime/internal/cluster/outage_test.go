@@ -157,7 +157,7 @@ func TestRollingRestart(t *testing.T) {
 			names := []string{"a", "b", "c"}
 			f.up(names...)
 			f.register(names...)
-			tr := f.traffic(f.conn(), 20, 3*time.Millisecond)
+			tr := f.traffic(f.conn(), 20, 17*time.Millisecond)
 			time.Sleep(time.Second)
 			for _, name := range names {
 				if told {

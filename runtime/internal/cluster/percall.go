@@ -24,7 +24,7 @@ type PerCall struct {
 	closed  bool
 	idle    []*transport.Client // the one that ended last is used first
 	stop    map[*transport.Client]chan struct{}
-	failing bool // the last attempt to connect failed
+	failing bool // the last attempt to connect failed, or the server never answered
 }
 
 // NewPerCall returns a line that keeps at most keep idle connections.
@@ -134,23 +134,51 @@ func (p *PerCall) dial(ctx context.Context) (*transport.Client, error) {
 	}
 	stop := make(chan struct{})
 	p.mu.Lock()
-	p.stop[c.Client], p.failing = stop, false
+	p.stop[c.Client] = stop
 	if p.closed {
 		p.closeLocked(c.Client)
 	}
+	careful := p.failing
 	p.mu.Unlock()
 	go func() {
 		defer p.tasks.Done()
 		c.tend(stop, nil)
 		p.forget(c.Client)
 	}()
+	if careful {
+		if err := p.answered(ctx, c.Client); err != nil {
+			return nil, err
+		}
+	}
 	return c.Client, nil
+}
+
+// answered waits until the server has said what it accepts, as is done after an
+// attempt to connect has failed. If that does not come it fails, and c is closed.
+func (p *PerCall) answered(ctx context.Context, c *transport.Client) error {
+	select {
+	case <-c.Settled():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.failing = false
+		return nil
+	case <-c.Dead():
+		return c.Err()
+	case <-ctx.Done():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.closeLocked(c)
+		return ctx.Err()
+	}
 }
 
 // forget is told that a connection is no more.
 func (p *PerCall) forget(c *transport.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if _, own := p.stop[c]; own && !isDone(c.Settled()) { // it was not this side that closed it
+		p.failing = true
+	}
 	delete(p.stop, c)
 	p.idle = slices.DeleteFunc(p.idle, func(o *transport.Client) bool { return o == c })
 }

@@ -48,8 +48,9 @@ type pool struct {
 
 // attempt is one attempt to connect.
 type attempt struct {
-	over chan struct{} // closed when it is over
-	err  error         // set before that
+	failures int           // of the pool when it began
+	over     chan struct{} // closed when it is over
+	err      error         // set before that
 }
 
 func newPool(cfg cluster.Config, o Options) (*pool, error) {
@@ -122,7 +123,7 @@ func (p *pool) join() (*conn, *attempt, time.Duration, error) {
 	if pause := time.Until(p.retry); p.failures > 0 && pause > 0 {
 		return nil, nil, pause, p.err
 	}
-	a := &attempt{over: make(chan struct{})}
+	a := &attempt{failures: p.failures, over: make(chan struct{})}
 	if !p.alone {
 		p.attempt = a
 	}
@@ -169,8 +170,10 @@ func (p *pool) connect(a *attempt) {
 	switch {
 	case err != nil:
 		p.cfg.Log.Debug("cannot connect", "target", p.cfg.Endpoint, "error", err)
-		p.failures++
-		p.retry = time.Now().Add(p.cfg.Backoff.Delay(p.failures))
+		if p.failures == a.failures { // of attempts at the same time one counts
+			p.failures++
+			p.retry = time.Now().Add(p.cfg.Backoff.Delay(p.failures))
+		}
 		p.err, a.err = err, err
 	case p.closed:
 		discard = true
