@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/address"
+	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
@@ -120,5 +121,45 @@ func TestNoAnswer(t *testing.T) {
 		if n := f.dialed("a"); n < 10 || n > 200 {
 			t.Errorf("%d attempts to connect in a minute", n)
 		}
+	})
+}
+
+// TestLostLatency: a server that was lost with many calls in flight is not held to
+// be slow when it is back.
+func TestLostLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, func(c *BalancedConfig) { c.Pool.Balancer = address.P2C{} }, "a", "b")
+		calls := func(n int, m *call.Method) {
+			for range n {
+				f.tasks.Go(func() {
+					p := &Pick{Request: address.Request{Method: m}}
+					c, err := f.Pick(t.Context(), p)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					time.Sleep(time.Millisecond)
+					f.Done(p, c, callOver(t.Context(), c, m))
+				})
+			}
+			synctest.Wait()
+		}
+		for range 50 {
+			calls(10, nopMethod)
+			time.Sleep(10 * time.Millisecond)
+		}
+		calls(100, waitMethod)
+		time.Sleep(time.Second)
+		if n := f.node("a").InFlight(); n < 30 {
+			t.Errorf("%d calls in flight", n)
+		}
+		was := f.node("a").Latency(0)
+		f.down("a")
+		f.up("a")
+		time.Sleep(time.Second)
+		if _, failed := f.node("a").Counts(); failed < 30 || f.node("a").Latency(0) > was || f.node("a").Out() != 0 {
+			t.Errorf("%d calls failed, latency %v, %v before; %v", failed, f.node("a").Latency(0), was, f.node("a").Out())
+		}
+		close(f.gate)
 	})
 }

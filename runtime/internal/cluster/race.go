@@ -65,7 +65,7 @@ type race struct {
 	tried int // how many of p.Tried the call had tried before
 
 	first   *address.Node   // to begin with, or nil
-	failing []*address.Node // known to be, so that others come first
+	failing []*address.Node // or connected again already, so that others come first
 	results chan result
 	over    chan struct{} // closed when nobody takes results any more
 	running int
@@ -154,7 +154,7 @@ func (r *race) next() (*address.Node, Client) {
 		}
 		r.p.Tried = append(r.p.Tried, n)
 		line, err := siteOf(n).lanes.line(r.p.Class.Lane)
-		if err == nil && line.Failing() {
+		if err == nil && (line.Failing() || siteOf(n).mending.Load()) {
 			siteOf(n).down(line)
 			r.failing = append(r.failing, n)
 			continue
