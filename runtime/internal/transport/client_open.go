@@ -159,7 +159,7 @@ func (c *Client) sendRest(id frame.StreamID, rest []byte, done <-chan struct{}, 
 		if len(rest) == 0 {
 			h.Flags ^= frame.FlagMore | frame.FlagHalfClose
 		}
-		if err := c.w.lockFor(frame.HeaderSize+len(part), done, late); err != nil {
+		if err := c.w.lockFor(partSize(len(part)), done, late); err != nil {
 			return err
 		}
 		if c.calls.get(id) == nil { // it has ended already

@@ -204,3 +204,54 @@ func TestTurnPassesOn(t *testing.T) {
 		peer.Close()
 	})
 }
+
+// TestSharedBatches: large frames share a batch while the connection takes batches
+// at once, but not when a small frame has come lately or it did not take the last.
+func TestSharedBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const large = 2 * bulkSize
+		var tasks sync.WaitGroup
+		var w writer
+		w.init(nil, nil, 0, &tasks, func(err error) { t.Error(err) })
+		w.flushing = true // the test takes the batches
+		send := func(size int) {
+			if err := w.lockFor(size, nil, nil); err == nil {
+				w.buf = append(w.buf, make([]byte, size)...)
+				w.unlockAsync()
+			}
+		}
+		for range 100 {
+			tasks.Go(func() { send(large) })
+		}
+		frames := func() int {
+			synctest.Wait()
+			b := w.take(false)
+			defer giveBuffer(b)
+			return len(b) / large
+		}
+		want := func(frame string, wants ...int) {
+			t.Helper()
+			for i, want := range wants {
+				if n := frames(); n != want {
+					t.Errorf("%s: %d large frames in batch %d, want %d", frame, n, i, want)
+				}
+			}
+		}
+		want("at first", 1, 1, 1)
+		w.swift = true
+		want("swift", 1, bulkTurns, bulkTurns)
+		synctest.Wait()
+		send(1)
+		want("beside a small one", bulkTurns)
+		for i := range smallPause - 1 {
+			if n := frames(); n != 1 {
+				t.Errorf("%d large frames in a batch, %d after a small one", n, i)
+			}
+		}
+		want("long after it", 1, bulkTurns)
+		w.swift = false
+		want("no longer swift", bulkTurns, 1, 1)
+		w.close(net.ErrClosed)
+		tasks.Wait()
+	})
+}

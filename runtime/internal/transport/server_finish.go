@@ -57,7 +57,7 @@ func (c *serverCall) reply(append func(*writer)) {
 // of handlers that ran on the reading goroutine wait for the end of the batch
 // that it reads, or until they are many.
 func (c *serverCall) unlock(w *writer) {
-	if c.inline && len(w.buf) < inlineBatch && !w.bulk {
+	if c.inline && len(w.buf) < inlineBatch && w.bulk == 0 {
 		w.unlockLater()
 		return
 	}
@@ -158,7 +158,7 @@ func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *stat
 			part = part[:len(part)/2] // the rest goes with the trailers
 		}
 		data = data[len(part):]
-		err := w.lockFor(frame.HeaderSize+len(part), c.Done(), nil)
+		err := w.lockFor(partSize(len(part)), c.Done(), nil)
 		if c.s.calls.get(c.id) == nil { // cancelled, or the connection is gone
 			if err == nil {
 				w.unlockAsync()

@@ -42,7 +42,7 @@ const totalSize = 4
 
 func (s *stream) sendWhole(m *message) error {
 	w := &s.l.w
-	if err := s.reserve(frame.HeaderSize + m.size); err != nil {
+	if err := s.reserve(frame.HeaderSize+m.size, frame.HeaderSize+m.size); err != nil {
 		return err
 	}
 	mark := len(w.buf)
@@ -81,7 +81,7 @@ func (s *stream) sendParts(m *message) error {
 		if len(rest) > 0 {
 			h.Flags |= frame.FlagMore
 		}
-		if err := s.reserve(frame.HeaderSize + int(h.Length)); err != nil {
+		if err := s.reserve(frame.HeaderSize+int(h.Length), partSize(len(part))); err != nil {
 			return err
 		}
 		w := &s.l.w
@@ -127,9 +127,9 @@ func (s *stream) closeSend() error {
 	return nil
 }
 
-// reserve locks the writer for a frame of n bytes in all and draws its credit,
-// waiting for both. If it fails, the writer is unlocked.
-func (s *stream) reserve(n int) error {
+// reserve locks the writer for a frame that counts as size bytes there, and draws
+// n bytes of credit for it, waiting for both. If it fails, the writer is unlocked.
+func (s *stream) reserve(n, size int) error {
 	l, w := s.l, &s.l.w
 	if err := w.lock(); err != nil {
 		return s.sendError(err)
@@ -148,7 +148,7 @@ func (s *stream) reserve(n int) error {
 		case l.credit < int64(n) || from == nil && !l.waiting.empty():
 			list = &l.waiting
 		default:
-			list = w.fullLocked(n, from)
+			list = w.fullLocked(size, from)
 		}
 		w.leaveLocked(from, list)
 		if list == nil {

@@ -5,14 +5,20 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 )
 
 // The writer's marks, in bytes of frames that wait to be written.
 const (
 	// highWater is where senders wait until the buffer has been taken.
 	highWater = 512 << 10
-	// bulkSize is from where a frame counts as bulk: of those only one waits at a time.
-	bulkSize = 16 << 10
+	// bulkSize is from where a frame counts as bulk: of those only one waits at a
+	// time, or bulkTurns where nobody minds.
+	bulkSize  = 16 << 10
+	bulkTurns = 4
+	// smallPause is for how many batches after a small frame bulk frames go singly.
+	smallPause = 16
 	// maxControl is how many control replies may wait before the connection stops reading.
 	maxControl = 100
 	// leaderRounds is how many batches a sender writes for others before a
@@ -31,7 +37,9 @@ const (
 // anything else the writer does (see docs/performance.md).
 //
 // Frames larger than bulkSize wait for their turn, so that at most one of them
-// stands before a small frame in each batch.
+// stands before a small frame in each batch. There are more turns while the
+// connection takes batches as a whole, so that the frames of one would not
+// wait here for long, and nobody has sent a small frame lately.
 //
 // No sender ever blocks in a system call: the attempt of unlockLead does not
 // block, and what the socket does not take is left to a goroutine.
@@ -46,22 +54,28 @@ type writer struct {
 	buf      []byte // whole frames that nobody has taken yet; nil while idle
 	batches  uint64 // how many times buf has been taken
 	flushing bool   // somebody writes, or is about to
-	turn     bool   // a bulk sender has its turn, until its frame has been taken
-	bulk     bool   // buf holds its frame
-	control  int    // control replies in buf
-	sums     bool   // frames get a checksum when they are taken
-	unsummed int    // bytes at the front of buf that were appended before that
-	err      error  // why nothing can be sent any more
-	sealed   error  // why nothing can be appended any more; what waits is still sent
-	room     waitlist
-	turns    waitlist
-	idle     waitlist // waits until everything has been written
+	turns    int    // how many bulk senders have their turn, until their frames have been taken
+	bulk     int    // how many of their frames buf holds
+	small    uint64 // until which batch bulk frames go singly
+	// mostTurns is how many may have their turn: 1 or bulkTurns.
+	mostTurns int
+	control   int   // control replies in buf
+	sums      bool  // frames get a checksum when they are taken
+	unsummed  int   // bytes at the front of buf that were appended before that
+	err       error // why nothing can be sent any more
+	sealed    error // why nothing can be appended any more; what waits is still sent
+	room      waitlist
+	queue     waitlist // bulk senders that wait for their turn
+	idle      waitlist // waits until everything has been written
 
-	attempt attempt // owned by whoever is flushing
+	// Owned by whoever is flushing.
+	attempt attempt
+	swift   bool // the connection took the last batch at once
 }
 
 func (w *writer) init(nc net.Conn, raw syscall.RawConn, stall time.Duration, tasks *sync.WaitGroup, fail func(error)) {
 	w.nc, w.raw, w.stall, w.tasks, w.fail = nc, raw, stall, tasks, fail
+	w.mostTurns = 1
 	w.attempt.init()
 }
 
@@ -90,8 +104,17 @@ func (w *writer) prepareLocked() {
 	}
 }
 
-// lockFor locks w for appending a frame of size bytes, after waiting until
-// there is room for it. It returns done or late as soon as one of these is
+// partSize returns as how large the frame of a part of n bytes of a large message
+// counts: small ones, which end such messages, are not waited for.
+func partSize(n int) int {
+	if n+frame.HeaderSize <= bulkSize {
+		return 0
+	}
+	return n + frame.HeaderSize
+}
+
+// lockFor locks w for appending a frame of size bytes, 0 for one that is nobody's
+// message, after waiting until there is room for it. It returns done or late as soon as one of these is
 // closed or ready, and the writer's error if the connection ends.
 func (w *writer) lockFor(size int, done <-chan struct{}, late <-chan time.Time) error {
 	if err := w.lock(); err != nil {
@@ -118,10 +141,15 @@ func (w *writer) fullLocked(size int, from *waitlist) *waitlist {
 		return &w.room
 	}
 	if size > bulkSize {
-		if from != &w.turns && (w.turn || !w.turns.empty()) {
-			return &w.turns
+		if from != &w.queue {
+			if w.turns >= w.mostTurns || !w.queue.empty() {
+				return &w.queue
+			}
+			w.turns++
 		}
-		w.turn, w.bulk = true, true
+		w.bulk++
+	} else if size > 0 {
+		w.small, w.mostTurns = w.batches+smallPause, 1
 	}
 	return nil
 }
@@ -131,26 +159,28 @@ func (w *writer) fullLocked(size int, from *waitlist) *waitlist {
 func (w *writer) leaveLocked(from, to *waitlist) {
 	switch {
 	case from == nil || from == to:
-	case from != &w.turns:
+	case from != &w.queue:
 		from.wake(1) // this one needs it no more, or not yet
 	case to != nil:
-		w.nextTurnLocked()
+		w.giveTurnsLocked(1)
 	}
 }
 
-// nextTurnLocked gives the next bulk sender its turn, which nobody can take
-// from it.
-func (w *writer) nextTurnLocked() {
-	w.turn = !w.turns.empty()
-	w.turns.wake(1)
+// giveTurnsLocked takes n turns back and gives those that are free to the bulk
+// senders that wait, from whom nobody can take them.
+func (w *writer) giveTurnsLocked(n int) {
+	for w.turns -= n; w.turns < w.mostTurns && !w.queue.empty(); w.turns++ {
+		w.queue.wake(1)
+	}
 }
 
-// passLocked gives the turn on if its owner has appended nothing: no batch will
-// be taken that does it.
+// passLocked gives turns on whose owners have appended nothing: no batch will be
+// taken that does it.
 func (w *writer) passLocked() {
-	if w.bulk && !w.flushing && len(w.buf) == 0 {
-		w.bulk = false
-		w.nextTurnLocked()
+	if w.bulk > 0 && !w.flushing && len(w.buf) == 0 {
+		n := w.bulk
+		w.bulk = 0
+		w.giveTurnsLocked(n)
 	}
 }
 
@@ -174,10 +204,10 @@ func (w *writer) waitLocked(list *waitlist, first bool, done <-chan struct{}, la
 	if err != nil {
 		waiting := list.remove(turn)
 		switch {
-		case list != &w.turns:
+		case list != &w.queue:
 			list.wake(1) // the next one may have waited for this one only
 		case !waiting:
-			w.nextTurnLocked()
+			w.giveTurnsLocked(1)
 		}
 		w.mu.Unlock()
 		return err
@@ -214,7 +244,7 @@ func (w *writer) close(err error) {
 	w.flushing = false
 	giveBuffer(w.buf)
 	w.buf, w.unsummed = nil, 0
-	w.turns.wakeAll()
+	w.queue.wakeAll()
 	w.room.wakeAll()
 	w.idle.wakeAll()
 }

@@ -57,10 +57,16 @@ func (w *writer) flush() {
 	w.unlockLead(false)
 }
 
-// take takes the batch, or ends the flushing if there is none.
-func (w *writer) take() []byte {
+// take takes the batch, or ends the flushing if there is none. With yield it lets
+// others add to a small one first.
+func (w *writer) take(yield bool) []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if yield && len(w.buf) < worthWriting && w.err == nil {
+		w.mu.Unlock()
+		runtime.Gosched()
+		w.mu.Lock()
+	}
 	if len(w.buf) == 0 || w.err != nil {
 		w.flushing = false
 		giveBuffer(w.buf)
@@ -104,12 +110,17 @@ func (w *writer) summedLocked(batch []byte) []byte {
 // one at a time, in their order, the others as many as can be expected to fit.
 func (w *writer) wakeLocked() {
 	w.control = 0
-	if w.bulk {
-		w.bulk = false
-		w.nextTurnLocked()
+	if w.mostTurns = 1; w.swift && w.batches > w.small {
+		w.mostTurns = bulkTurns
 	}
+	n := w.bulk
+	w.bulk = 0
+	w.giveTurnsLocked(n)
 	w.room.wake(64)
 }
+
+// worthWriting is how many bytes are worth a write, whatever else may come.
+const worthWriting = 64 << 10
 
 // lead writes batches until there are none, the socket is full, or it has done
 // its share.
@@ -119,14 +130,12 @@ func (w *writer) lead(yield bool) {
 			w.handOver(nil)
 			return
 		}
-		if yield {
-			runtime.Gosched()
-		}
-		out := w.take()
+		out := w.take(yield)
 		if out == nil {
 			return
 		}
 		n, err := w.attempt.write(w.raw, out)
+		w.swift = n == len(out)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			w.handOver(out) // the deadline is that of an earlier write: a goroutine sets a new one
@@ -167,13 +176,16 @@ func (w *writer) handOverLocked(rest []byte) {
 // background writes rest and then batches until there are none, blocking.
 func (w *writer) background(rest []byte) {
 	for {
+		n, err := 0, error(nil)
 		if rest == nil {
-			runtime.Gosched()
-			if rest = w.take(); rest == nil {
+			if rest = w.take(true); rest == nil {
 				return
 			}
+			n, err = w.try(rest)
 		}
-		err := w.writeAll(rest)
+		if err == nil {
+			err = w.writeAll(rest[n:])
+		}
 		giveBuffer(rest)
 		if err != nil {
 			w.fail(err)
@@ -183,16 +195,33 @@ func (w *writer) background(rest []byte) {
 	}
 }
 
+// try writes what the connection takes of b at once. It is not for connections
+// where that cannot be told.
+func (w *writer) try(b []byte) (n int, err error) {
+	if w.raw == nil {
+		return 0, nil
+	}
+	n, err = w.attempt.write(w.raw, b)
+	if w.swift = n == len(b); errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil // it was that of an earlier write
+	}
+	return n, err
+}
+
 // writeAll writes b, blocking. It fails if the peer takes nothing for the
 // duration of stall.
 func (w *writer) writeAll(b []byte) error {
+	piece := len(b)
+	if w.raw == nil {
+		piece = safePiece
+	}
 	for len(b) > 0 {
 		if w.stall > 0 {
 			if err := w.nc.SetWriteDeadline(time.Now().Add(w.stall)); err != nil {
 				return err
 			}
 		}
-		n, err := w.nc.Write(b[:min(len(b), 64<<10)])
+		n, err := w.nc.Write(b[:min(len(b), piece)])
 		b = b[n:]
 		if err != nil {
 			timeout, ok := err.(net.Error)
@@ -210,6 +239,10 @@ func (w *writer) writeAll(b []byte) error {
 	}
 	return nil
 }
+
+// safePiece is how much is written at a time where a write that has run out of
+// time cannot be continued, as on TLS: the peer must take so much in that time.
+const safePiece = 64 << 10
 
 // drain waits until everything has been written, writing has failed, or late.
 func (w *writer) drain(late <-chan time.Time) {
