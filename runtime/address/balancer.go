@@ -36,6 +36,8 @@ type Request struct {
 	HasKey bool
 	// Tried are the nodes to which the call went in vain.
 	Tried []*Node
+	// Avoid has nodes that are avoided for one of these reasons count as tried.
+	Avoid Reason
 	// Now is the time in nanoseconds, on the scale of Node.End. Zero means that
 	// it is not known: then latencies do not fade, and nobody starts slowly.
 	Now int64
@@ -51,8 +53,11 @@ func (r *Request) random() uint64 {
 }
 
 func (r *Request) tried(n *Node) bool {
-	return len(r.Tried) > 0 && slices.Contains(r.Tried, n)
+	return r.Avoid != 0 && n.Out()&r.Avoid != 0 || len(r.Tried) > 0 && slices.Contains(r.Tried, n)
 }
+
+// choosy reports whether some node may have been tried.
+func (r *Request) choosy() bool { return r.Avoid != 0 || len(r.Tried) > 0 }
 
 // Balancer makes pickers. Those of this package are plain values, whose zero
 // value has the defaults, and which any number of pools may share.

@@ -27,7 +27,7 @@ type firstPicker struct {
 
 func (p *firstPicker) Pick(r *Request) *Node {
 	first := p.nodes[p.first]
-	if len(r.Tried) == 0 || !r.tried(first) {
+	if !r.choosy() || !r.tried(first) {
 		return first
 	}
 	for _, n := range p.nodes {

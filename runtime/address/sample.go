@@ -89,7 +89,7 @@ func (s *sampler) index(u uint32) int {
 // or starts slowly.
 func (s *sampler) draw(r *Request, u uint32) *entry {
 	e := &s.entries[s.index(u)]
-	if s.ramping || len(r.Tried) > 0 {
+	if s.ramping || r.choosy() {
 		return s.drawAgain(r, e)
 	}
 	return e
@@ -130,7 +130,7 @@ func (s *sampler) accepts(r *Request, n *Node) bool {
 // stands in its place in the ratio of the weights whichever of both is taken.
 func (s *sampler) drawTwo(r *Request) (a, b *entry) {
 	u := r.random()
-	if s.cells == nil && !s.ramping && len(r.Tried) == 0 && len(s.entries) > 1 {
+	if s.cells == nil && !s.ramping && !r.choosy() && len(s.entries) > 1 {
 		n := uint64(len(s.entries))
 		i := uint64(uint32(u)) * n >> 32
 		j := (u >> 32) * (n - 1) >> 32

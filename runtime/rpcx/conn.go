@@ -173,7 +173,8 @@ func (c *Conn) unary(ctx context.Context, u *unaryCall, o *call.Options) *status
 		u.Class, u.Route, u.Routed = u.pick.Class, u.pick.Hash, u.pick.HasKey
 		u.pick.Metadata, u.pick.Deadline = base, u.Deadline
 		for n := 0; ; n++ {
-			if err = c.attempt(ctx, u, base, o, n); !resend(err, n, o) {
+			var picked bool
+			if picked, err = c.attempt(ctx, u, base, o, n); !picked || !resend(err, n, o) {
 				break
 			}
 			u.pick.Failed()
@@ -214,20 +215,26 @@ func connectionLost(err *status.Error) bool {
 	return lost && err.NotRun() && err.Code() == status.Unavailable
 }
 
-func (c *Conn) attempt(ctx context.Context, u *unaryCall, base metadata.MD, o *call.Options, n int) (err *status.Error) {
+// attempt sends the call once. picked reports whether there was a connection to
+// send it over.
+func (c *Conn) attempt(ctx context.Context, u *unaryCall, base metadata.MD, o *call.Options, n int) (picked bool, err *status.Error) {
 	u.Class.Attempt = tried(n)
 	client, err := c.cluster.Pick(ctx, &u.pick)
 	if err != nil {
-		return err
+		return false, err
 	}
-	defer func() { c.cluster.Done(&u.pick, client, err) }()
+	defer func() {
+		u.pick.Unsent = err.NotRun() && (u.Sent == 0 || err.Code() == status.Unavailable)
+		c.cluster.Done(&u.pick, client, err)
+	}()
+	u.Sent = 0
 	if o.Credentials != nil {
 		if u.Metadata, err = c.authorize(ctx, client.Peer(), u.Method, base, o.Credentials); err != nil {
-			return err
+			return true, err
 		}
 	}
 	if len(c.cfg.observers) == 0 {
-		return client.Unary(ctx, &u.Unary)
+		return true, client.Unary(ctx, &u.Unary)
 	}
 	info := call.Info{Method: u.Method, Side: call.Client, Peer: client.Peer(), Start: time.Now(), Attempt: n}
 	for _, ob := range c.cfg.observers {
@@ -238,7 +245,7 @@ func (c *Conn) attempt(ctx context.Context, u *unaryCall, base metadata.MD, o *c
 	for _, ob := range c.cfg.observers {
 		ob.AttemptEnded(info, r)
 	}
-	return err
+	return true, err
 }
 
 // authorize adds the metadata of credentials.

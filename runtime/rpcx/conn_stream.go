@@ -57,11 +57,11 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 	sc.Class, sc.Route, sc.Routed = pick.Class, pick.Hash, pick.HasKey
 	pick.Metadata, pick.Deadline = base, sc.Deadline
 	for n := 0; ; n++ {
-		s, err := c.openStream(ctx, sc, &pick, base, o, n)
+		s, picked, err := c.openStream(ctx, sc, &pick, base, o, n)
 		if err == nil {
 			return withMetadata(s, o), nil
 		}
-		if !resend(err, n, o) {
+		if !picked || !resend(err, n, o) {
 			end(err, 0, 0)
 			return nil, err
 		}
@@ -69,17 +69,17 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 	}
 }
 
-func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, asked *cluster.Pick, base metadata.MD, o *call.Options, attempt int) (call.ClientStream, *status.Error) {
+func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, asked *cluster.Pick, base metadata.MD, o *call.Options, attempt int) (s call.ClientStream, picked bool, err *status.Error) {
 	sc.Class.Attempt = tried(attempt)
 	client, err := c.cluster.Pick(ctx, asked)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	pick := *asked // which the next attempt changes
 	if o.Credentials != nil {
 		if sc.Metadata, err = c.authorize(ctx, client.Peer(), sc.Method, base, o.Credentials); err != nil {
 			c.cluster.Done(&pick, client, err)
-			return nil, err
+			return nil, true, err
 		}
 	}
 	info := call.Info{Method: sc.Method, Side: call.Client, Peer: client.Peer(), Start: time.Now(), Attempt: attempt}
@@ -98,11 +98,11 @@ func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, asked *
 		end(err, sent, received)
 		sc.OnEnd(err, sent, received)
 	}
-	s, err := client.OpenStream(ctx, &watched)
+	s, err = client.OpenStream(ctx, &watched)
 	if err != nil {
 		end(err, 0, 0)
 	}
-	return s, err
+	return s, true, err
 }
 
 // onceEnd returns f for a single use: the later calls do nothing.

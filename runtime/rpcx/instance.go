@@ -93,7 +93,7 @@ func (c *Conn) EndpointStats() []EndpointStats {
 	all := make([]EndpointStats, len(nodes))
 	for i, n := range nodes {
 		begun, failed := n.Counts()
-		all[i] = EndpointStats{n.Endpoint(), n.Out(), n.InFlight(), begun, failed, n.Latency(0)}
+		all[i] = EndpointStats{n.Endpoint(), n.Out(), n.InFlight(), begun, failed, n.Latency(c.cluster.Now())}
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package rpcx
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/address"
@@ -15,6 +16,10 @@ func WithResolver(scheme string, r address.Resolver) DialOption {
 	return dialOption(func(c *dialConfig) {
 		if plain(scheme) {
 			c.fail(fmt.Errorf("rpcx: WithResolver: scheme %q stands for single servers and cannot be replaced", scheme))
+			return
+		}
+		if r == nil || scheme == "" || strings.ContainsAny(scheme, ":/") {
+			c.fail(fmt.Errorf("rpcx: WithResolver: want a resolver and a scheme such as \"etcd\", not %q", scheme))
 			return
 		}
 		c.schemes = c.schemes.With(scheme, r)
@@ -58,7 +63,8 @@ func WithLanes(l address.LanesConfig) DialOption {
 
 // WithHealthCheck has ask called for each server every interval, a tenth more or
 // less. A server of which it returns an error twice in a row is avoided until it
-// returns nil, unless more than half of the servers are. ask has the interval
+// returns nil, unless more than half of the servers are. Of more than 100 servers only
+// those are asked that calls have gone to. ask has the interval
 // as its deadline and makes its calls through server, which leads to that server
 // only. The default is not to ask; package health has such a function. The range of
 // the interval is from 10 ms; a shorter one is brought to it.

@@ -2,6 +2,7 @@ package rpcx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -37,6 +38,10 @@ type registration struct {
 // machine that others can reach. The default is no registry; several may be given.
 func WithRegistration(r address.Registrar, name string, e address.Endpoint) ServerOption {
 	return serverOption(func(c *serverConfig) {
+		if r == nil || name == "" {
+			c.fail(errors.New("rpcx: WithRegistration: want a registrar and a name"))
+			return
+		}
 		c.registrations = append(c.registrations, registration{r, name, e})
 	})
 }
@@ -105,9 +110,22 @@ func (r *registered) end(ctx context.Context, cfg *serverConfig) {
 		return
 	}
 	cancel()
-	r.tasks.Wait()
-	ctx, cancel = context.WithTimeout(ctx, deregisterTimeout)
-	defer cancel()
+	ctx, stop := context.WithTimeout(ctx, deregisterTimeout)
+	defer stop()
+	out := make(chan struct{})
+	go func() { // a registrar that does not heed its context may hold it up
+		defer close(out)
+		r.tasks.Wait()
+		r.deregister(ctx, cfg)
+	}()
+	select {
+	case <-out:
+	case <-ctx.Done():
+		cfg.log.Warn("cannot deregister in time", "error", ctx.Err())
+	}
+}
+
+func (r *registered) deregister(ctx context.Context, cfg *serverConfig) {
 	var all sync.WaitGroup
 	for _, entry := range r.entries {
 		all.Go(func() {

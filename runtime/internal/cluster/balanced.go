@@ -174,7 +174,7 @@ func (p *Pick) chosen(n *address.Node, line Line) {
 // Done implements Cluster.
 func (b *Balanced) Done(p *Pick, c Client, err *status.Error) {
 	p.line.Done(c)
-	if code := err.Code(); p.Stream || code == status.Canceled || code == status.InvalidArgument {
+	if code := err.Code(); p.Stream || p.Unsent || code == status.Canceled || code == status.InvalidArgument {
 		p.Chosen.Cancel()
 		return
 	}
@@ -260,6 +260,9 @@ func (b *Balanced) Shard(ctx context.Context, r *address.Request) (uint64, bool,
 	id, ok := b.pool.Shard(r)
 	return id, ok, nil
 }
+
+// Now implements Cluster.
+func (b *Balanced) Now() int64 { return b.now() }
 
 // Resolver implements Cluster.
 func (b *Balanced) Resolver() address.KeepStats { return b.source.Stats() }

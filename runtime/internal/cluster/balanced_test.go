@@ -265,6 +265,8 @@ func TestSeveralConnections(t *testing.T) {
 			f := newFarm(t, func(c *BalancedConfig) {
 				c.Open = func(cfg Config) (Line, error) { return NewMulti(cfg, n), nil }
 			}, "a", "b")
+			f.picks(4 * n) // which have all of them made
+			f.settle()
 			used := map[Client]int{}
 			for range 100 * n {
 				p := &Pick{Request: address.Request{Method: nopMethod}}
@@ -290,7 +292,9 @@ func TestSeveralConnections(t *testing.T) {
 				t.Errorf("a call waited %v", longest)
 			}
 			time.Sleep(100 * time.Millisecond)
-			if f.picks(4 * n); f.events.open.Load() != int32(2*n) {
+			f.picks(4 * n)
+			f.settle()
+			if f.events.open.Load() != int32(2*n) {
 				t.Errorf("%d connections are open", f.events.open.Load())
 			}
 		})

@@ -30,6 +30,8 @@ type Cluster interface {
 	// Shard returns a number that is the same for calls that go to the same
 	// servers because of their keys; ok is false if keys do not matter.
 	Shard(ctx context.Context, r *address.Request) (id uint64, ok bool, err *status.Error)
+	// Now returns the time as nodes have it.
+	Now() int64
 	// Resolver returns what has been heard of the resolver.
 	Resolver() address.KeepStats
 	// Close closes all connections.
@@ -45,6 +47,8 @@ type Pick struct {
 	Wait bool
 	// Stream says that how long the call takes tells nothing of the server.
 	Stream bool
+	// Unsent says, when the call is done, that nothing of it reached the server.
+	Unsent bool
 	// Only is the one server that may be chosen, or nil.
 	Only *address.Node
 
@@ -134,6 +138,11 @@ type Config struct {
 	// DialTimeout bounds each attempt to connect.
 	DialTimeout time.Duration
 	Backoff     Backoff
+	// Node, if not nil, has the newest attributes of the endpoint.
+	Node *address.Node
+	// Trusted says that it was the user who named the endpoint, so that a socket of
+	// this machine is as secure as TLS.
+	Trusted bool
 	// Others, if not nil, reports whether there are other servers for the calls.
 	Others func() bool
 	// Keepalive is how long a connection with calls in flight may be silent

@@ -30,8 +30,12 @@ func (cfg *Config) Named(err error) error { return fmt.Errorf("dial %s: %w", cfg
 
 // Name returns what the server's certificate is for: a host, or an address with one.
 func (cfg *Config) Name() string {
-	if cfg.Endpoint.Name != "" {
-		return cfg.Endpoint.Name
+	e := cfg.Endpoint
+	if cfg.Node != nil {
+		e = cfg.Node.Endpoint() // its name may have been corrected
+	}
+	if e.Name != "" {
+		return e.Name
 	}
 	return cfg.Endpoint.Addr
 }

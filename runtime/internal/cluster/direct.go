@@ -18,6 +18,7 @@ type Direct struct {
 // line to it.
 func NewDirect(cfg Config, open LineFunc) (*Direct, error) {
 	d := &Direct{nodes: []*address.Node{address.NewNode(cfg.Endpoint)}}
+	cfg.Trusted = true
 	d.lanes.init(cfg, open)
 	_, err := d.lanes.line(0)
 	return d, err
@@ -43,6 +44,9 @@ func (d *Direct) Nodes(context.Context) ([]*address.Node, *status.Error) { retur
 func (d *Direct) Shard(context.Context, *address.Request) (uint64, bool, *status.Error) {
 	return 0, false, nil
 }
+
+// Now implements Cluster.
+func (d *Direct) Now() int64 { return 0 }
 
 // Resolver implements Cluster.
 func (d *Direct) Resolver() address.KeepStats { return address.KeepStats{} }

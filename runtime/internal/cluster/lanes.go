@@ -45,6 +45,16 @@ func (l *lanes) line(lane uint8) (Line, error) {
 	return line, nil
 }
 
+// used reports whether a call has gone there.
+func (l *lanes) used() bool {
+	for i := range l.lines {
+		if l.lines[i].Load() != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // end returns all lines there are; no more are made.
 func (l *lanes) end() []Line {
 	l.mu.Lock()

@@ -38,19 +38,27 @@ func (m *Multi) Take() Client {
 	return c
 }
 
-// take returns the connection whose turn it is, or, if it is not there, what makes it.
+// take returns the connection whose turn it is, or the next one that is there, and
+// begins to make those that are not. If none is there it returns what makes the first.
 func (m *Multi) take(at uint64) (Client, *Single) {
 	n := uint64(len(m.lines))
+	var first *Single
 	for i := range n {
 		s := m.lines[(at+i)%n]
 		if c := s.Take(); c != nil {
+			if first != nil {
+				_, _, _ = first.join() // it is there for a later call
+			}
 			return c, nil
 		}
-		if !s.resting() {
-			return nil, s
+		if first == nil && !s.resting() {
+			first = s
 		}
 	}
-	return nil, m.lines[at%n]
+	if first == nil {
+		first = m.lines[at%n]
+	}
+	return nil, first
 }
 
 // Failing implements Line.

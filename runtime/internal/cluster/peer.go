@@ -13,7 +13,7 @@ func (cfg *Config) PeerOf(nc net.Conn, protocol string) call.Peer {
 	return call.Peer{
 		Addr:     nc.RemoteAddr(),
 		Protocol: protocol,
-		Secure:   cfg.Endpoint.Network == "unix" || state != nil,
+		Secure:   cfg.Trusted && cfg.Endpoint.Network == "unix" || state != nil,
 		TLS:      state,
 	}
 }

@@ -15,6 +15,15 @@ import (
 // tries the next one beside it, as RFC 8305 has it.
 const attemptDelay = 250 * time.Millisecond
 
+// maxHopeless is how many servers that are known to fail a call attempts when there
+// are no others. They are connected in the background; what they say is why there
+// is no connection.
+const maxHopeless = 4
+
+// maxLooks is how often a call that does not wait looks again because a server has
+// changed meanwhile.
+const maxLooks = 3
+
 // pickSlowly picks while first, which was chosen, has no connection, or there is
 // nobody to choose.
 func (b *Balanced) pickSlowly(ctx context.Context, p *Pick, first *address.Node) (Client, *status.Error) {
@@ -22,10 +31,10 @@ func (b *Balanced) pickSlowly(ctx context.Context, p *Pick, first *address.Node)
 	defer cancel()
 	tried := len(p.Tried)
 	defer func() { p.Tried = p.Tried[:tried] }()
-	for {
+	for looks := 1; ; looks++ {
 		resolved, changed, unresolved := b.state()
 		p.Tried = p.Tried[:tried]
-		r := race{b: b, p: p, ctx: merged, tried: tried, first: first}
+		r := race{b: b, p: p, ctx: merged, tried: tried, first: first, healthy: true, left: maxHopeless}
 		first = nil
 		c, phase, err := r.run()
 		if c != nil {
@@ -42,7 +51,7 @@ func (b *Balanced) pickSlowly(ctx context.Context, p *Pick, first *address.Node)
 		case phase == status.PhasePick && len(b.pool.Nodes()) == 0:
 			err = b.nobody(unresolved)
 		}
-		if resolved && !p.Wait && merged.Err() == nil && !isDone(changed) {
+		if resolved && !p.Wait && merged.Err() == nil && (looks > maxLooks || !isDone(changed)) {
 			return nil, err
 		}
 		select {
@@ -64,8 +73,9 @@ type race struct {
 	ctx   context.Context
 	tried int // how many of p.Tried the call had tried before
 
-	first   *address.Node   // to begin with, or nil
-	failing []*address.Node // or connected again already, so that others come first
+	first   *address.Node // to begin with, or nil
+	left    int           // how many of those that are known to fail may be attempted
+	healthy bool          // there may be nodes that are not known to fail
 	results chan result
 	over    chan struct{} // closed when nobody takes results any more
 	running int
@@ -141,32 +151,46 @@ func (r *race) none() *status.Error {
 // next returns a node to connect, or a connection that is there already. Both
 // are nil if all nodes that may be used have been tried.
 func (r *race) next() (*address.Node, Client) {
-	for {
+	for r.healthy {
 		n := r.first
 		if r.first = nil; n == nil {
+			r.p.Avoid = address.Disconnected
 			n = r.b.choose(r.p)
+			r.p.Avoid = 0
 		}
-		if n == nil || slices.Contains(r.p.Tried[r.tried:], n) {
+		if r.healthy = r.fresh(n); !r.healthy {
 			break
 		}
 		if c := r.b.take(r.p, n); c != nil {
 			return nil, c
 		}
-		r.p.Tried = append(r.p.Tried, n)
 		line, err := siteOf(n).lanes.line(r.p.Class.Lane)
 		if err == nil && (line.Failing() || siteOf(n).mending.Load()) {
 			siteOf(n).down(line)
-			r.failing = append(r.failing, n)
+			r.healthy = n.Out()&address.Disconnected != 0 // as it is now, but for a race
 			continue
 		}
+		r.p.Tried = append(r.p.Tried, n)
 		return n, nil
 	}
-	if len(r.failing) == 0 {
+	if r.left == 0 {
 		return nil, nil
 	}
-	n := r.failing[0]
-	r.failing = r.failing[1:]
+	n := r.b.choose(r.p)
+	if n == nil || slices.Contains(r.p.Tried[r.tried:], n) {
+		return nil, nil
+	}
+	r.left--
+	if c := r.b.take(r.p, n); c != nil {
+		return nil, c
+	}
+	r.p.Tried = append(r.p.Tried, n)
 	return n, nil
+}
+
+// fresh reports whether n is a node that is not known to fail and was not attempted.
+func (r *race) fresh(n *address.Node) bool {
+	return n != nil && n.Out()&address.Disconnected == 0 && !slices.Contains(r.p.Tried[r.tried:], n)
 }
 
 // attempt begins to connect a node and reports whether a result will come.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,13 +23,15 @@ type Single struct {
 	dialing context.Context
 	noDial  context.CancelFunc
 
-	mu       sync.Mutex
-	attempt  *attempt // in progress, or nil
-	failures int      // in a row
-	next     time.Time
-	err      error             // of the last attempt
-	lost     *transport.Client // the last one that was found lost
-	closed   bool
+	mu        sync.Mutex
+	attempt   *attempt // in progress, or nil
+	failures  int      // in a row
+	next      time.Time
+	err       error             // of the last attempt
+	lost      *transport.Client // the last one that was found lost
+	settledAt time.Time         // when the server of the last connection had answered
+	brief     int               // how many connections in a row did not last
+	closed    bool
 }
 
 // attempt is one attempt to connect.
@@ -90,21 +93,38 @@ func (s *Single) resting() bool {
 }
 
 // noteLossLocked has the next attempt wait if the connection was lost, or the server
-// is about to go and others take its calls: it has many clients.
+// is about to go and others take its calls: it has many clients. A server that takes
+// connections and ends them at once, again and again, is one that fails.
 func (s *Single) noteLossLocked() {
 	c := s.client.Load()
 	if c == nil || c == s.lost || c.Usable() || s.attempt != nil {
 		return
 	}
-	if c.Draining() && (!c.Dismissed() || s.cfg.Others == nil || !s.cfg.Others()) {
-		return // the next call connects again
-	}
 	s.lost = c
-	if s.failures == 0 {
-		s.failures, s.err = 1, nil
+	if s.brief++; time.Since(s.settledAt) >= s.cfg.Backoff.Base {
+		s.brief = 0
+	}
+	switch {
+	case s.failures > 0:
+	case s.brief > 1:
+		s.failures = s.brief - 1
+		s.next = time.Now().Add(s.cfg.Backoff.Delay(s.failures))
+		if s.brief > mayBeBrief {
+			s.err = errNotKept
+		}
+	case c.Draining() && (!c.Dismissed() || s.cfg.Others == nil || !s.cfg.Others()):
+		// The next call connects again.
+	default:
+		s.failures = 1
 		s.next = time.Now().Add(s.cfg.Backoff.AfterLoss())
 	}
 }
+
+// mayBeBrief is how many connections in a row may end at once until calls that do
+// not wait fail.
+const mayBeBrief = 5
+
+var errNotKept = errors.New("the server ends connections as soon as they are made")
 
 // Pick implements Line. The server may not have answered yet.
 func (s *Single) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
@@ -267,6 +287,7 @@ func isDone(c <-chan struct{}) bool {
 func (s *Single) settled(a *attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settledAt = time.Now()
 	s.attempt, s.failures, s.err = nil, 0, nil
 	close(a.over)
 }

@@ -279,6 +279,7 @@ func TestReconnect(t *testing.T) {
 		for range 5 {
 			c := s.mustPick(false)
 			<-c.Settled()
+			time.Sleep(time.Second)
 			s.network.ResetConns()
 			<-c.Dead()
 			start := time.Now()

@@ -23,7 +23,7 @@ type site struct {
 func newSite(b *Balanced, n *address.Node) *site {
 	s := &site{b: b, node: n}
 	cfg := b.cfg.Line
-	cfg.Endpoint = n.Endpoint()
+	cfg.Endpoint, cfg.Node = n.Endpoint(), n
 	cfg.Others = func() bool { return len(b.pool.Nodes()) > 1 }
 	s.lanes.init(cfg, b.cfg.Open)
 	s.ctx, s.gone = context.WithCancel(b.ctx)
@@ -94,9 +94,12 @@ func (s *site) check() {
 		case <-s.ctx.Done():
 			return
 		}
-		ctx, cancel := context.WithTimeout(s.ctx, every)
-		err := s.b.cfg.Check(ctx, s.node)
-		cancel()
+		var err error
+		if s.lanes.used() || len(s.b.pool.Nodes()) <= address.DefaultSubset {
+			ctx, cancel := context.WithTimeout(s.ctx, every)
+			err = s.b.cfg.Check(ctx, s.node)
+			cancel()
+		}
 		switch {
 		case s.ctx.Err() != nil:
 			return

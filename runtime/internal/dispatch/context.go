@@ -71,7 +71,9 @@ func (c *lazyContext) Err() error {
 	c.mu.Unlock()
 	if err == nil && c.late() {
 		c.cancel(context.DeadlineExceeded)
-		return context.DeadlineExceeded
+		c.mu.Lock()
+		err = c.err // somebody may have been faster
+		c.mu.Unlock()
 	}
 	return err
 }
@@ -120,20 +122,17 @@ func (c *lazyContext) cancel(err error) bool {
 		return false
 	}
 	c.err = err
-	w := c.watch
-	if w == nil {
-		c.mu.Unlock()
-		return true
+	var after []*afterFunc
+	if w := c.watch; w != nil {
+		if w.timer != nil {
+			w.timer.Stop()
+		}
+		if w.done != nil {
+			close(w.done)
+		}
+		after, w.after = w.after, nil
 	}
-	after := w.after
-	w.after = nil
 	c.mu.Unlock()
-	if w.timer != nil {
-		w.timer.Stop()
-	}
-	if w.done != nil {
-		close(w.done)
-	}
 	for _, a := range after {
 		go a.f()
 	}

@@ -196,11 +196,15 @@ func (c *Client) reserveSlot(n int, done <-chan struct{}, late <-chan time.Time)
 			}
 			return err
 		}
+		// It is counted before draining is looked at, so that the connection is not
+		// left in between.
+		n := c.inFlight.Add(1)
 		if c.draining.Load() {
 			c.w.unlockAsync()
+			c.ended()
 			return &ConnError{c.addr(), ErrDraining}
 		}
-		if c.inFlight.Add(1) <= int64(c.peer().MaxStreams) && (queued || c.slots.empty()) {
+		if n <= int64(c.peer().MaxStreams) && (queued || c.slots.empty()) {
 			return nil
 		}
 		c.inFlight.Add(-1)
