@@ -25,6 +25,11 @@ type PerCall struct {
 	idle    []*transport.Client // the one that ended last is used first
 	stop    map[*transport.Client]chan struct{}
 	failing bool // the last attempt to connect failed, or the server never answered
+	// failures are those in a row, of attempts of different times; next is when the next
+	// attempt may be made; err is of the last one.
+	failures int
+	next     time.Time
+	err      error
 }
 
 // NewPerCall returns a line that keeps at most keep idle connections.
@@ -53,17 +58,20 @@ func (p *PerCall) Failing() bool {
 func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (Client, *status.Error) {
 	ctx, cancel := Merge(ctx, p.ctx, deadline)
 	defer cancel()
-	for failures := 1; ; failures++ {
+	for {
 		if c := p.take(); c != nil {
 			return c, nil
 		}
-		c, err := p.dial(ctx)
-		if err == nil {
-			return c, nil
+		pause, err := p.pause()
+		if pause == 0 {
+			var c *transport.Client
+			if c, err = p.dial(ctx); err == nil {
+				return c, nil
+			}
+			p.failed(ctx, err)
 		}
-		closed := p.failed(ctx)
 		switch {
-		case closed:
+		case p.isClosed():
 			return nil, Unavailable(transport.ErrClosed)
 		case ctx.Err() != nil:
 			return nil, p.cfg.Expired(ctx.Err(), err)
@@ -71,21 +79,45 @@ func (p *PerCall) Pick(ctx context.Context, deadline time.Time, wait bool) (Clie
 			return nil, Unavailable(err)
 		}
 		select {
-		case <-time.After(p.cfg.Backoff.Delay(failures)):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}
 }
 
-// failed notes an attempt that failed, unless that was because ctx is done, and
-// reports whether there may be no other.
-func (p *PerCall) failed(ctx context.Context) (closed bool) {
+func (p *PerCall) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+// pause returns how long it is until an attempt may be made, and why the last one
+// failed.
+func (p *PerCall) pause() (time.Duration, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.failing {
+		return 0, nil
+	}
+	return max(time.Until(p.next), 0), p.err
+}
+
+// failed notes an attempt that failed, unless that was because ctx is done.
+func (p *PerCall) failed(ctx context.Context, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if ctx.Err() == nil {
-		p.failing = true
+		p.failedLocked(err)
 	}
-	return p.closed
+}
+
+// failedLocked notes a failure. Those of attempts that were made together are one.
+func (p *PerCall) failedLocked(err error) {
+	p.failing, p.err = true, err
+	if now := time.Now(); !now.Before(p.next) {
+		p.failures++
+		p.next = now.Add(p.cfg.Backoff.Delay(p.failures))
+	}
 }
 
 // Merge returns a context that is done when one of both is, or at deadline.
@@ -160,7 +192,7 @@ func (p *PerCall) answered(ctx context.Context, c *transport.Client) error {
 	case <-c.Settled():
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.failing = false
+		p.failing, p.failures = false, 0
 		return nil
 	case <-c.Dead():
 		return c.Err()
@@ -177,7 +209,7 @@ func (p *PerCall) forget(c *transport.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, own := p.stop[c]; own && !isDone(c.Settled()) { // it was not this side that closed it
-		p.failing = true
+		p.failedLocked(c.Err())
 	}
 	delete(p.stop, c)
 	p.idle = slices.DeleteFunc(p.idle, func(o *transport.Client) bool { return o == c })
@@ -196,6 +228,9 @@ func (p *PerCall) Done(done Client) {
 	c := done.(*transport.Client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if isDone(c.Dead()) && !isDone(c.Settled()) && !p.closed {
+		p.failedLocked(c.Err())
+	}
 	if p.closed || len(p.idle) >= p.keep || !c.Usable() {
 		p.closeLocked(c)
 		return
