@@ -153,7 +153,7 @@ func (r *race) none() *status.Error {
 func (r *race) next() (*address.Node, Client) {
 	for r.healthy {
 		n := r.first
-		if r.first = nil; n == nil {
+		if r.first = nil; !r.fresh(n) {
 			r.p.Avoid = address.Disconnected
 			n = r.b.choose(r.p)
 			r.p.Avoid = 0

@@ -162,3 +162,25 @@ func TestContextIsLazy(t *testing.T) {
 		t.Errorf("%v allocations, watched: %v", n, c.watch != nil)
 	}
 }
+
+// TestContextErrStays: Err never changes its mind, and is not set before Done is closed.
+func TestContextErrStays(t *testing.T) {
+	for range 2000 {
+		c := newContext(time.Nanosecond)
+		done := c.Done()
+		go c.Cancel(context.Canceled)
+		for c.Err() == nil {
+		}
+		select {
+		case <-done:
+		default:
+			t.Fatal("Err is set and Done is open")
+		}
+		first := c.Err()
+		for range 5 {
+			if err := c.Err(); err != first {
+				t.Fatalf("%v, then %v", first, err)
+			}
+		}
+	}
+}
