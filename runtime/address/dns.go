@@ -18,6 +18,11 @@ const (
 	// dnsPause is how long it waits after a failure, at first, and between
 	// look-ups in any case.
 	dnsPause = time.Second
+	// maxDNSTargets is how many hosts of SRV records of one priority are looked up,
+	// dnsParallel how many at once, and maxDNSEndpoints how many endpoints are found.
+	maxDNSTargets   = 256
+	dnsParallel     = 8
+	maxDNSEndpoints = 4096
 )
 
 // DNS resolves names by the domain name system:
@@ -30,6 +35,13 @@ const (
 // Each address is an endpoint, in the order of the addresses and with the host as
 // its Name. Of SRV records those of the best priority count that have addresses;
 // their weights are the endpoints', each of a record's addresses having all of it.
+// Their Name is the domain that the target names, without the labels that begin with
+// "_": what the records say is what the network says, and is no reason to trust a
+// certificate (RFC 6125, section 6.2.1). A look-up finds 4,096 endpoints at most.
+//
+// If some hosts of SRV records cannot be looked up, for another reason than that they
+// do not exist, their addresses are those that were found last, with the error beside;
+// if none can it is an error, and those of the next priority do not take their place.
 // Answers are looked up again on an interval, as the operating system's resolver
 // does not tell how long they are good for, and sooner after a failure or Refresh.
 type DNS struct {
@@ -40,6 +52,10 @@ type DNS struct {
 	Timeout time.Duration
 	// Family is "ip4" or "ip6" if only these addresses are of use, "" for both.
 	Family string
+	// TargetNames has the Name of a server that is found by SRV records be the target
+	// of its record. It is for those who trust the answers of their name servers, or
+	// the authority of all certificates.
+	TargetNames bool
 	// Lookup asks, net.DefaultResolver if it is nil. It is not used for targets
 	// that name a server.
 	Lookup Lookup
@@ -77,7 +93,7 @@ func (d DNS) Resolve(t Target) (Source, error) {
 		if t.Path == "" || strings.Contains(t.Path, ":") {
 			return nil, t.errorf("want the name of a service without a port, as in \"dns+srv:///_users._tcp.internal\"")
 		}
-		w.service = t.Path
+		w.service, w.host = t.Path, domainOf(t.Path)
 		return w, nil
 	}
 	host, service, err := net.SplitHostPort(t.Path)
@@ -94,6 +110,16 @@ func (d DNS) Resolve(t Target) (Source, error) {
 	return w, nil
 }
 
+// domainOf returns a service's name without the labels that begin with "_", and
+// without a dot at the end.
+func domainOf(service string) string {
+	domain := strings.TrimSuffix(service, ".")
+	for strings.HasPrefix(domain, "_") {
+		_, domain, _ = strings.Cut(domain, ".")
+	}
+	return domain
+}
+
 // askServer returns a Lookup that asks the server at addr.
 func askServer(addr string) Lookup {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
@@ -107,7 +133,7 @@ func askServer(addr string) Lookup {
 // dnsSource is the Source of a host and port, or of a service.
 type dnsSource struct {
 	DNS
-	host    string
+	host    string // of a service, its domain
 	port    int
 	service string
 	refresh chan struct{}
@@ -124,8 +150,9 @@ func (s *dnsSource) Refresh() {
 // Watch implements Source.
 func (s *dnsSource) Watch(ctx context.Context, update func(Update)) {
 	pause := dnsPause
+	known := make(map[string][]netip.Addr)
 	for {
-		endpoints, err := s.find(ctx)
+		endpoints, err := s.find(ctx, known)
 		if ctx.Err() != nil {
 			return
 		}
@@ -144,50 +171,30 @@ func (s *dnsSource) Watch(ctx context.Context, update func(Update)) {
 	}
 }
 
-func (s *dnsSource) find(ctx context.Context) ([]Endpoint, error) {
+// find returns the endpoints, also with an error if that is about a part of them.
+// known are the addresses of the hosts of SRV records that were found last.
+func (s *dnsSource) find(ctx context.Context, known map[string][]netip.Addr) ([]Endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	if s.service == "" {
-		return s.addresses(ctx, s.host, s.port, 0)
+	if s.service != "" {
+		return s.services(ctx, known)
 	}
-	_, records, err := s.Lookup.LookupSRV(ctx, "", "", s.service)
+	found, err := s.Lookup.LookupNetIP(ctx, s.Family, s.host)
 	if err != nil {
 		return nil, err
 	}
-	var failed error
-	for len(records) > 0 {
-		var endpoints []Endpoint
-		n := 0
-		for ; n < len(records) && records[n].Priority == records[0].Priority; n++ {
-			r := records[n]
-			found, err := s.addresses(ctx, r.Target, int(r.Port), uint32(r.Weight))
-			if err != nil {
-				failed = err
-			}
-			endpoints = append(endpoints, found...)
-		}
-		if len(endpoints) > 0 {
-			return sorted(endpoints), nil
-		}
-		records = records[n:]
-	}
-	return nil, failed
+	return sorted(appendHost(nil, found, s.port, 0, s.host)), nil
 }
 
-// addresses returns the endpoints of a host.
-func (s *dnsSource) addresses(ctx context.Context, host string, port int, weight uint32) ([]Endpoint, error) {
-	found, err := s.Lookup.LookupNetIP(ctx, s.Family, host)
-	if err != nil {
-		return nil, err
-	}
-	endpoints := make([]Endpoint, len(found))
-	for i, ip := range found {
-		endpoints[i] = Endpoint{
+// appendHost adds the endpoints of a host, as long as there are not too many.
+func appendHost(endpoints []Endpoint, found []netip.Addr, port int, weight uint32, name string) []Endpoint {
+	for _, ip := range found[:min(len(found), maxDNSEndpoints-len(endpoints))] {
+		endpoints = append(endpoints, Endpoint{
 			Network: "tcp", Addr: net.JoinHostPort(ip.Unmap().String(), strconv.Itoa(port)),
-			Weight: weight, Name: strings.TrimSuffix(host, "."),
-		}
+			Weight: weight, Name: strings.TrimSuffix(name, "."),
+		})
 	}
-	return sorted(endpoints), nil
+	return endpoints
 }
 
 // sorted returns the endpoints in an order that does not depend on the server's

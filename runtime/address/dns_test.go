@@ -1,35 +1,38 @@
 package address
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 // fakeDNS answers from maps and notes when it was asked.
 type fakeDNS struct {
-	mu    sync.Mutex
-	hosts map[string][]string
-	srv   []*net.SRV
-	err   error
-	hang  bool
-	asked []time.Time
+	mu     sync.Mutex
+	hosts  map[string][]string
+	broken map[string]error // by host
+	srv    []*net.SRV
+	err    error
+	hang   bool
+	asked  []time.Time
 }
+
+var notThere = &net.DNSError{Err: "no such host", IsNotFound: true}
 
 func (f *fakeDNS) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	f.mu.Lock()
 	f.asked = append(f.asked, time.Now())
-	hang, err, texts := f.hang, f.err, f.hosts[host]
+	hang, err, texts := f.hang, cmp.Or(f.err, f.broken[host]), f.hosts[host]
 	f.mu.Unlock()
 	if hang {
 		<-ctx.Done()
@@ -86,7 +89,7 @@ func TestDNS(t *testing.T) {
 			{Network: "tcp", Addr: "10.0.0.2:80", Name: "users.x"},
 			{Network: "tcp", Addr: "[fd00::1]:80", Name: "users.x"},
 		}
-		if diff := cmp.Diff(want, w.updates[0].Endpoints); diff != "" {
+		if diff := gocmp.Diff(want, w.updates[0].Endpoints); diff != "" {
 			t.Error(diff)
 		}
 		f.set("users.x", "10.0.0.9")
@@ -225,56 +228,6 @@ func TestDNSStopsWhileAsking(t *testing.T) {
 			t.Errorf("%d updates, stopped after %v; want none, at once", len(w.updates), time.Since(start))
 		}
 	})
-}
-
-func TestDNSService(t *testing.T) {
-	for name, test := range map[string]struct {
-		hosts map[string][]string
-		srv   []*net.SRV
-		want  []Endpoint
-		err   string
-	}{
-		"weights": {
-			map[string][]string{"a.x.": {"10.0.0.1", "10.0.0.2"}, "b.x.": {"10.0.0.3"}},
-			[]*net.SRV{{Target: "a.x.", Port: 7000, Weight: 3}, {Target: "b.x.", Port: 7001}},
-			[]Endpoint{
-				{Network: "tcp", Addr: "10.0.0.1:7000", Weight: 3, Name: "a.x"},
-				{Network: "tcp", Addr: "10.0.0.2:7000", Weight: 3, Name: "a.x"},
-				{Network: "tcp", Addr: "10.0.0.3:7001", Name: "b.x"},
-			}, "",
-		},
-		"the best priority": {
-			map[string][]string{"a.x.": {"10.0.0.1"}, "b.x.": {"10.0.0.3"}},
-			[]*net.SRV{{Target: "a.x.", Port: 1, Priority: 1}, {Target: "b.x.", Port: 1, Priority: 2}},
-			[]Endpoint{{Network: "tcp", Addr: "10.0.0.1:1", Name: "a.x"}}, "",
-		},
-		"the next priority": {
-			map[string][]string{"b.x.": {"10.0.0.3"}},
-			[]*net.SRV{{Target: "a.x.", Port: 1, Priority: 1}, {Target: "b.x.", Port: 1, Priority: 2}},
-			[]Endpoint{{Network: "tcp", Addr: "10.0.0.3:1", Name: "b.x"}}, "",
-		},
-		"a part": {
-			map[string][]string{"b.x.": {"10.0.0.3"}},
-			[]*net.SRV{{Target: "a.x.", Port: 1}, {Target: "b.x.", Port: 1}},
-			[]Endpoint{{Network: "tcp", Addr: "10.0.0.3:1", Name: "b.x"}}, "",
-		},
-		"no addresses": {nil, []*net.SRV{{Target: "a.x.", Port: 1}}, nil, "no such host"},
-		"no records":   {nil, nil, nil, ""},
-	} {
-		for _, target := range []string{"dns:///_users._tcp.x", "dns+srv:_users._tcp.x"} {
-			synctest.Test(t, func(t *testing.T) {
-				w, _ := dnsWatch(t, DNS{Lookup: &fakeDNS{hosts: test.hosts, srv: test.srv}}, target)
-				defer w.stop()
-				u := w.updates[0]
-				if diff := cmp.Diff(test.want, u.Endpoints); diff != "" {
-					t.Errorf("%s: %s", name, diff)
-				}
-				if test.err == "" && u.Err != nil || test.err != "" && (u.Err == nil || !strings.Contains(u.Err.Error(), test.err)) {
-					t.Errorf("%s: got error %v, want %q", name, u.Err, test.err)
-				}
-			})
-		}
-	}
 }
 
 // TestDNSServer asks a server over UDP that the target names.

@@ -3,6 +3,7 @@ package address
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -11,7 +12,8 @@ var ErrNoEndpoints = errors.New("the resolver found no endpoints")
 
 // Keeper is a Source that gives what another one finds, and, when that fails or
 // finds nothing, what it found last: a registry that is down, or that lost its
-// data, does not take away servers that live.
+// data, does not take away servers that live. Of lists with more than MaxEndpoints it
+// gives the first ones, with an error beside them.
 type Keeper struct {
 	source Source
 	strict bool
@@ -23,11 +25,12 @@ type Keeper struct {
 
 // KeepStats counts what a Keeper has seen.
 type KeepStats struct {
-	// Updates had endpoints; Errors could not be found; Empty were lists without one.
+	// Updates had endpoints, all or a part; Errors could not be found; Empty were lists
+	// without one.
 	Updates, Errors, Empty uint64
 	// Kept of the latter two were answered with what was found last.
 	Kept uint64
-	// Err is what is wrong now, nil after an update with endpoints.
+	// Err is what is wrong now, nil after an update with endpoints and without an error.
 	Err error
 }
 
@@ -44,18 +47,22 @@ func (k *Keeper) Watch(ctx context.Context, update func(Update)) {
 func (k *Keeper) judge(u Update) Update {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if n := len(u.Endpoints); n > MaxEndpoints {
+		u.Endpoints = u.Endpoints[:MaxEndpoints:MaxEndpoints]
+		u.Err = errors.Join(u.Err, fmt.Errorf("the resolver found %d endpoints, only the first %d are used", n, MaxEndpoints))
+	}
 	switch {
-	case u.Err != nil:
-		k.stats.Errors++
-	case len(u.Endpoints) == 0:
-		k.stats.Empty++
-		u.Err = ErrNoEndpoints
-	default:
+	case len(u.Endpoints) > 0:
 		k.stats.Updates++
 		k.last = u.Endpoints
+	case u.Err != nil:
+		k.stats.Errors++
+	default:
+		k.stats.Empty++
+		u.Err = ErrNoEndpoints
 	}
 	k.stats.Err = u.Err
-	if u.Err == nil {
+	if len(u.Endpoints) > 0 {
 		return u
 	}
 	u.Endpoints = nil

@@ -36,7 +36,7 @@ func tableSize(nodes int) int {
 }
 
 // filler is a node that fills the table: its next slot, how far it goes from one
-// to the next, and how many turns it is due.
+// to the next, how many turns it is due, and its weight.
 type filler struct {
 	id         ID
 	index      uint32
@@ -47,10 +47,10 @@ type filler struct {
 func newMaglev(nodes []*Node) *maglev {
 	size := uint32(tableSize(len(nodes)))
 	fillers := make([]filler, len(nodes))
-	most := 0.0
+	sum := 0.0
 	for i, n := range nodes {
 		e := n.endpoint.Load()
-		most = max(most, e.weight())
+		sum += e.weight()
 		fillers[i] = filler{
 			id: e.ID(), index: uint32(i), rate: e.weight(),
 			slot: reduce(hashID(e.ID(), 1), size), step: 1 + reduce(hashID(e.ID(), 2), size-1),
@@ -64,20 +64,26 @@ func newMaglev(nodes []*Node) *maglev {
 	for i := range m.slots {
 		m.slots[i] = math.MaxUint32
 	}
-	for left := size; left > 0; {
+	m.fill(fillers, sum)
+	return m
+}
+
+// fill gives the fillers, whose weights have this sum, turns until all slots are
+// taken, and returns after how many rounds that was. A round has one turn for each of
+// them on the average, whatever the weights are: so there are about size/n rounds and
+// not, if one has nearly all of the weight, one for each slot.
+func (m *maglev) fill(fillers []filler, sum float64) (rounds int) {
+	perWeight := float64(len(fillers)) / sum
+	for left := len(m.slots); left > 0; rounds++ {
 		for i := range fillers {
 			f := &fillers[i]
-			if f.due += f.rate / most; f.due < 1 {
-				continue
-			}
-			f.due--
-			m.take(f)
-			if left--; left == 0 {
-				break
+			for f.due += f.rate * perWeight; f.due >= 1 && left > 0; left-- {
+				f.due--
+				m.take(f)
 			}
 		}
 	}
-	return m
+	return rounds
 }
 
 // take gives the filler the first slot of its order that is free.

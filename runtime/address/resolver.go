@@ -45,9 +45,15 @@ type Update struct {
 	// gets the slice may keep it, and nobody may change it.
 	Endpoints []Endpoint
 	// Err is why they could not be found, or nil. A Source leaves Endpoints empty
-	// then; a Keeper gives those that were found last.
+	// then; a Keeper gives those that were found last. If a Source sets both, the
+	// Endpoints count, and Err says what is wrong with a part of them.
 	Err error
 }
+
+// MaxEndpoints is how many endpoints a target has at most: a Keeper leaves out what
+// comes after them, as registries hold others' input and all endpoints cost time
+// whenever one of them changes.
+const MaxEndpoints = 10_000
 
 // Target is a target's parts: "scheme://host/path?query".
 type Target struct {

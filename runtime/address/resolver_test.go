@@ -266,6 +266,40 @@ func TestKeep(t *testing.T) {
 	}
 }
 
+// TestKeepParts: what a Source finds counts although it says that a part is missing,
+// and of lists that are too long the beginning.
+func TestKeepParts(t *testing.T) {
+	a, down := []Endpoint{testEndpoint(1)}, errors.New("a part is down")
+	long := make([]Endpoint, MaxEndpoints+3)
+	for i := range long {
+		long[i] = testEndpoint(i)
+	}
+	for name, strict := range map[string]bool{"keeping": false, "strict": true} {
+		updates := []Update{{a, nil}, {long[:2], down}, {a, down}, {long[:MaxEndpoints], nil}, {long, nil}, {long, down}, {a, nil}}
+		k := Keep(SourceFunc(func(_ context.Context, update func(Update)) {
+			for _, u := range updates {
+				update(u)
+			}
+		}), strict)
+		i := 0
+		k.Watch(t.Context(), func(got Update) {
+			given := updates[i]
+			want := given.Endpoints[:min(len(given.Endpoints), MaxEndpoints)]
+			if list(got.Endpoints) != list(want) {
+				t.Errorf("%s, update %d: got %d endpoints, want the first %d", name, i, len(got.Endpoints), len(want))
+			}
+			cut := got.Err != nil && strings.Contains(got.Err.Error(), "10003 endpoints, only the first 10000")
+			if errors.Is(got.Err, down) != (given.Err != nil) || cut != (len(given.Endpoints) > len(want)) || (got.Err == nil) != (given.Err == nil && !cut) {
+				t.Errorf("%s, update %d: got the error %v", name, i, got.Err)
+			}
+			i++
+		})
+		if got, want := k.Stats(), (KeepStats{Updates: 7}); got != want {
+			t.Errorf("%s: got %+v, want %+v", name, got, want)
+		}
+	}
+}
+
 // TestOutage: a registry that is down, then empty, then has other servers.
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

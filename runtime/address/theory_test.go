@@ -120,6 +120,42 @@ func TestMovement(t *testing.T) {
 	}
 }
 
+// TestTableOfUnequalWeights: the work of building a table does not depend on the
+// weights, and shares follow them.
+func TestTableOfUnequalWeights(t *testing.T) {
+	for name, weights := range map[string][]uint32{
+		"equal": {1}, "one of a thousand": {500_000}, "one that is all": {math.MaxUint32}, "two": {1 << 20, 1 << 22}, "a range": {1, 10, 100, 1000, 10_000},
+	} {
+		nodes := testNodes(500)
+		sum := 0.0
+		var fillers []filler
+		m := &maglev{slots: slices.Repeat([]uint32{math.MaxUint32}, tableSize(len(nodes)))}
+		for i, n := range nodes {
+			if i < len(weights) {
+				e := n.Endpoint()
+				e.Weight = weights[i]
+				n.endpoint.Store(&e)
+			}
+			w := n.Endpoint().weight()
+			sum += w
+			fillers = append(fillers, filler{index: uint32(i), rate: w, slot: uint32(i), step: uint32(i + 1)})
+		}
+		if got, most := m.fill(fillers, sum), len(m.slots)/len(nodes)+2; got > most {
+			t.Errorf("%s: %d rounds, want at most %d", name, got, most)
+		}
+		counts := make([]float64, len(nodes))
+		for _, i := range newMaglev(nodes).slots {
+			counts[i]++
+		}
+		for i, n := range nodes {
+			// The round that is under way when the table is full has gone to some.
+			if want := n.Endpoint().weight() / sum * float64(len(m.slots)); math.Abs(counts[i]-want) > 2+want*float64(len(nodes))/float64(len(m.slots)) {
+				t.Errorf("%s: node %d has %.0f slots, want %.1f", name, i, counts[i], want)
+			}
+		}
+	}
+}
+
 // TestOutMovesOnlyItsKeys: a node that is out keeps its place in the table.
 func TestOutMovesOnlyItsKeys(t *testing.T) {
 	nodes := testNodes(10)
