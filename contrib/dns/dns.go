@@ -73,6 +73,10 @@ type Resolver struct {
 	// ResolvConf is the file that names servers, search domains and ndots,
 	// "/etc/resolv.conf" if it is empty. It is read at each look-up.
 	ResolvConf string
+	// TargetNames has the Name of a server that is found by SRV records be the target of
+	// its record, instead of the domain of the service. It is for those who trust the
+	// answers of their name servers, or the authority of all certificates.
+	TargetNames bool
 	// Family is "ip4" or "ip6" if only these addresses are of use, "" for both.
 	Family string
 	// MinTTL and MaxTTL bound how long an answer is used, whatever it says:

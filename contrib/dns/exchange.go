@@ -117,7 +117,7 @@ func parse(data []byte, q *miekg.Msg) (*miekg.Msg, error) {
 		return m, nil // some servers refuse by a header alone
 	case len(m.Question) != 1 || !sameName(m.Question[0].Name, asked.Name) ||
 		m.Question[0].Qtype != asked.Qtype || m.Question[0].Qclass != asked.Qclass:
-		return nil, fmt.Errorf("it answers %v, want %v", m.Question, asked)
+		return nil, fmt.Errorf("it answers another question, or %d of them, want %s", len(m.Question), asked.String())
 	case broken != nil && !m.Truncated: // one that is cut short may be cut anywhere
 		return nil, broken
 	}

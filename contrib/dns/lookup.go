@@ -245,9 +245,12 @@ func (l *lookup) services(ctx context.Context, servers []string, name string) ([
 		for n < len(records) && records[n].Priority == records[0].Priority {
 			n++
 		}
-		endpoints, err := l.group(ctx, servers, records[:n])
+		endpoints, err := l.group(ctx, servers, records[:n], name)
 		if len(endpoints) > 0 {
 			return endpoints, nil
+		}
+		if errors.Is(err, errKnown) {
+			return nil, fmt.Errorf("%s SRV: %w", name, err)
 		}
 		if failed == nil || notFound(failed) && !notFound(err) {
 			failed = err // rather one that says that somebody failed
@@ -291,8 +294,15 @@ func (l *lookup) additional(m *miekg.Msg, records []*miekg.SRV) {
 	}
 }
 
-// group returns the endpoints of records of one priority.
-func (l *lookup) group(ctx context.Context, servers []string, records []*miekg.SRV) ([]address.Endpoint, error) {
+// errKnown is an error of a look-up of hosts whose addresses are known, none of which
+// could be looked up again.
+var errKnown = errors.New("what is known of it is kept")
+
+// group returns the endpoints of those of a service's records that have one priority.
+// Hosts that cannot be looked up, for another reason than that they do not exist,
+// have the addresses that were found last, before those of the next priority take
+// their place.
+func (l *lookup) group(ctx context.Context, servers []string, records []*miekg.SRV, service string) ([]address.Endpoint, error) {
 	type host struct {
 		name  string
 		found []netip.Addr
@@ -318,11 +328,12 @@ func (l *lookup) group(ctx context.Context, servers []string, records []*miekg.S
 	}
 	wg.Wait()
 	some := slices.ContainsFunc(hosts, func(h *host) bool { return h.err == nil })
-	scale := 1
+	scale, kept := 1, false
 	var failed error
 	for _, h := range hosts {
-		if some && h.err != nil && !notFound(h.err) {
+		if h.err != nil && !notFound(h.err) {
 			h.found = l.last(h.name)
+			kept = kept || len(h.found) > 0
 		}
 		if n := len(h.found); n > 0 {
 			scale = lcm(scale, n)
@@ -331,20 +342,38 @@ func (l *lookup) group(ctx context.Context, servers []string, records []*miekg.S
 			failed = h.err
 		}
 	}
+	if kept && !some {
+		return nil, fmt.Errorf("%w (%w)", failed, errKnown)
+	}
 	var endpoints []address.Endpoint
 	for _, r := range records {
 		h := byName[strings.ToLower(r.Target)]
 		if h == nil {
 			continue
 		}
-		for _, ip := range h.found {
+		name := domainOf(service)
+		if l.source.TargetNames {
+			name = strings.TrimSuffix(h.name, ".")
+		}
+		for _, ip := range h.found[:min(len(h.found), maxEndpoints-len(endpoints))] {
 			share := max(1, int(max(r.Weight, 1))*scale/len(h.found))
 			endpoints = append(endpoints, address.Endpoint{
-				Network: "tcp", Addr: joinPort(ip, r.Port), Weight: uint32(share), Name: strings.TrimSuffix(h.name, "."),
+				Network: "tcp", Addr: joinPort(ip, r.Port), Weight: uint32(share), Name: name,
 			})
 		}
 	}
 	return merged(endpoints), failed
+}
+
+// domainOf returns a service's name without the labels that begin with "_", and
+// without a dot at the end: for whom the certificates of its servers are, as what
+// the records name is no reason to trust one (RFC 6125, section 6.2.1).
+func domainOf(service string) string {
+	domain := strings.TrimSuffix(service, ".")
+	for strings.HasPrefix(domain, "_") {
+		_, domain, _ = strings.Cut(domain, ".")
+	}
+	return domain
 }
 
 // lcm returns the least common multiple, or maxScale if it is larger.

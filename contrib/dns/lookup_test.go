@@ -25,6 +25,23 @@ func weighted(endpoints []address.Endpoint) string {
 
 func srv(rest string) string { return "_u._tcp.x. 300 IN SRV " + rest }
 
+// TestServiceName: certificates of what SRV records name are for the service's domain.
+func TestServiceName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z := newZone(map[string]reply{
+			"_u._tcp.x. SRV":  of(srv("1 1 80 evil.example.")),
+			"evil.example. A": of("evil.example. 300 IN A 10.6.6.6"),
+		})
+		r := z.fake()
+		r.Family = "ip4"
+		w := watch(t, r, "dns:///_u._tcp.x")
+		synctest.Wait()
+		if u := <-w.updates; weighted(u.Endpoints) != "10.6.6.6:80=1@x" {
+			t.Errorf("got %q, %v", weighted(u.Endpoints), u.Err)
+		}
+	})
+}
+
 func TestServices(t *testing.T) {
 	hosts := map[string]reply{
 		"one.x. A":    of("one.x. 300 IN A 10.0.0.1"),
@@ -76,7 +93,7 @@ func TestServices(t *testing.T) {
 					z.replies[what] = r
 				}
 				r := z.fake()
-				r.Family = "ip4"
+				r.Family, r.TargetNames = "ip4", true
 				w := watch(t, r, "dns:///_u._tcp.x")
 				synctest.Wait()
 				u := <-w.updates
