@@ -37,7 +37,7 @@ type shards struct {
 	requests []proto.Message
 }
 
-func (s *shards) Shard(_ context.Context, _ *call.Method, key call.Key) (uint64, bool, error) {
+func (s *shards) Shard(_ context.Context, _ *call.Method, key call.Key, _ ...rpcx.CallOption) (uint64, bool, error) {
 	return key.Hash() % 2, true, nil
 }
 
