@@ -13,7 +13,8 @@
 //	tag        that instances must have; more of them: all
 //	dc         the data center, that of the agent if it is missing
 //	health     the worst health of use: passing, warning or any; passing if it is missing
-//	near       a node, nearest to which come first for Consul; "_agent" is the agent's
+//	near       a node from which Consul sorts, "_agent" is the agent's; endpoints are in
+//	           the order of their addresses all the same
 //	stale      true if any Consul server may answer, not just the leader
 //	ns         the namespace; partition: the admin partition
 //

@@ -75,7 +75,7 @@ func (c *Conn) Target() string { return c.target }
 // their names.
 func (c *Conn) Stats() []Stats { return c.stats.Snapshot() }
 
-// Close closes the network connection. Calls in flight, and all later ones,
+// Close closes all network connections. Calls in flight, and all later ones,
 // fail with UNAVAILABLE.
 func (c *Conn) Close() error { return c.cluster.Close() }
 

@@ -74,6 +74,7 @@ func WithHealthCheck(interval time.Duration, ask func(ctx context.Context, serve
 
 // WithIdleTimeout sets how long a connection without calls is kept; up to half of
 // that may be added. The default is 30 min, any time is allowed; zero means for ever.
+// Over HTTP/1.1 it is 90 s, over HTTP/2 for ever, whatever is set.
 func WithIdleTimeout(d time.Duration) DialOption {
 	return dialOption(func(c *dialConfig) { c.idleTimeout = d })
 }
@@ -81,6 +82,7 @@ func WithIdleTimeout(d time.Duration) DialOption {
 // WithConnectionLifetime sets for how long calls begin on a connection, a tenth more
 // or less; then another one is made, and the first is closed when its last call has
 // ended. The default is zero, for ever: servers set an age, too. Any time is allowed.
+// Over HTTP it has no effect.
 func WithConnectionLifetime(d time.Duration) DialOption {
 	return dialOption(func(c *dialConfig) { c.maxAge = d })
 }
