@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -237,7 +238,7 @@ func (l *lookup) services(ctx context.Context, servers []string, name string) ([
 		if a.Priority != b.Priority {
 			return int(a.Priority) - int(b.Priority)
 		}
-		return strings.Compare(a.Target, b.Target)
+		return cmp.Or(strings.Compare(a.Target, b.Target), int(a.Port)-int(b.Port))
 	})
 	var failed error
 	for len(records) > 0 && ctx.Err() == nil {
@@ -245,7 +246,7 @@ func (l *lookup) services(ctx context.Context, servers []string, name string) ([
 		for n < len(records) && records[n].Priority == records[0].Priority {
 			n++
 		}
-		endpoints, err := l.group(ctx, servers, records[:n], name)
+		endpoints, err := l.group(ctx, servers, records[:n])
 		if len(endpoints) > 0 {
 			return endpoints, nil
 		}
@@ -302,7 +303,7 @@ var errKnown = errors.New("what is known of it is kept")
 // Hosts that cannot be looked up, for another reason than that they do not exist,
 // have the addresses that were found last, before those of the next priority take
 // their place.
-func (l *lookup) group(ctx context.Context, servers []string, records []*miekg.SRV, service string) ([]address.Endpoint, error) {
+func (l *lookup) group(ctx context.Context, servers []string, records []*miekg.SRV) ([]address.Endpoint, error) {
 	type host struct {
 		name  string
 		found []netip.Addr
@@ -351,7 +352,7 @@ func (l *lookup) group(ctx context.Context, servers []string, records []*miekg.S
 		if h == nil {
 			continue
 		}
-		name := domainOf(service)
+		name := domainOf(l.service)
 		if l.source.TargetNames {
 			name = strings.TrimSuffix(h.name, ".")
 		}

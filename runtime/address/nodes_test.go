@@ -75,3 +75,21 @@ func tally(p Picker, nodes []*Node, picks int, r *Request) []int {
 	}
 	return counts
 }
+
+// TestRampEnds: once the last slow start is over, picking is what it is without one.
+func TestRampEnds(t *testing.T) {
+	pool := NewPool(PoolConfig{Balancer: Random{}})
+	pool.Update(1, []Endpoint{{Network: "tcp", Addr: "a"}, {Network: "tcp", Addr: "b"}})
+	pool.Update(2, []Endpoint{{Network: "tcp", Addr: "a"}, {Network: "tcp", Addr: "b"}, {Network: "tcp", Addr: "c"}})
+	draws := func(now int64) (n int) {
+		random := seeded(4)
+		r := &Request{Now: now, Rand: func() uint64 { n++; return random() }}
+		for range 100 {
+			pool.Pick(r)
+		}
+		return n
+	}
+	if during, after := draws(3), draws(3+int64(DefaultSlowStart)); during <= 100 || after != 100 {
+		t.Errorf("100 picks drew %d numbers during the slow start and %d after it", during, after)
+	}
+}

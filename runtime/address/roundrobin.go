@@ -43,7 +43,7 @@ type roundRobinPicker struct {
 
 func (p *roundRobinPicker) Pick(r *Request) *Node {
 	e := p.turn()
-	if p.ramping || r.choosy() {
+	if p.ramps(r) || r.choosy() {
 		for range draws {
 			if p.accepts(r, e.node) {
 				return e.node

@@ -6,8 +6,8 @@ type sampler struct {
 	// cells make the draw follow the weights, by the alias method of Walker and
 	// Vose; nil if the weights are equal.
 	cells []aliasCell
-	// ramping says that some node may be in slow start.
-	ramping bool
+	// rampsUntil is when the last node's slow start ends, 0 if none starts slowly.
+	rampsUntil int64
 }
 
 // entry is a node and how much one call weighs on it: the mean of all weights,
@@ -36,7 +36,9 @@ func newSampler(v View) sampler {
 		weights[i] = node.endpoint.Load().weight()
 		sum += weights[i]
 		equal = equal && weights[i] == weights[0]
-		s.ramping = s.ramping || node.Ramp(v.Now) < 1
+		if node.Ramp(v.Now) < 1 {
+			s.rampsUntil = max(s.rampsUntil, node.rampFrom+node.rampFor)
+		}
 	}
 	mean := sum / float64(n)
 	for i, node := range v.Usable {
@@ -75,6 +77,9 @@ func aliasCells(weights []float64) []aliasCell {
 	return cells
 }
 
+// ramps reports whether some node may be in slow start.
+func (s *sampler) ramps(r *Request) bool { return r.Now < s.rampsUntil }
+
 // index returns what u, a random number, stands for.
 func (s *sampler) index(u uint32) int {
 	x := uint64(u) * uint64(len(s.entries))
@@ -89,7 +94,7 @@ func (s *sampler) index(u uint32) int {
 // or starts slowly.
 func (s *sampler) draw(r *Request, u uint32) *entry {
 	e := &s.entries[s.index(u)]
-	if s.ramping || r.choosy() {
+	if s.ramps(r) || r.choosy() {
 		return s.drawAgain(r, e)
 	}
 	return e
@@ -118,7 +123,7 @@ func (s *sampler) accepts(r *Request, n *Node) bool {
 	if r.tried(n) {
 		return false
 	}
-	if !s.ramping || r.Now == 0 {
+	if !s.ramps(r) || r.Now == 0 {
 		return true
 	}
 	part := n.Ramp(r.Now)
@@ -130,7 +135,7 @@ func (s *sampler) accepts(r *Request, n *Node) bool {
 // stands in its place in the ratio of the weights whichever of both is taken.
 func (s *sampler) drawTwo(r *Request) (a, b *entry) {
 	u := r.random()
-	if s.cells == nil && !s.ramping && !r.choosy() && len(s.entries) > 1 {
+	if s.cells == nil && !s.ramps(r) && !r.choosy() && len(s.entries) > 1 {
 		n := uint64(len(s.entries))
 		i := uint64(uint32(u)) * n >> 32
 		j := (u >> 32) * (n - 1) >> 32

@@ -152,8 +152,8 @@ const withoutALPN = "http/1.1"
 
 // serverName returns the name that the certificate of a server must have.
 func serverName(nc net.Conn, addr string) string {
-	if _, unix := nc.RemoteAddr().(*net.UnixAddr); unix {
-		return "localhost"
+	if at, unix := nc.RemoteAddr().(*net.UnixAddr); unix && (addr == at.Name || strings.Contains(addr, "/")) {
+		return "localhost" // addr is the socket, and no name of the server's
 	}
 	host, _, err := net.SplitHostPort(addr)
 	switch {

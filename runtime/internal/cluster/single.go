@@ -30,7 +30,7 @@ type Single struct {
 	err       error             // of the last attempt
 	lost      *transport.Client // the last one that was found lost
 	settledAt time.Time         // when the server of the last connection had answered
-	brief     int               // how many connections in a row did not last
+	brief     int               // how many connections in a row were dismissed at once
 	closed    bool
 }
 
@@ -94,14 +94,15 @@ func (s *Single) resting() bool {
 
 // noteLossLocked has the next attempt wait if the connection was lost, or the server
 // is about to go and others take its calls: it has many clients. A server that takes
-// connections and ends them at once, again and again, is one that fails.
+// connections and at once, without a call answered, asks for no calls on them, again
+// and again, is one that fails.
 func (s *Single) noteLossLocked() {
 	c := s.client.Load()
 	if c == nil || c == s.lost || c.Usable() || s.attempt != nil {
 		return
 	}
 	s.lost = c
-	if s.brief++; time.Since(s.settledAt) >= s.cfg.Backoff.Base {
+	if s.brief++; !c.Dismissed() || c.Served() || time.Since(s.settledAt) >= s.cfg.Backoff.Base {
 		s.brief = 0
 	}
 	switch {
@@ -122,7 +123,7 @@ func (s *Single) noteLossLocked() {
 
 // mayBeBrief is how many connections in a row may end at once until calls that do
 // not wait fail.
-const mayBeBrief = 5
+const mayBeBrief = 20
 
 var errNotKept = errors.New("the server ends connections as soon as they are made")
 

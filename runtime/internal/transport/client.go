@@ -40,6 +40,7 @@ type Client struct {
 	strange  bool
 	goneTo   frame.StreamID // the id of the last GOAWAY
 	answered atomic.Bool    // something has come from the peer
+	served   atomic.Bool    // a call has been answered
 
 	freeMu sync.Mutex
 	free   *pending
@@ -156,6 +157,9 @@ func (c *Client) Dead() <-chan struct{} { return c.dead }
 func (c *Client) Unanswered() bool {
 	return !c.answered.Load() && !errors.Is(c.err, os.ErrDeadlineExceeded)
 }
+
+// Served reports whether the peer has answered a call.
+func (c *Client) Served() bool { return c.served.Load() }
 
 // Err returns why the connection is over. It may be called once Dead is closed.
 func (c *Client) Err() error { return &ConnError{Addr: c.addr(), Err: c.err} }

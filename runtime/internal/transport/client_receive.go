@@ -33,6 +33,9 @@ func (c *Client) frame(h *frame.Header, payload []byte) error {
 		}
 		err := frame.ParseSections(h, payload, sec)
 		if err == nil {
+			if !c.served.Load() {
+				c.served.Store(true)
+			}
 			err = c.closed(p, h, sec)
 		}
 		if err != nil {

@@ -53,6 +53,7 @@ type stream struct {
 	waiting bool  // the receiver waits for ready
 	end     error // set once nothing more arrives: io.EOF or why
 	aborted bool  // what is unread is discarded
+	told    bool  // recv has returned end
 
 	ready chan struct{} // capacity 1
 
@@ -260,6 +261,7 @@ func (s *stream) recv(msg any) error {
 	if s.dropped.Load() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.told = true
 		return s.end
 	}
 	it, ok := s.taken.pop()
@@ -302,6 +304,7 @@ func (s *stream) refill() error {
 	for s.inbox.empty() {
 		if s.end != nil {
 			defer s.mu.Unlock()
+			s.told = true
 			return s.end
 		}
 		s.waiting = true
@@ -362,7 +365,9 @@ func (s *stream) stop(err error, discard bool) {
 	if discard && !s.aborted {
 		s.aborted = true
 		s.dropped.Store(true)
-		s.end = err
+		if !s.told { // what recv has said once it goes on saying
+			s.end = err
+		}
 		s.l.excused.Add(max(s.window, 0))
 		s.window = 0
 		held = s.held.Swap(0)
