@@ -123,7 +123,8 @@ func (c *Conn) newUnary(m *call.Method, req, res any, md metadata.MD, o *call.Op
 }
 
 func (c *Conn) recycle(u *unaryCall) {
-	*u = unaryCall{}
+	u.Reset()
+	u.pick = cluster.Pick{}
 	c.unaries.Put(u)
 }
 

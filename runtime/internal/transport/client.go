@@ -41,9 +41,6 @@ type Client struct {
 	goneTo   frame.StreamID // the id of the last GOAWAY
 	answered atomic.Bool    // something has come from the peer
 	served   atomic.Bool    // a call has been answered
-
-	freeMu sync.Mutex
-	free   *pending
 }
 
 // NewClient speaks the native protocol on nc, which it owns from then on. It
@@ -77,9 +74,6 @@ func (c *Client) over(err error) {
 // rest implements role.
 func (c *Client) rest() {
 	c.calls.trim()
-	c.freeMu.Lock()
-	c.free = nil
-	c.freeMu.Unlock()
 }
 
 func (c *Client) handshake() error {

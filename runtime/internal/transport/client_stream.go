@@ -17,7 +17,7 @@ import (
 type ClientStream struct {
 	stream
 	c      *Client
-	p      *pending
+	p      pending
 	ctx    context.Context
 	method *call.Method
 	// stop takes back the watch over ctx.
@@ -68,7 +68,7 @@ func (c *Client) Stream(ctx context.Context, sc *StreamCall) (*ClientStream, *st
 		return nil, c.notOpened(ctx, err, true)
 	}
 	s := &ClientStream{c: c, ctx: ctx, method: sc.Method, head: make(chan struct{}), onEnd: sc.OnEnd}
-	s.p = &pending{stream: s}
+	s.p.stream = s
 	o := opening{method: sc.Method, deadline: sc.Deadline, metadata: sc.Metadata, class: classOf(sc.Class), route: sc.Route, routed: sc.Routed}
 	var err error
 	if sc.Method.Kind().CallerStreams() {
@@ -147,7 +147,7 @@ func (s *ClientStream) open(o *opening, late <-chan time.Time) error {
 	w.buf = o.append(c, h.Append(w.buf), &h)
 	h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
 	h.Put(w.buf[mark:])
-	c.openedLocked(s.p, h.ID)
+	c.openedLocked(&s.p, h.ID)
 	w.unlockAsync()
 	return nil
 }
@@ -158,7 +158,7 @@ func (s *ClientStream) openWith(o *opening, req any, late <-chan time.Time) erro
 	if err != nil {
 		return err
 	}
-	err = s.c.openSingle(s.p, o, &m, s.ctx.Done(), late)
+	err = s.c.openSingle(&s.p, o, &m, s.ctx.Done(), late)
 	if err != nil && s.p.id != 0 {
 		s.giveUp(err)
 	}
@@ -215,7 +215,7 @@ func (s *ClientStream) report(err *status.Error) {
 
 // data takes in a DATA frame. It is called on the reading goroutine.
 func (s *ClientStream) data(h *frame.Header, sec *frame.Sections) error {
-	err := s.c.headers(s.p, h, sec)
+	err := s.c.headers(&s.p, h, sec)
 	if over := breachOf(err); over != nil {
 		s.reject(over)
 		return s.c.late(h)

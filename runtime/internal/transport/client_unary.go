@@ -34,7 +34,13 @@ type Unary struct {
 	Sent, Received int
 	// Peer is where the call was sent, nil if nowhere.
 	Peer *call.Peer
+
+	pending pending
 }
+
+// Reset makes u what a new Unary is, but for what it can use again. No call may
+// be under way with it.
+func (u *Unary) Reset() { *u = Unary{pending: u.pending} }
 
 // Unary makes a unary call and waits for its end.
 func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
@@ -42,7 +48,11 @@ func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
 		return ended(ctx, u.late(), status.PhaseSend).WithNotRun()
 	}
 	u.Peer = &c.peerInfo
-	p := c.newPending()
+	p := &u.pending
+	defer p.reset()
+	if p.done == nil {
+		p.done = make(chan struct{}, 1)
+	}
 	late := p.startTimer(u)
 	phase := status.PhaseSend
 	err := c.sendUnary(ctx, p, u, late)
@@ -57,8 +67,6 @@ func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
 	if p.id != 0 {
 		c.ended()
 	}
-	p.id = 0
-	c.recycle(p)
 	return result
 }
 

@@ -21,7 +21,6 @@ type pending struct {
 
 	head   bool          // headers have arrived, or can no more
 	stream *ClientStream // not nil for calls that stream
-	next   *pending      // in the free list
 }
 
 // result is how a call ended, as the peer's CLOSE says. The reader copies it
@@ -34,28 +33,10 @@ type result struct {
 	compression uint8
 }
 
-func (c *Client) newPending() *pending {
-	c.freeMu.Lock()
-	p := c.free
-	if p != nil {
-		c.free = p.next
-	}
-	c.freeMu.Unlock()
-	if p == nil {
-		p = &pending{done: make(chan struct{}, 1)}
-	}
-	return p
-}
-
-// recycle keeps p for another call. Nobody else may hold it.
-func (c *Client) recycle(p *pending) {
-	p.result = result{}
+// reset keeps of p what the next unary call can use. Nobody else may hold it.
+func (p *pending) reset() {
 	p.asm.cancel()
-	p.asm, p.stream, p.head = nil, nil, false
-	c.freeMu.Lock()
-	p.next = c.free
-	c.free = p
-	c.freeMu.Unlock()
+	*p = pending{done: p.done, timer: p.timer}
 }
 
 // signal wakes the caller of a unary call that has been taken out of the table.
