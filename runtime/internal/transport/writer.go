@@ -31,7 +31,7 @@ const (
 //
 // A sender locks, appends whole frames to buf, and unlocks with one of the
 // unlock methods, which see to it that somebody writes. While one goroutine
-// writes, others append to the next batch. Before it takes a batch, the one who
+// writes, others append to the next batch. Before it takes the first, the one who
 // writes yields its processor once if other calls are in flight, so that
 // callers that are ready to run add their frames to it; that is worth more than
 // anything else the writer does (see docs/performance.md).

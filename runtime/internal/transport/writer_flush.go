@@ -123,14 +123,15 @@ func (w *writer) wakeLocked() {
 const worthWriting = 64 << 10
 
 // lead writes batches until there are none, the socket is full, or it has done
-// its share.
+// its share. It yields before the first one only: whoever appends while it writes
+// has had its turn.
 func (w *writer) lead(yield bool) {
 	for round := 0; ; round++ {
 		if round == leaderRounds {
 			w.handOver(nil)
 			return
 		}
-		out := w.take(yield)
+		out := w.take(yield && round == 0)
 		if out == nil {
 			return
 		}
