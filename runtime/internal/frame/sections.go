@@ -20,11 +20,41 @@ type Sections struct {
 	Trailers []byte // metadata block
 	Detail   []byte // detail block, see ParseDetail
 	Message  []byte // message, or a fragment of it
+	Missing  int    // bytes of the message, or fragment, behind Message, which have not been received
 	Total    uint32 // bytes of the whole message as sent
 }
 
+// MessageSize returns the bytes of the message, or fragment, with those missing.
+func (s *Sections) MessageSize() int { return len(s.Message) + s.Missing }
+
+// BeforeMessage returns how many bytes of the payload of h, of which payload is
+// the beginning, come before the message, or false if payload does not say.
+func BeforeMessage(h *Header, payload []byte) (n int, ok bool) {
+	if h.Flags.Has(FlagRoute) {
+		n += RouteSize
+	}
+	for _, section := range [...]Flags{FlagName, FlagHeaders, FlagTrailers, FlagDetail} {
+		if !h.Flags.Has(section) {
+			continue
+		}
+		if n > len(payload) {
+			return 0, false
+		}
+		size, used := uvarint(payload[n:])
+		if used <= 0 {
+			return 0, false
+		}
+		n += used + int(size)
+	}
+	if h.Flags.Has(FlagTotal) {
+		n += totalSize
+	}
+	return n, true
+}
+
 // ParseSections takes the payload of h apart. h must have passed
-// [Header.Validate], and payload be as long as it says. Lengths are checked,
+// [Header.Validate], and payload be as long as it says, or its beginning with all
+// sections and at least a byte of the message: the rest is Missing. Lengths are checked,
 // as are name and fragment; blocks are only delimited. The error is an
 // *[Error]. It does not allocate unless it fails.
 func ParseSections(h *Header, payload []byte, s *Sections) error {
@@ -42,12 +72,12 @@ func ParseSections(h *Header, payload []byte, s *Sections) error {
 		}
 		return nil
 	}
-	s.Message = rest
+	s.Message, s.Missing = rest, int(h.Length)-len(payload)
 	if h.Flags.Has(FlagMore) && len(rest) == 0 {
 		return errorf(ProtocolError, "%v: MORE with an empty fragment", h.Type)
 	}
-	if h.Flags.Has(FlagTotal) && uint64(s.Total) < uint64(len(rest)) {
-		return errorf(ProtocolError, "%v: TOTAL %d is less than the first fragment's %d bytes", h.Type, s.Total, len(rest))
+	if h.Flags.Has(FlagTotal) && uint64(s.Total) < uint64(s.MessageSize()) {
+		return errorf(ProtocolError, "%v: TOTAL %d is less than the first fragment's %d bytes", h.Type, s.Total, s.MessageSize())
 	}
 	return nil
 }

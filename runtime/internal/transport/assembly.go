@@ -47,18 +47,33 @@ func (l *link) assemble(owner exhausted, id frame.StreamID) *assembly {
 // add adds a fragment and reports whether the message is complete. Errors are
 // the peer's breach of protocol, or, as a *callBreach, that the message was
 // given up for want of memory; other messages may have been given up for this
-// one. A fragment of a message that was cancelled is dropped. It is called
-// without locks.
-func (a *assembly) add(h *frame.Header, s *frame.Sections) (complete bool, err error) {
+// one. A fragment of a message that was cancelled is dropped. What is missing of
+// the fragment is read from d; s is of no use afterwards. It is called without
+// locks, on the reading goroutine.
+func (a *assembly) add(h *frame.Header, s *frame.Sections, d *reader) (complete bool, err error) {
 	a.mu.Lock()
 	victims, err := a.addLocked(h, s)
-	complete = a.complete
-	a.mu.Unlock()
-	giveUp(victims)
-	return complete && err == nil, err
+	for {
+		complete, canceled := a.complete, a.canceled
+		a.mu.Unlock()
+		giveUp(victims)
+		if err != nil || canceled || s.Missing == 0 || d.missing == 0 {
+			return complete && err == nil, err
+		}
+		if err := d.into(a); err != nil {
+			return false, err
+		}
+		a.mu.Lock()
+		if victims, err = nil, nil; d.missing > 0 {
+			victims, err = a.reserveLocked(a.arrived, a.arrived+1)
+		}
+	}
 }
 
 func (a *assembly) addLocked(h *frame.Header, s *frame.Sections) (victims []*assembly, err error) {
+	if a.canceled { // then it does not count what arrives
+		return nil, a.givenUpLocked()
+	}
 	more := h.Flags.Has(frame.FlagMore)
 	if a.total == 0 {
 		if !h.Flags.Has(frame.FlagTotal) {
@@ -68,25 +83,42 @@ func (a *assembly) addLocked(h *frame.Header, s *frame.Sections) (victims []*ass
 	} else if h.Flags.Has(frame.FlagTotal) {
 		return nil, protocolErrorf("stream %d: TOTAL in the middle of a message", h.ID)
 	}
-	n := a.arrived + len(s.Message)
+	n := a.arrived + s.MessageSize()
 	if n > a.total || !more && n < a.total {
 		return nil, protocolErrorf("stream %d: fragments of %d bytes where TOTAL said %d", h.ID, n, a.total)
 	}
-	if size, held := a.sizeFor(n), a.heldLocked(); size > held && !a.canceled {
-		var ok bool
-		if ok, victims = a.account.budget.reserve(a, int64(size-held)); !ok {
-			return victims, a.givenUpLocked()
-		}
-		a.growLocked(size - held)
+	n = a.arrived + len(s.Message)
+	need := n
+	if s.Missing > 0 {
+		need++ // so that there is room to read into
 	}
-	if a.canceled {
-		return nil, a.givenUpLocked()
+	if victims, err = a.reserveLocked(n, need); err != nil || a.canceled {
+		return victims, err
 	}
 	a.appendLocked(s.Message)
 	if !more && !a.account.budget.complete(a) {
 		return victims, a.givenUpLocked()
 	}
 	a.complete = !more
+	return victims, nil
+}
+
+// reserveLocked sees to it that the message has memory for need bytes, where n
+// have arrived, unless it is canceled. It fails if the message was given up for
+// want of memory.
+func (a *assembly) reserveLocked(n, need int) (victims []*assembly, err error) {
+	if a.canceled {
+		return nil, a.givenUpLocked()
+	}
+	size, held := a.sizeFor(n, need), a.heldLocked()
+	if size <= held {
+		return nil, nil
+	}
+	ok, victims := a.account.budget.reserve(a, int64(size-held))
+	if !ok {
+		return victims, a.givenUpLocked()
+	}
+	a.growLocked(size - held)
 	return victims, nil
 }
 
@@ -102,14 +134,14 @@ func (a *assembly) heldLocked() int {
 	return n
 }
 
-// sizeFor returns how much memory the message is to have when n bytes have arrived:
-// all of it as soon as it may, and else no more than n bytes need.
-func (a *assembly) sizeFor(n int) int {
+// sizeFor returns how much memory the message is to have for need bytes when n have
+// arrived: all of it as soon as it may, and else no more than these need.
+func (a *assembly) sizeFor(n, need int) int {
 	if a.total <= firstPart+2*n {
 		return a.total
 	}
 	size := a.heldLocked()
-	for size < n || size == 0 {
+	for size < need || size == 0 {
 		size += nextPart(size, n)
 	}
 	return size

@@ -34,7 +34,7 @@ func assembleBy(t *testing.T, msg string, part int, cancel bool) {
 		if n += len(s.Message); n < len(msg) {
 			h.Flags |= frame.FlagMore
 		}
-		complete, err := a.add(&h, &s)
+		complete, err := a.add(&h, &s, nil)
 		if err != nil || complete != (n == len(msg)) {
 			t.Fatalf("after %d bytes: complete is %v, %v", n, complete, err)
 		}

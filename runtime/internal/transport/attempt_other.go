@@ -18,7 +18,10 @@ func (*attempt) init() {}
 
 func (*attempt) write(syscall.RawConn, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
-type receiver struct{ raw syscall.RawConn }
+type receiver struct {
+	raw  syscall.RawConn
+	most int
+}
 
 func (*receiver) init(syscall.RawConn, bool) {}
 
@@ -26,4 +29,8 @@ func (*receiver) await() error { return errors.ErrUnsupported }
 
 func (*receiver) read(buf []byte, from, to int) ([]byte, int, int, error) {
 	return buf, from, to, errors.ErrUnsupported
+}
+
+func (*receiver) readInto(_ *assembly, _ int, buf []byte) (int, []byte, error) {
+	return 0, buf, errors.ErrUnsupported
 }

@@ -66,9 +66,13 @@ type receiver struct {
 	raw      syscall.RawConn
 	buf      []byte // buf[from:to] has been received before; owned by the caller until read
 	from, to int
+	most     int // how much is read at a time
 	n        int
 	err      error
 	try      func(fd uintptr) bool
+
+	into    *assembly
+	tryInto func(fd uintptr) bool
 }
 
 // init prepares to wait for raw, which may be nil, and, if reads is set, to read.
@@ -82,7 +86,7 @@ func (r *receiver) init(raw syscall.RawConn, reads bool) {
 			r.move(takeReadBuffer())
 		}
 		for {
-			r.n, r.err = syscall.Read(int(fd), r.buf[r.to:])
+			r.n, r.err = syscall.Read(int(fd), r.buf[r.to:min(len(r.buf), r.to+r.most)])
 			if r.err != syscall.EINTR {
 				break
 			}
@@ -95,6 +99,28 @@ func (r *receiver) init(raw syscall.RawConn, reads bool) {
 		}
 		return false
 	}
+	r.tryInto = func(fd uintptr) bool {
+		if r.n, r.err = r.into.read(int(fd), r.most); r.err != syscall.EAGAIN {
+			return true
+		}
+		giveReadBuffer(r.buf)
+		r.buf = nil
+		return false
+	}
+}
+
+// readInto waits until something can be read, and reads at most n bytes of it
+// into a, unless that has no room, or is given up meanwhile. It returns how many
+// these are, and buf, in which nothing is of use, or nil if it was given back.
+func (r *receiver) readInto(a *assembly, n int, buf []byte) (int, []byte, error) {
+	r.into, r.most, r.buf, r.n = a, n, buf, 0
+	err := r.raw.Read(r.tryInto)
+	n, buf = max(r.n, 0), r.buf
+	r.into, r.buf = nil, nil
+	if err == nil {
+		err = r.err
+	}
+	return n, buf, err
 }
 
 // move takes another buffer, which has room for what has been received.

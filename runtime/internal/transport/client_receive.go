@@ -89,7 +89,7 @@ func (c *Client) data(h *frame.Header, sec *frame.Sections) error {
 	case s != nil:
 		return s.data(h, sec)
 	case asm != nil:
-		_, err = asm.add(h, sec)
+		_, err = asm.add(h, sec, &c.r)
 	}
 	if over := breachOf(err); over != nil {
 		if p := c.calls.take(h.ID); p != nil {
@@ -186,7 +186,7 @@ func connectionBreach(err error) error {
 
 // tooLarge checks the message that h begins against this side's limit.
 func (l *link) tooLarge(h *frame.Header, sec *frame.Sections) error {
-	size := len(sec.Message)
+	size := sec.MessageSize()
 	if h.Flags.Has(frame.FlagTotal) {
 		size = int(sec.Total)
 	}
@@ -241,7 +241,7 @@ func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error 
 		return connectionBreach(err)
 	}
 	if p.asm != nil {
-		if _, err := p.asm.add(h, sec); err != nil {
+		if _, err := p.asm.add(h, sec, &c.r); err != nil {
 			r.err = breachOf(err)
 			return connectionBreach(err)
 		}

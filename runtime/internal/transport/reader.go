@@ -51,6 +51,8 @@ type reader struct {
 
 	lazy     bool // receiver reads
 	receiver receiver
+	ahead    int // how much is read beyond what is needed; of use only if lazy
+	missing  int // bytes of the frame that next returned last which have not been received
 
 	restAfter time.Duration // how long to wait for input before errRest; 0: for ever
 	limited   bool          // reads have a deadline because of that
@@ -59,7 +61,7 @@ type reader struct {
 // init prepares to read from nc. raw is nc's socket if it is nothing else.
 func (d *reader) init(nc net.Conn, raw syscall.RawConn, maxPayload uint32) {
 	d.nc, d.maxPayload = nc, maxPayload
-	d.lazy = raw != nil
+	d.lazy, d.ahead = raw != nil, fullBuffer
 	if !d.lazy {
 		raw = restsOn(nc)
 	}
@@ -70,15 +72,9 @@ func (d *reader) init(nc net.Conn, raw syscall.RawConn, maxPayload uint32) {
 func (d *reader) fill(n int) error {
 	for d.w-d.r < n {
 		d.makeRoom(n)
-		err := d.read()
-		if err != nil {
-			if err = d.waitedLong(err); err == nil {
-				continue
-			}
-		}
-		d.now = time.Now()
-		if d.restAfter > 0 && !d.limited && err == nil {
-			err = d.limit(d.restAfter) // there was none before the first read after a rest
+		again, err := d.came(d.read(n - (d.w - d.r)))
+		if again {
+			continue
 		}
 		if err != nil && d.w-d.r < n {
 			if err == io.EOF && d.w > d.r {
@@ -90,18 +86,37 @@ func (d *reader) fill(n int) error {
 	return nil
 }
 
-// read reads once into the free end of the buffer.
-func (d *reader) read() (err error) {
+// came notes that a read has returned, with err. It says whether to read again
+// because that has only waited for long, or what is wrong.
+func (d *reader) came(err error) (again bool, wrong error) {
+	if err != nil {
+		if err = d.waitedLong(err); err == nil {
+			return true, nil
+		}
+	}
+	d.now = time.Now()
+	if d.restAfter > 0 && !d.limited && err == nil {
+		err = d.limit(d.restAfter) // there was none before the first read after a rest
+	}
+	return false, err
+}
+
+// read reads once into the free end of the buffer, where n bytes are needed.
+func (d *reader) read(n int) (err error) {
 	if d.lazy {
 		if d.r == d.w { // nothing is kept: while it waits, the connection needs no buffer
 			d.r, d.w = 0, 0
 		}
-		buf := d.buf
+		buf, had := d.buf, d.w-d.r
 		d.buf = nil // it may be given back while the read waits
+		d.receiver.most = max(n, d.ahead)
 		d.buf, d.r, d.w, err = d.receiver.read(buf, d.r, d.w)
+		if d.w-d.r-had >= d.ahead { // it was less than there is
+			d.ahead = min(2*d.ahead, fullBuffer)
+		}
 		return err
 	}
-	n, err := d.nc.Read(d.buf[d.w:])
+	n, err = d.nc.Read(d.buf[d.w:])
 	d.w += n
 	return err
 }
@@ -144,8 +159,15 @@ func (d *reader) makeRoom(n int) {
 	}
 }
 
-// next returns the next frame. The payload is valid until the next call.
+// next returns the next frame. The payload is valid until the next call. Of a
+// large fragment that is not the last it may be the beginning only, with all
+// sections and some of the message: what is missing can be had with into.
 func (d *reader) next(h *frame.Header) (payload []byte, err error) {
+	if d.missing > 0 {
+		if err := d.skip(); err != nil {
+			return nil, err
+		}
+	}
 	if d.w-d.r < frame.HeaderSize {
 		if err := d.fill(frame.HeaderSize); err != nil {
 			return nil, err
@@ -162,6 +184,11 @@ func (d *reader) next(h *frame.Header) (payload []byte, err error) {
 	whole := size
 	if h.Flags.Has(frame.FlagChecksum) {
 		whole += frame.ChecksumSize
+	}
+	if d.lazy && whole == size && size > bulkSize && h.Flags.Has(frame.FlagMore) {
+		if payload, err := d.begun(h, size); payload != nil || err != nil {
+			return payload, err
+		}
 	}
 	if d.w-d.r < whole {
 		if err := d.fill(whole); err != nil {

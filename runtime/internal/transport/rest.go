@@ -101,7 +101,7 @@ func (d *reader) waitedLong(err error) error {
 		return d.limit(d.restAfter - silent)
 	}
 	d.limited = false
-	if err := d.nc.SetReadDeadline(time.Time{}); err != nil || d.r < d.w {
+	if err := d.nc.SetReadDeadline(time.Time{}); err != nil || d.r < d.w || d.missing > 0 {
 		return err
 	}
 	d.giveBack()

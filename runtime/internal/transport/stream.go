@@ -105,7 +105,7 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 	}
 	s.l.flood.progressed()
 	s.held.Add(held)
-	s.arrived += len(sec.Message)
+	s.arrived += sec.MessageSize()
 	if h.Flags.Has(frame.FlagMore) || s.asm != nil {
 		a := s.partLocked(held, h.Flags.Has(frame.FlagMore))
 		s.mu.Unlock()
@@ -134,7 +134,7 @@ func (s *stream) partLocked(held int64, more bool) *assembly {
 
 // addPart adds a part to a, and queues that if it is complete.
 func (s *stream) addPart(a *assembly, h *frame.Header, sec *frame.Sections) error {
-	complete, err := a.add(h, sec)
+	complete, err := a.add(h, sec, &s.l.r)
 	if err != nil {
 		return err
 	}

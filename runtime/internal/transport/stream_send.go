@@ -68,6 +68,7 @@ func (s *stream) sendParts(m *message) error {
 		return err
 	}
 	defer m.free()
+	w, locked := &s.l.w, false
 	for rest, first := m.encoded, true; len(rest) > 0; first = false {
 		h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagCredited, ID: s.id}
 		part := rest[:min(len(rest), s.maxPart())]
@@ -81,18 +82,25 @@ func (s *stream) sendParts(m *message) error {
 		if len(rest) > 0 {
 			h.Flags |= frame.FlagMore
 		}
-		if err := s.reserve(frame.HeaderSize+int(h.Length), partSize(len(part))); err != nil {
-			return err
+		cost, size := frame.HeaderSize+int(h.Length), partSize(len(part))
+		if locked && (s.over() || s.takeLocked(cost, size, nil) != nil) {
+			w.unlockLead(false)
+			locked = false
 		}
-		w := &s.l.w
+		if !locked {
+			if err := s.reserve(cost, size); err != nil {
+				return err
+			}
+			locked = true
+		}
 		w.buf = h.Append(w.buf)
 		if first {
 			w.buf = frame.AppendTotal(w.buf, uint32(m.size))
 		}
 		w.buf = append(w.buf, part...)
 		s.sent += len(part)
-		w.unlockAsync()
 	}
+	w.unlockLead(false)
 	return nil
 }
 
@@ -130,7 +138,7 @@ func (s *stream) closeSend() error {
 // reserve locks the writer for a frame that counts as size bytes there, and draws
 // n bytes of credit for it, waiting for both. If it fails, the writer is unlocked.
 func (s *stream) reserve(n, size int) error {
-	l, w := s.l, &s.l.w
+	w := &s.l.w
 	if err := w.lock(); err != nil {
 		return s.sendError(err)
 	}
@@ -141,20 +149,9 @@ func (s *stream) reserve(n, size int) error {
 			w.unlockAsync()
 			return io.EOF
 		}
-		var list *waitlist
-		switch {
-		case s.credit < int64(n):
-			list = &s.blocked
-		case l.credit < int64(n) || from == nil && !l.waiting.empty():
-			list = &l.waiting
-		default:
-			list = w.fullLocked(size, from)
-		}
+		list := s.takeLocked(n, size, from)
 		w.leaveLocked(from, list)
 		if list == nil {
-			s.credit -= int64(n)
-			l.credit -= int64(n)
-			l.progress.Add(1)
 			return nil
 		}
 		if err := w.waitLocked(list, from != nil, s.gone, nil); err != nil {
@@ -162,6 +159,26 @@ func (s *stream) reserve(n, size int) error {
 		}
 		from = list
 	}
+}
+
+// takeLocked draws n bytes of credit and takes room for a frame of size bytes. If
+// it cannot have both now, it has neither, and returns where to wait; from is
+// where the sender has waited, or nil.
+func (s *stream) takeLocked(n, size int, from *waitlist) *waitlist {
+	l := s.l
+	if s.credit < int64(n) {
+		return &s.blocked
+	}
+	if l.credit < int64(n) || from == nil && !l.waiting.empty() {
+		return &l.waiting
+	}
+	if list := l.w.fullLocked(size, from); list != nil {
+		return list
+	}
+	s.credit -= int64(n)
+	l.credit -= int64(n)
+	l.progress.Add(1)
+	return nil
 }
 
 // unreserveLocked gives back the credit of a frame that was not sent.
