@@ -132,12 +132,17 @@ func notProto(msg any) error {
 // and that dst is as it was if anything fails, a panic included. size is what c.Size
 // returned directly before.
 func Append(c Codec, dst []byte, msg any, size int) (out []byte, err error) {
+	returned := false
 	defer func() {
+		if returned { // recover costs something, also for nothing
+			return
+		}
 		if r := recover(); r != nil {
 			out, err = dst, status.Errorf(status.Internal, "marshal %T: panic: %v", msg, r)
 		}
 	}()
 	out, err = c.AppendMarshal(dst, msg, size)
+	returned = true
 	if err != nil {
 		return dst, internal(err)
 	}
@@ -150,13 +155,21 @@ func Append(c Codec, dst []byte, msg any, size int) (out []byte, err error) {
 
 // Size returns c.Size(msg); a panic becomes an error.
 func Size(c Codec, msg any) (n int, err error) {
+	returned := false
 	defer func() {
+		if returned {
+			return
+		}
 		if r := recover(); r != nil {
 			n, err = 0, status.Errorf(status.Internal, "size of %T: panic: %v", msg, r)
 		}
 	}()
 	n, err = c.Size(msg)
-	return n, internal(err)
+	returned = true
+	if err != nil {
+		err = internal(err)
+	}
+	return n, err
 }
 
 // internal gives err the code INTERNAL unless it has one: a message that cannot

@@ -104,6 +104,23 @@ func (h *Header) Parse(b []byte) error {
 	return nil
 }
 
+// Alike reports whether b[:HeaderSize] is a header that differs from the one in
+// like[:HeaderSize], which is valid, in nothing but length, and returns its length.
+// What [Header.Validate] says of like it says of b, if b's length is permitted.
+func Alike(like, b []byte) (length int, ok bool) {
+	_, _ = like[HeaderSize-1], b[HeaderSize-1]
+	w0 := binary.LittleEndian.Uint64(b) ^ binary.LittleEndian.Uint64(like)
+	w1 := binary.LittleEndian.Uint64(b[8:]) ^ binary.LittleEndian.Uint64(like[8:])
+	w2 := binary.LittleEndian.Uint64(b[16:]) ^ binary.LittleEndian.Uint64(like[16:])
+	// The XOR of the bytes of both is 0 if that of b's is, and all that they may
+	// differ in is the length and the check byte.
+	n := uint8(w0) ^ uint8(w0>>8) ^ uint8(w0>>16)
+	if w0>>24 != 0 || w1 != 0 || w2 != uint64(n)<<56 {
+		return 0, false
+	}
+	return int(binary.LittleEndian.Uint32(b) & 0xffffff), true
+}
+
 // headerError says what is wrong with a header that ParseHeader refuses. The
 // check comes first: a damaged header says nothing about its version.
 func headerError(b []byte) error {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/pool"
 )
@@ -17,12 +18,21 @@ var (
 	// emptied are the pointers that buffers had in the pool, so that putting
 	// one there allocates nothing.
 	emptied = sync.Pool{New: func() any { return new([]byte) }}
+	// grown are a few buffers of at least grownBuffer bytes, nil where there is
+	// none. A pool would give most of them to the garbage collector, and those who
+	// send much would grow others, time and again.
+	grown [4]atomic.Pointer[[]byte]
 )
+
+const grownBuffer = 32 << 10
 
 // takeBuffer returns an empty buffer.
 func takeBuffer() []byte {
 	pool.Took()
-	p := buffers.Get().(*[]byte)
+	return emptiedBuffer(buffers.Get().(*[]byte))
+}
+
+func emptiedBuffer(p *[]byte) []byte {
 	b := *p
 	*p = nil
 	emptied.Put(p)
@@ -40,5 +50,36 @@ func giveBuffer(b []byte) {
 	}
 	p := emptied.Get().(*[]byte)
 	*p = b[:0]
+	if cap(b) >= grownBuffer {
+		for i := range grown {
+			if grown[i].CompareAndSwap(nil, p) {
+				return
+			}
+		}
+	}
 	buffers.Put(p)
+}
+
+// roomFor returns b, from takeBuffer, or a larger buffer with what is in b, if b
+// has no room for n more bytes and there is one. Else an append makes it.
+func roomFor(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	for i := range grown {
+		p := grown[i].Swap(nil)
+		if p == nil {
+			continue
+		}
+		pool.Took()
+		bigger := emptiedBuffer(p)
+		if cap(bigger)-len(b) < n {
+			giveBuffer(bigger)
+			continue
+		}
+		bigger = append(bigger, b...)
+		giveBuffer(b)
+		return bigger
+	}
+	return b
 }

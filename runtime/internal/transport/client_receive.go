@@ -16,6 +16,11 @@ func (c *Client) frame(h *frame.Header, payload []byte) error {
 	case frame.TypeGoAway:
 		return c.goAway(frame.ParseGoAway(h, payload))
 	case frame.TypeData:
+		if h.Flags == small {
+			if ok, err := c.run(h, payload); ok {
+				return err
+			}
+		}
 		if c.calls.get(h.ID) == nil {
 			return c.stray(h)
 		}
@@ -70,6 +75,27 @@ func (c *Client) streamCredit(h *frame.Header) error {
 }
 
 func (c *Client) batchEnd() { c.sections = frame.Sections{} }
+
+// run takes in a small message of a stream and those behind it, and reports whether
+// it did: it leaves what is not as usual to data.
+func (c *Client) run(h *frame.Header, payload []byte) (ok bool, err error) {
+	var s *ClientStream
+	c.calls.with(h.ID, func(p *pending) { s = p.stream })
+	if s == nil || !s.method.Kind().CalleeStreams() {
+		return false, nil
+	}
+	ok, err = s.pushRun(h, payload)
+	if !ok {
+		return false, nil
+	}
+	s.p.head = true
+	s.openHead()
+	if over := breachOf(err); over != nil {
+		s.reject(over)
+		return true, nil
+	}
+	return true, err
+}
 
 // data takes in a DATA frame: headers, a stream's message or a part of a unary
 // call's answer. The table's lock keeps a call that is given up meanwhile from

@@ -225,7 +225,7 @@ func TestSharedBatches(t *testing.T) {
 		}
 		frames := func() int {
 			synctest.Wait()
-			b := w.take(false)
+			b := w.take(false, nil)
 			defer giveBuffer(b)
 			return len(b) / large
 		}

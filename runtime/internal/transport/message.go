@@ -43,10 +43,15 @@ func (l *link) message(in codec.Codec, v any) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
+	return l.sized(in, v, size)
+}
+
+// sized is message for a value whose size has just been computed.
+func (l *link) sized(in codec.Codec, v any, size int) (m message, err error) {
 	if limit := int(l.peer().MaxMessage); size > limit {
 		return message{}, status.Errorf(status.ResourceExhausted, "message of %d bytes is above the limit of %d of the %s that was to receive it (its option WithMaxMessageSize)", size, limit, l.peerRole())
 	}
-	m := message{codec: in, value: v, size: size}
+	m = message{codec: in, value: v, size: size}
 	if c := l.cfg.Compressor; c != nil && size >= l.cfg.CompressFrom && l.peer().AcceptsCompression(uint8(c.ID())) {
 		err = m.compress(c)
 	}

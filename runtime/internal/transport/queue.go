@@ -2,12 +2,13 @@ package transport
 
 import "sync"
 
-// item is a complete message of a stream.
+// item is a complete message of a stream, or a run of them.
 type item struct {
 	data        []byte    // nobody else uses it
 	asm         *assembly // counts its memory until it is returned; nil if it came in one frame
 	held        uint32    // credit that it holds until then
 	compression uint8
+	run         bool // data is a run
 }
 
 // blockItems is how many items a block has.
@@ -66,31 +67,4 @@ func (q *queue) pop() (it item, ok bool) {
 		q.full = nil
 	}
 	return it, true
-}
-
-// Sizes of chunks, in which small messages of a stream lie side by side. What
-// refers to a message keeps its chunk alive, and so at most maxChunk bytes that
-// are not its own.
-const (
-	maxChunk = 8 << 10
-	// ownChunk is from where a message has memory of its own, so that no more than
-	// a quarter of a chunk is left over.
-	ownChunk = maxChunk / 4
-)
-
-// keep copies msg into chunk, if there is room, or else into a new one, and
-// returns the chunk and the copy, which may be kept and changed. Chunks grow with
-// what has come, so that a stream of few messages holds little.
-func keep(chunk, msg []byte) (now, kept []byte) {
-	if len(msg) >= ownChunk {
-		kept = make([]byte, len(msg))
-		copy(kept, msg)
-		return chunk, kept
-	}
-	if cap(chunk)-len(chunk) < len(msg) {
-		chunk = make([]byte, 0, min(maxChunk, max(len(msg), 2*cap(chunk))))
-	}
-	start := len(chunk)
-	chunk = append(chunk, msg...)
-	return chunk, chunk[start:len(chunk):len(chunk)]
 }

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"math/rand/v2"
 	"testing"
 )
@@ -47,47 +46,5 @@ func TestQueue(t *testing.T) {
 	}
 	if popped == 0 || popped != pushed {
 		t.Errorf("%d of %d items came out", popped, pushed)
-	}
-}
-
-// TestKeep: copies share chunks that are no larger than what they may keep
-// alive, and changing or growing one does not change another.
-func TestKeep(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	var chunk []byte
-	var copies, want [][]byte
-	held, kept := 0, 0
-	for i := range 2000 {
-		msg := bytes.Repeat([]byte{byte(i)}, r.IntN(300))
-		if i%50 == 0 {
-			msg = bytes.Repeat([]byte{byte(i)}, ownChunk-1+r.IntN(3))
-		}
-		before := cap(chunk) - len(chunk)
-		var c []byte
-		if chunk, c = keep(chunk, msg); !bytes.Equal(c, msg) || cap(c) != len(c) {
-			t.Fatalf("copy of %d bytes: %d bytes, room for %d", len(msg), len(c), cap(c))
-		}
-		switch {
-		case len(msg) >= ownChunk:
-			held += len(msg)
-		case before < len(msg):
-			held += cap(chunk)
-		}
-		kept += len(msg)
-		if cap(chunk) > maxChunk {
-			t.Fatalf("a chunk of %d bytes", cap(chunk))
-		}
-		if held > 2*kept+maxChunk {
-			t.Fatalf("%d bytes are held for %d", held, kept)
-		}
-		copies, want = append(copies, c), append(want, msg)
-	}
-	for i, c := range copies {
-		if !bytes.Equal(c, want[i]) {
-			t.Fatalf("copy %d has changed", i)
-		}
-		clear(c)
-		_ = append(c, 0xff)
-		clear(want[i])
 	}
 }

@@ -179,6 +179,14 @@ func (s *Server) frame(h *frame.Header, payload []byte) error {
 		if c == nil { // nothing of it is looked at
 			return s.stray(h)
 		}
+		if h.Flags == small && !c.closed && c.stream != nil && c.Method().Kind().CallerStreams() {
+			if ok, err := c.stream.pushRun(h, payload); ok {
+				if over := breachOf(err); over != nil {
+					return c.stop(over)
+				}
+				return err
+			}
+		}
 		if err := frame.ParseSections(h, payload, sec); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 	"github.com/rpcx-go/rpcx/runtime/status"
@@ -19,8 +20,8 @@ import (
 // the receiver takes all of it at once.
 //
 // Credit that a frame drew is held until its message has been received. The
-// connection's share goes back at once, as other streams may wait for it; the
-// stream's own when it is worth a frame.
+// connection's share goes back soon, as other streams may wait for it (see
+// received); the stream's own when it is worth a frame.
 type stream struct {
 	l     *link
 	id    frame.StreamID
@@ -30,13 +31,14 @@ type stream struct {
 	// badMessage is the code for messages that cannot be decoded.
 	badMessage status.Code
 	codec      uint8 // of all its messages
+	format     codec.Codec
 
 	// gone is closed when nothing more may be sent.
 	gone     chan struct{}
 	goneOnce sync.Once
 
 	held    atomic.Int64 // credit of the connection that this stream holds
-	unread  atomic.Int64 // complete messages that recv has not returned
+	taking  atomic.Bool  // the receiver has taken messages that recv has not returned
 	partial atomic.Bool  // a message has arrived in part and holds credit
 	dropped atomic.Bool  // as aborted
 	limit   atomic.Int64 // the stream's window: what the peer may have outstanding; it grows
@@ -44,6 +46,7 @@ type stream struct {
 	mu      sync.Mutex
 	inbox   queue       // complete messages that the receiver has not taken
 	chunk   []byte      // where the last small ones lie, and the next
+	begun   int         // from where on chunk is a run that is not in the inbox yet
 	asm     *assembly   // the message that arrives in parts, if one does
 	asmHeld int64       // credit that fragments of asm hold
 	large   []*assembly // complete, and not taken
@@ -59,7 +62,10 @@ type stream struct {
 
 	// Owned by the receiver.
 	taken queue
+	run   run   // the rest of the run that was taken last
 	eaten int64 // credit of the stream that has not been granted again
+	back  int64 // credit of the connection that has not been given back
+	lazy  int64 // how much of it need not be at once
 
 	// Guarded by l.w.mu.
 	credit  int64
@@ -68,7 +74,7 @@ type stream struct {
 }
 
 func (s *stream) init(l *link, owner exhausted, id frame.StreamID, in uint8) {
-	s.l, s.owner, s.id, s.codec = l, owner, id, in
+	s.l, s.owner, s.id, s.codec, s.format = l, owner, id, in, l.codec(in)
 	s.gone, s.ready = make(chan struct{}), make(chan struct{}, 1)
 	s.window = int64(l.cfg.Settings.StreamCredit)
 	s.limit.Store(s.window)
@@ -113,7 +119,8 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 			return err
 		}
 	} else {
-		s.queueLocked(item{data: s.keepLocked(sec.Message), held: uint32(held), compression: h.Compression})
+		msg := append(make([]byte, 0, len(sec.Message)), sec.Message...)
+		s.queueLocked(item{data: msg, held: uint32(held), compression: h.Compression})
 		wake := s.wakeLocked()
 		s.mu.Unlock()
 		s.wake(wake)
@@ -128,7 +135,7 @@ func (s *stream) partLocked(held int64, more bool) *assembly {
 		s.asm = s.l.assemble(s.owner, s.id)
 	}
 	s.asmHeld += held
-	s.partial.Store(more) // before unread is looked at: see recv
+	s.partial.Store(more) // before taking is looked at: see recv
 	return s.asm
 }
 
@@ -145,9 +152,9 @@ func (s *stream) addPart(a *assembly, h *frame.Header, sec *frame.Sections) erro
 	case complete:
 		data, compression := a.take()
 		s.large = append(s.large, a)
-		s.queueLocked(item{data, a, uint32(s.asmHeld), compression})
+		s.queueLocked(item{data: data, asm: a, held: uint32(s.asmHeld), compression: compression})
 		s.asm, s.asmHeld = nil, 0
-	case s.unread.Load() == 0:
+	case s.allReceivedLocked():
 		grant = s.settlePartLocked()
 	}
 	wake := s.wakeLocked()
@@ -167,20 +174,21 @@ func (s *stream) drawLocked(n int64) error {
 	return s.l.drawn(n)
 }
 
-// keepLocked copies a message out of the read buffer.
-func (s *stream) keepLocked(msg []byte) (kept []byte) {
-	s.chunk, kept = keep(s.chunk, msg)
-	return kept
+// queueLocked queues a message that has memory of its own.
+func (s *stream) queueLocked(it item) {
+	s.endRunLocked()
+	s.inbox.push(it)
 }
 
-func (s *stream) queueLocked(it item) {
-	s.inbox.push(it)
-	s.unread.Add(1)
-}
+// emptyLocked reports whether the receiver has taken all that has arrived.
+func (s *stream) emptyLocked() bool { return s.inbox.empty() && s.begun == len(s.chunk) }
+
+// allReceivedLocked reports whether recv has returned all complete messages.
+func (s *stream) allReceivedLocked() bool { return s.emptyLocked() && !s.taking.Load() }
 
 // wakeLocked reports whether the receiver waits and has something to receive.
 func (s *stream) wakeLocked() bool {
-	wake := s.waiting && (!s.inbox.empty() || s.end != nil)
+	wake := s.waiting && (s.end != nil || !s.emptyLocked())
 	if wake {
 		s.waiting = false
 	}
@@ -264,25 +272,19 @@ func (s *stream) recv(msg any) error {
 		s.told = true
 		return s.end
 	}
-	it, ok := s.taken.pop()
+	it, ok := s.next()
 	for !ok {
 		if err := s.refill(); err != nil {
 			return err
 		}
-		it, ok = s.taken.pop()
+		it, ok = s.next()
 	}
-	s.unhold(int64(it.held))
-	s.eaten += int64(it.held)
 	if it.asm != nil {
 		s.forget(it.asm)
 	}
-	// A part that arrived while this message was unread holds credit that the
-	// peer may need to send the rest.
-	if last := s.unread.Add(-1) == 0; last && s.partial.Load() || s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
-		s.settle()
-	}
+	s.received(int64(it.held))
 	// Whoever refers to a small message keeps no more than its chunk alive.
-	if err := s.l.decode(s.l.codec(s.codec), it.compression, it.data, true, msg); err != nil {
+	if err := s.l.decode(s.format, it.compression, it.data, true, msg); err != nil {
 		return undecodable(err, s.badMessage, "message")
 	}
 	return nil
@@ -301,7 +303,7 @@ func (s *stream) forget(a *assembly) {
 // refill takes over the messages that have arrived; it waits for the first.
 func (s *stream) refill() error {
 	s.mu.Lock()
-	for s.inbox.empty() {
+	for s.emptyLocked() {
 		if s.end != nil {
 			defer s.mu.Unlock()
 			s.told = true
@@ -312,8 +314,11 @@ func (s *stream) refill() error {
 		<-s.ready
 		s.mu.Lock()
 	}
+	s.endRunLocked()
 	s.taken, s.inbox = s.inbox, s.taken
+	s.taking.Store(true)
 	s.mu.Unlock()
+	s.lazy = s.l.lazy()
 	return nil
 }
 
@@ -327,7 +332,7 @@ func (s *stream) settle() {
 			n, s.eaten = s.eaten, 0
 			s.window += n
 		}
-		if s.unread.Load() == 0 {
+		if s.allReceivedLocked() {
 			n += s.settlePartLocked()
 		}
 	}
@@ -371,7 +376,7 @@ func (s *stream) stop(err error, discard bool) {
 		s.l.excused.Add(max(s.window, 0))
 		s.window = 0
 		held = s.held.Swap(0)
-		s.inbox, s.chunk = queue{}, nil
+		s.inbox, s.chunk, s.begun = queue{}, nil, 0
 		unread, s.large = s.large, nil
 	}
 	asm, part := s.asm, s.asmHeld

@@ -3,6 +3,7 @@ package transport
 import (
 	"io"
 
+	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/metadata"
 )
@@ -10,17 +11,23 @@ import (
 // send sends one message, waiting for credit. It returns io.EOF if the stream
 // has ended.
 func (s *stream) send(v any) error {
-	m, err := s.l.message(s.l.codec(s.codec), v)
+	size, err := codec.Size(s.format, v)
 	if err != nil {
 		return err
 	}
-	var header metadata.MD
-	if s.takeHeader != nil {
-		header = s.takeHeader()
-	}
-	if header != nil {
-		if err := s.sendHeader(header); err != nil {
+	m := message{codec: s.format, value: v, size: size}
+	if l := s.l; size > int(l.peer().MaxMessage) || l.cfg.Compressor != nil && size >= l.cfg.CompressFrom {
+		if m, err = l.sized(s.format, v, size); err != nil {
 			return err
+		}
+	}
+	if s.takeHeader != nil {
+		header := s.takeHeader()
+		s.takeHeader = nil // they are sent once
+		if header != nil {
+			if err := s.sendHeader(header); err != nil {
+				return err
+			}
 		}
 	}
 	if m.size <= s.maxPart() {
@@ -33,8 +40,9 @@ func (s *stream) send(v any) error {
 // credit, so that the credit that a receiver has not yet given back is always
 // enough for one more.
 func (s *stream) maxPart() int {
-	quarter := min(s.l.peer().StreamCredit, s.l.peer().ConnCredit)/4 - frame.HeaderSize
-	return int(min(s.l.peer().MaxFrame-totalSize, quarter-totalSize))
+	peer := s.l.peer()
+	quarter := min(peer.StreamCredit, peer.ConnCredit)/4 - frame.HeaderSize
+	return int(min(peer.MaxFrame, quarter) - totalSize)
 }
 
 // totalSize is the size of a TOTAL section.
@@ -45,8 +53,9 @@ func (s *stream) sendWhole(m *message) error {
 	if err := s.reserve(frame.HeaderSize+m.size, frame.HeaderSize+m.size); err != nil {
 		return err
 	}
+	w.buf = roomFor(w.buf, frame.HeaderSize+m.size)
 	mark := len(w.buf)
-	h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagCredited, ID: s.id, Length: uint32(m.size)}
+	h := frame.Header{Type: frame.TypeData, Flags: small, ID: s.id, Length: uint32(m.size)}
 	m.begin(&h)
 	buf, err := m.append(h.Append(w.buf))
 	if err != nil {

@@ -52,6 +52,7 @@ type writer struct {
 
 	mu       sync.Mutex
 	buf      []byte // whole frames that nobody has taken yet; nil while idle
+	spare    []byte // has been written, for the next batch; nil while idle
 	batches  uint64 // how many times buf has been taken
 	flushing bool   // somebody writes, or is about to
 	turns    int    // how many bulk senders have their turn, until their frames have been taken
@@ -99,7 +100,10 @@ func (w *writer) overLocked() error {
 }
 
 func (w *writer) prepareLocked() {
-	if w.buf == nil {
+	if w.buf != nil {
+		return
+	}
+	if w.buf, w.spare = w.spare, nil; w.buf == nil {
 		w.buf = takeBuffer()
 	}
 }
@@ -242,8 +246,8 @@ func (w *writer) close(err error) {
 		w.err = err
 	}
 	w.flushing = false
-	giveBuffer(w.buf)
-	w.buf, w.unsummed = nil, 0
+	w.giveLocked()
+	w.unsummed = 0
 	w.queue.wakeAll()
 	w.room.wakeAll()
 	w.idle.wakeAll()

@@ -58,10 +58,16 @@ func (w *writer) flush() {
 }
 
 // take takes the batch, or ends the flushing if there is none. With yield it lets
-// others add to a small one first.
-func (w *writer) take(yield bool) []byte {
+// others add to a small one first. done is the buffer of the batch before, if it
+// has been written, which the writer keeps as long as it is busy.
+func (w *writer) take(yield bool, done []byte) []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.spare == nil && cap(done) <= keepBuffer && w.err == nil {
+		w.spare = done[:0]
+	} else {
+		giveBuffer(done)
+	}
 	if yield && len(w.buf) < worthWriting && w.err == nil {
 		w.mu.Unlock()
 		runtime.Gosched()
@@ -69,8 +75,7 @@ func (w *writer) take(yield bool) []byte {
 	}
 	if len(w.buf) == 0 || w.err != nil {
 		w.flushing = false
-		giveBuffer(w.buf)
-		w.buf = nil
+		w.giveLocked()
 		w.wakeLocked()
 		w.idle.wakeAll()
 		return nil
@@ -83,6 +88,13 @@ func (w *writer) take(yield bool) []byte {
 	w.batches++
 	w.wakeLocked()
 	return out
+}
+
+// giveLocked gives the buffers back.
+func (w *writer) giveLocked() {
+	giveBuffer(w.buf)
+	giveBuffer(w.spare)
+	w.buf, w.spare = nil, nil
 }
 
 // sum has every frame that is appended from now on carry a checksum.
@@ -126,13 +138,14 @@ const worthWriting = 64 << 10
 // its share. It yields before the first one only: whoever appends while it writes
 // has had its turn.
 func (w *writer) lead(yield bool) {
+	var out []byte
 	for round := 0; ; round++ {
 		if round == leaderRounds {
+			giveBuffer(out)
 			w.handOver(nil)
 			return
 		}
-		out := w.take(yield && round == 0)
-		if out == nil {
+		if out = w.take(yield && round == 0, out); out == nil {
 			return
 		}
 		n, err := w.attempt.write(w.raw, out)
@@ -149,7 +162,6 @@ func (w *writer) lead(yield bool) {
 			w.handOver(out[n:])
 			return
 		}
-		giveBuffer(out)
 	}
 }
 
@@ -176,24 +188,18 @@ func (w *writer) handOverLocked(rest []byte) {
 
 // background writes rest and then batches until there are none, blocking.
 func (w *writer) background(rest []byte) {
-	for {
-		n, err := 0, error(nil)
-		if rest == nil {
-			if rest = w.take(true); rest == nil {
-				return
-			}
-			n, err = w.try(rest)
-		}
-		if err == nil {
-			err = w.writeAll(rest[n:])
-		}
-		giveBuffer(rest)
-		if err != nil {
-			w.fail(err)
+	err := w.writeAll(rest)
+	for err == nil {
+		if rest = w.take(true, rest); rest == nil {
 			return
 		}
-		rest = nil
+		var n int
+		if n, err = w.try(rest); err == nil {
+			err = w.writeAll(rest[n:])
+		}
 	}
+	giveBuffer(rest)
+	w.fail(err)
 }
 
 // try writes what the connection takes of b at once. It is not for connections
