@@ -41,6 +41,10 @@ type Client struct {
 	goneTo   frame.StreamID // the id of the last GOAWAY
 	answered atomic.Bool    // something has come from the peer
 	served   atomic.Bool    // a call has been answered
+
+	// answers are calls that have been answered, whose callers have not been woken yet; of the
+	// reading goroutine.
+	answers []*pending
 }
 
 // NewClient speaks the native protocol on nc, which it owns from then on. It
@@ -64,6 +68,7 @@ func (c *Client) over(err error) {
 	case err == io.EOF:
 		err = errClosedByPeer
 	}
+	c.signalAnswered()
 	c.ending.Store(true)
 	c.seal(err, true) // calls that wait in the buffer never ran, and are told so
 	c.failAll(&ConnError{Addr: c.addr(), Err: err})
@@ -74,6 +79,7 @@ func (c *Client) over(err error) {
 // rest implements role.
 func (c *Client) rest() {
 	c.calls.trim()
+	c.answers = nil
 }
 
 func (c *Client) handshake() error {

@@ -74,7 +74,10 @@ func (c *Client) streamCredit(h *frame.Header) error {
 	return nil
 }
 
-func (c *Client) batchEnd() { c.sections = frame.Sections{} }
+func (c *Client) batchEnd() {
+	c.sections = frame.Sections{}
+	c.signalAnswered()
+}
 
 // run takes in a small message of a stream and those behind it, and reports whether
 // it did: it leaves what is not as usual to data.
@@ -255,7 +258,7 @@ func (c *Client) closed(p *pending, h *frame.Header, sec *frame.Sections) error 
 	} else if h.Code == 0 { // whatever the metadata
 		return protocolErrorf("CLOSE of unary stream %d is OK and has no message", h.ID)
 	}
-	c.signal(p)
+	c.signalLater(p)
 	return nil
 }
 

@@ -186,7 +186,8 @@ type role interface {
 	frame(h *frame.Header, payload []byte) error
 	// streamCredit handles CREDIT for a stream.
 	streamCredit(h *frame.Header) error
-	// batchEnd is called when all frames received so far have been handled.
+	// batchEnd is called when all frames received so far have been handled, and
+	// before one whose handling may wait.
 	batchEnd()
 	// rest is called when nothing has come for a while, to give back memory.
 	rest()
@@ -204,6 +205,7 @@ func (l *link) serve(r role) error {
 		}
 		switch h.Type {
 		case frame.TypePing:
+			r.batchEnd() // the answer may have to wait
 			err = l.ping(&h, payload)
 		case frame.TypeCredit:
 			if err = l.idle(); err == nil {

@@ -43,3 +43,26 @@ func (p *pending) reset() {
 func (c *Client) signal(p *pending) {
 	p.done <- struct{}{}
 }
+
+// mostAnswers is how many answered calls wait at most until their callers are woken.
+const mostAnswers = 64
+
+// signalLater is signal, but not at once: the callers of answers that came together
+// are woken together, so that they do not compete with the goroutine that reads, and
+// what they send next goes together, too. It is called on that goroutine, which calls
+// signalAnswered before it waits for anything.
+func (c *Client) signalLater(p *pending) {
+	c.answers = append(c.answers, p)
+	if len(c.answers) == mostAnswers {
+		c.signalAnswered()
+	}
+}
+
+// signalAnswered wakes the callers of all answered calls.
+func (c *Client) signalAnswered() {
+	for i, p := range c.answers {
+		c.answers[i] = nil
+		c.signal(p)
+	}
+	c.answers = c.answers[:0]
+}
