@@ -105,7 +105,7 @@ func (s *stream) pushRun(h *frame.Header, payload []byte) (ok bool, err error) {
 			break
 		}
 		if held > 0 {
-			l.r.skip(payload)
+			l.r.passed(payload)
 		}
 		s.keepLocked(payload)
 		held += cost
@@ -186,7 +186,7 @@ func (d *reader) like(h *frame.Header) []byte {
 
 // follows returns the payload of the frame that is next if that has been received
 // as a whole and its header differs from the one in like, which has no checksum,
-// in nothing but length. It stays the next one until skip.
+// in nothing but length. It stays the next one until passed.
 func (d *reader) follows(like []byte) (payload []byte, ok bool) {
 	b := d.buf[d.r:d.w]
 	if len(b) < frame.HeaderSize {
@@ -200,5 +200,5 @@ func (d *reader) follows(like []byte) (payload []byte, ok bool) {
 	return b[frame.HeaderSize:end:end], true
 }
 
-// skip goes on behind the frame whose payload follows has returned.
-func (d *reader) skip(payload []byte) { d.r += frame.HeaderSize + len(payload) }
+// passed goes on behind the frame whose payload follows has returned.
+func (d *reader) passed(payload []byte) { d.r += frame.HeaderSize + len(payload) }
