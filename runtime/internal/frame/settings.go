@@ -26,27 +26,53 @@ type Settings struct {
 	Checksum     uint32 // 1: frames carry a CRC32C if the other side wants it too
 }
 
-// setting describes one entry: its range and where its value is kept.
+// setting describes one entry and its range.
 type setting struct {
 	id            uint16
 	name          string
 	min, max, def uint32
-	value         func(*Settings) *uint32
 }
 
 // settings is in the order of the ids, which start at 1.
 var settings = [...]setting{
-	{1, "REVISION", 0, math.MaxUint16, 0, func(s *Settings) *uint32 { return &s.Revision }},
-	{2, "MAX_FRAME", 64 << 10, MaxPayload, 64 << 10, func(s *Settings) *uint32 { return &s.MaxFrame }},
-	{3, "MAX_MESSAGE", 64 << 10, 1 << 30, 4 << 20, func(s *Settings) *uint32 { return &s.MaxMessage }},
-	{4, "MAX_STREAMS", 16, 1 << 20, 4096, func(s *Settings) *uint32 { return &s.MaxStreams }},
-	{5, "STREAM_CREDIT", 64 << 10, 16 << 20, 256 << 10, func(s *Settings) *uint32 { return &s.StreamCredit }},
-	{6, "CONN_CREDIT", 64 << 10, 64 << 20, 1 << 20, func(s *Settings) *uint32 { return &s.ConnCredit }},
-	{7, "MAX_METADATA", 8 << 10, 16 << 10, 8 << 10, func(s *Settings) *uint32 { return &s.MaxMetadata }},
-	{8, "MAX_METHODS", 64, math.MaxUint16, 4096, func(s *Settings) *uint32 { return &s.MaxMethods }},
-	{9, "CODECS", 1, math.MaxUint32, 1, func(s *Settings) *uint32 { return &s.Codecs }},
-	{10, "COMPRESSIONS", 1, math.MaxUint32, 1, func(s *Settings) *uint32 { return &s.Compressions }},
-	{11, "CHECKSUM", 0, 1, 0, func(s *Settings) *uint32 { return &s.Checksum }},
+	{1, "REVISION", 0, math.MaxUint16, 0},
+	{2, "MAX_FRAME", 64 << 10, MaxPayload, 64 << 10},
+	{3, "MAX_MESSAGE", 64 << 10, 1 << 30, 4 << 20},
+	{4, "MAX_STREAMS", 16, 1 << 20, 4096},
+	{5, "STREAM_CREDIT", 64 << 10, 16 << 20, 256 << 10},
+	{6, "CONN_CREDIT", 64 << 10, 64 << 20, 1 << 20},
+	{7, "MAX_METADATA", 8 << 10, 16 << 10, 8 << 10},
+	{8, "MAX_METHODS", 64, math.MaxUint16, 4096},
+	{9, "CODECS", 1, math.MaxUint32, 1},
+	{10, "COMPRESSIONS", 1, math.MaxUint32, 1},
+	{11, "CHECKSUM", 0, 1, 0},
+}
+
+// value returns where the value of settings[i] is kept.
+func (s *Settings) value(i int) *uint32 {
+	switch i {
+	case 0:
+		return &s.Revision
+	case 1:
+		return &s.MaxFrame
+	case 2:
+		return &s.MaxMessage
+	case 3:
+		return &s.MaxStreams
+	case 4:
+		return &s.StreamCredit
+	case 5:
+		return &s.ConnCredit
+	case 6:
+		return &s.MaxMetadata
+	case 7:
+		return &s.MaxMethods
+	case 8:
+		return &s.Codecs
+	case 9:
+		return &s.Compressions
+	}
+	return &s.Checksum
 }
 
 // DefaultSettings returns what a side that sends an empty SETTINGS frame
@@ -54,7 +80,7 @@ var settings = [...]setting{
 func DefaultSettings() Settings {
 	var s Settings
 	for i := range settings {
-		*settings[i].value(&s) = settings[i].def
+		*s.value(i) = settings[i].def
 	}
 	return s
 }
@@ -64,7 +90,7 @@ func DefaultSettings() Settings {
 func MinimumSettings() Settings {
 	var s Settings
 	for i := range settings {
-		*settings[i].value(&s) = settings[i].min
+		*s.value(i) = settings[i].min
 	}
 	return s
 }
@@ -79,7 +105,7 @@ func (s *Settings) AcceptsCompression(id uint8) bool { return s.Compressions>>id
 // that names setting, value and range.
 func (s *Settings) Validate() error {
 	for i := range settings {
-		if err := settings[i].check(*settings[i].value(s)); err != nil {
+		if err := settings[i].check(*s.value(i)); err != nil {
 			return err
 		}
 	}
@@ -104,7 +130,7 @@ func AppendSettings(b []byte, s Settings) []byte {
 	b = append(b, make([]byte, HeaderSize)...)
 	for i := range settings {
 		d := &settings[i]
-		if v := *d.value(&s); v != d.def {
+		if v := *s.value(i); v != d.def {
 			b = binary.LittleEndian.AppendUint32(b, uint32(d.id))
 			b = binary.LittleEndian.AppendUint32(b, v)
 		}
@@ -138,7 +164,7 @@ func ParseSettings(payload []byte) (Settings, error) {
 		if err := d.check(v); err != nil {
 			return s, err
 		}
-		*d.value(&s) = v
+		*s.value(int(id - 1)) = v
 	}
 	return s, nil
 }
@@ -158,7 +184,7 @@ func (s *Settings) String() string {
 	out := ""
 	for i := range settings {
 		d := &settings[i]
-		if v := *d.value(s); v != d.def {
+		if v := *s.value(i); v != d.def {
 			out += fmt.Sprintf(" %s=%d", d.name, v)
 		}
 	}

@@ -19,7 +19,7 @@ func TestSettingsRanges(t *testing.T) {
 			{d.min - 1, d.min == 0 && d.max == 1<<32-1}, {d.max + 1, d.max == 1<<32-1 && d.min == 0},
 		} {
 			s := DefaultSettings()
-			*d.value(&s) = c.v
+			*s.value(i) = c.v
 			err := s.Validate()
 			if (err == nil) != c.ok {
 				t.Errorf("%s = %d: error %v", d.name, c.v, err)
@@ -60,7 +60,7 @@ func randomSettings(r *rand.Rand) Settings {
 		if r.IntN(3) == 0 {
 			v = d.def
 		}
-		*d.value(&s) = v
+		*s.value(i) = v
 	}
 	return s
 }
@@ -68,7 +68,7 @@ func randomSettings(r *rand.Rand) Settings {
 func TestSettingsMinimum(t *testing.T) {
 	least, usual := MinimumSettings(), DefaultSettings()
 	for i := range settings {
-		if *settings[i].value(&least) > *settings[i].value(&usual) {
+		if *least.value(i) > *usual.value(i) {
 			t.Errorf("%s: the minimum is above the default", settings[i].name)
 		}
 	}

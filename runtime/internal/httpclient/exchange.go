@@ -226,7 +226,7 @@ func (x *exchange) failure(err error) *status.Error {
 
 // lost says that the connection ended.
 func (x *exchange) lost(err error) error {
-	return &transport.ConnError{Addr: x.peer.Addr.String(), Err: err}
+	return &transport.ConnError{Addr: x.peer.Addr, Err: err}
 }
 
 // sent takes back from err that the call did not run.

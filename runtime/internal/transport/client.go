@@ -113,19 +113,14 @@ func (c *Client) Peer() call.Peer { return c.peerInfo }
 
 // Usable reports whether new calls may be started.
 func (c *Client) Usable() bool {
-	select {
-	case <-c.dead:
-		return false
-	default:
-		return !c.draining.Load() && !c.ending.Load()
-	}
+	return !c.dead.happened() && !c.draining.Load() && !c.ending.Load()
 }
 
 // InFlight returns how many calls have started and not ended.
 func (c *Client) InFlight() int { return int(c.inFlight.Load()) }
 
 // Settled is closed when the peer's settings have arrived.
-func (c *Client) Settled() <-chan struct{} { return c.settled }
+func (c *Client) Settled() <-chan struct{} { return c.settled.done() }
 
 // Left is closed when the connection drains and the last call on it has ended.
 // The peer closes the connection then, if it is there.
@@ -149,7 +144,7 @@ func (c *Client) Retire() {
 }
 
 // Dead is closed when the connection is over.
-func (c *Client) Dead() <-chan struct{} { return c.dead }
+func (c *Client) Dead() <-chan struct{} { return c.dead.done() }
 
 // Unanswered reports whether the connection was lost before anything came from
 // the peer, as one is that waits to be accepted by a server which stops

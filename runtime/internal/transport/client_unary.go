@@ -78,10 +78,8 @@ const earlyMessage = 32 << 10
 // be sent twice without harm and req is small and in the codec that everybody
 // accepts: those are sent before that is known.
 func (c *Client) ready(ctx context.Context, m *call.Method, req any, late <-chan time.Time) error {
-	select {
-	case <-c.settled:
+	if c.settled.happened() {
 		return c.understood()
-	default:
 	}
 	if m.Kind() == call.KindUnary && m.Idempotency().SafeToRepeat() && c.cfg.Codec.ID() == codec.ProtoID {
 		if size, err := codec.Size(c.cfg.Codec, req); err != nil || size <= earlyMessage {
@@ -89,9 +87,9 @@ func (c *Client) ready(ctx context.Context, m *call.Method, req any, late <-chan
 		}
 	}
 	select {
-	case <-c.settled:
+	case <-c.settled.done():
 		return c.understood()
-	case <-c.dead:
+	case <-c.dead.done():
 		return c.Err()
 	case <-ctx.Done():
 		return errCanceled

@@ -112,7 +112,7 @@ func (l *link) Ping(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-l.dead:
+	case <-l.dead.done():
 		return l.err
 	}
 }

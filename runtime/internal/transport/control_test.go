@@ -59,7 +59,7 @@ func TestPing(t *testing.T) {
 			t.Errorf("unanswered: %v", err)
 		}
 		p.nc.Close()
-		<-l.dead
+		<-l.dead.done()
 		if err := l.Ping(t.Context()); err == nil {
 			t.Error("a dead connection answers")
 		}

@@ -118,7 +118,7 @@ func TestDeath(t *testing.T) {
 				wantErr(t, (<-calling(t.Context(), c, say, "later")).err, status.Unavailable, true, "")
 				<-c.Dead()
 				var ce *ConnError
-				if err := c.Err(); !errors.As(err, &ce) || ce.Addr != "server" {
+				if err := c.Err(); !errors.As(err, &ce) || ce.Addr.String() != "server" {
 					t.Errorf("Err: %v", err)
 				}
 				if name == "Close" && !errors.Is(c.Err(), ErrClosed) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
@@ -40,12 +41,18 @@ var ErrDraining = errors.New("the server takes no more calls on this connection"
 
 // ConnError is why a connection ended. Calls that end with it wrap it.
 type ConnError struct {
-	Addr string // the peer
+	Addr net.Addr // the peer; nil if it has no address
 	Err  error
 }
 
 // Error names the peer and the reason.
-func (e *ConnError) Error() string { return fmt.Sprintf("connection to %s: %v", e.Addr, e.Err) }
+func (e *ConnError) Error() string {
+	addr := "?"
+	if e.Addr != nil {
+		addr = e.Addr.String()
+	}
+	return fmt.Sprintf("connection to %s: %v", addr, e.Err)
+}
 
 // Unwrap returns the reason.
 func (e *ConnError) Unwrap() error { return e.Err }

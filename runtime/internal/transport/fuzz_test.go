@@ -136,7 +136,7 @@ func sendToServer(t *testing.T, program []byte, methods map[string]*call.Method)
 		synctest.Wait()
 		p.nc.(interface{ CloseWrite() error }).CloseWrite()
 		sent := <-all
-		<-s.dead
+		<-s.dead.done()
 		d.Wait()
 		if n := s.running.Load(); n != 0 {
 			t.Errorf("%d handlers run", n)

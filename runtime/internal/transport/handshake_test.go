@@ -123,7 +123,7 @@ func TestNotAClient(t *testing.T) {
 				s, p := serving(t, &service{})
 				p.raw([]byte(bytes))
 				start := time.Now()
-				<-s.dead
+				<-s.dead.done()
 				if took := time.Since(start); took > 0 {
 					t.Errorf("closed after %v", took)
 				}

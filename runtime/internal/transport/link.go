@@ -61,14 +61,14 @@ type link struct {
 	r   reader
 
 	// remote is what the other side accepts: the minimum until its SETTINGS
-	// arrive; settled is closed then.
+	// arrive, which settled tells.
 	remote  atomic.Pointer[frame.Settings]
-	settled chan struct{}
+	settled event
 
 	// tasks counts the goroutines that read and write for this link.
 	tasks sync.WaitGroup
-	// dead is closed when the link is over; err says why. Only end writes err.
-	dead    chan struct{}
+	// dead tells that the link is over; err says why. Only end writes err.
+	dead    event
 	endOnce sync.Once
 	accepts bool // this is the accepting side
 	err     error
@@ -113,7 +113,6 @@ func (l *link) init(nc net.Conn, cfg *Config) {
 	if l.budget.budget = cfg.Budget; cfg.Budget == nil {
 		l.budget.budget = processBudget
 	}
-	l.settled, l.dead = make(chan struct{}), make(chan struct{})
 	raw := rawConn(nc)
 	l.r.init(nc, raw, cfg.Settings.MaxFrame)
 	l.w.init(nc, raw, cfg.WriteStall, &l.tasks, l.end)
@@ -144,7 +143,7 @@ func (l *link) greet() {
 	}
 	l.w.buf = append(l.w.buf, frame.Preface...)
 	l.w.buf = frame.AppendSettings(l.w.buf, l.cfg.Settings)
-	l.w.unlockAsync()
+	l.w.unlockLead(false)
 }
 
 // settle reads the peer's SETTINGS, which must come first.
@@ -169,14 +168,19 @@ func (l *link) settle() error {
 	if err != nil {
 		return err
 	}
+	accepted := &l.cfg.Settings // which most peers share
+	if s != *accepted {
+		own := s
+		accepted = &own
+	}
 	l.w.mu.Lock()
 	l.credit += int64(s.ConnCredit) - int64(l.peer().ConnCredit)
-	l.remote.Store(&s)
+	l.remote.Store(accepted)
 	l.w.mu.Unlock()
 	if l.r.sums = s.Checksum == 1 && l.cfg.Settings.Checksum == 1; l.r.sums {
 		l.w.sum()
 	}
-	close(l.settled)
+	l.settled.happen()
 	return nil
 }
 
@@ -314,7 +318,7 @@ func (l *link) end(err error) {
 func (l *link) detach(err error) {
 	l.endOnce.Do(func() {
 		l.err = err
-		close(l.dead)
+		l.dead.happen()
 	})
 	if _, ok := err.(*ConnError); !ok {
 		err = &ConnError{l.addr(), err}
@@ -333,8 +337,7 @@ func (l *link) seal(err error, drop bool) {
 	if drop {
 		l.w.buf, l.w.unsummed = l.w.buf[:0], 0
 	}
-	var breach *frame.Error
-	if errors.As(err, &breach) {
+	if breach, ok := errors.AsType[*frame.Error](err); ok {
 		l.w.buf = frame.AppendGoAway(l.w.buf, frame.StreamID(l.accepted.Load()&^noMore), breach.Code, breach.Reason)
 	}
 	l.w.sealed = &ConnError{l.addr(), err}
@@ -343,8 +346,7 @@ func (l *link) seal(err error, drop bool) {
 
 // hangUp ends the link because of err, gently if the peer is to be told.
 func (l *link) hangUp(err error) {
-	var breach *frame.Error
-	if errors.As(err, &breach) {
+	if _, breach := errors.AsType[*frame.Error](err); breach {
 		l.closeGently()
 	}
 	l.end(err)
@@ -372,20 +374,13 @@ func (l *link) closeWrite() bool {
 
 // reason returns why the link is over, or nil if it is not.
 func (l *link) reason() error {
-	select {
-	case <-l.dead:
+	if l.dead.happened() {
 		return l.err
-	default:
-		return nil
 	}
+	return nil
 }
 
-func (l *link) addr() string {
-	if a := l.nc.RemoteAddr(); a != nil {
-		return a.String()
-	}
-	return "?"
-}
+func (l *link) addr() net.Addr { return l.nc.RemoteAddr() }
 
 // goAwayError is the reason of a connection that the peer ended.
 func goAwayError(g frame.GoAway) error {

@@ -21,8 +21,8 @@ func (s *Server) Drain(ctx context.Context) {
 	grace, cancel := context.WithTimeout(ctx, drainGrace)
 	defer cancel()
 	select {
-	case <-s.settled:
-	case <-s.dead:
+	case <-s.settled.done():
+	case <-s.dead.done():
 		return
 	case <-grace.Done(): // the peer has not said what it speaks
 		s.end(ErrClosed)
@@ -42,7 +42,7 @@ func (s *Server) Drain(ctx context.Context) {
 			continue
 		case <-ctx.Done():
 			s.evict()
-		case <-s.dead:
+		case <-s.dead.done():
 		}
 		break
 	}
@@ -50,7 +50,7 @@ func (s *Server) Drain(ctx context.Context) {
 	late := time.NewTimer(linger)
 	defer late.Stop()
 	select {
-	case <-s.dead: // the peer has closed, too
+	case <-s.dead.done(): // the peer has closed, too
 	case <-late.C:
 	}
 	s.end(ErrClosed)

@@ -285,7 +285,7 @@ func TestServerGoexit(t *testing.T) {
 			}})
 			p.raw(open(1, m, 1, "exit"))
 			if m == inline {
-				<-s.dead
+				<-s.dead.done()
 				return
 			}
 			p.expectClose(1, status.Internal)
