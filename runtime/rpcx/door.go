@@ -42,7 +42,7 @@ func (s *Server) arrive(nc net.Conn) (net.Conn, call.Peer, error) {
 		return s.door.pass(nc)
 	}
 	s.mu.Lock()
-	n := s.visits + s.arriving
+	n := len(s.conns) + s.arriving
 	full := n >= s.cfg.maxConns
 	if !full {
 		s.arriving++

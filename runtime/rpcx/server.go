@@ -44,10 +44,10 @@ type Server struct {
 	mu        sync.Mutex
 	closed    bool
 	listeners map[net.Listener]struct{}
-	visits    int                            // connections, of all protocols
-	conns     map[*transport.Server]struct{} // the native ones
-	arriving  int                            // connections at the door
-	perPeer   map[netip.Addr]int             // only if there is a limit
+	conns     map[*visit]struct{} // of all protocols
+	arriving  int                 // connections at the door
+	perPeer   map[netip.Addr]int  // only if there is a limit
+	aging     aging
 }
 
 // NewServer returns a server without services. It panics if an option makes no
@@ -70,7 +70,7 @@ func NewServer(opts ...ServerOption) *Server {
 			Log:          cfg.log,
 		}),
 		listeners: map[net.Listener]struct{}{},
-		conns:     map[*transport.Server]struct{}{},
+		conns:     map[*visit]struct{}{},
 		perPeer:   map[netip.Addr]int{},
 	}
 	if cfg.fallback != nil {
@@ -80,6 +80,7 @@ func NewServer(opts ...ServerOption) *Server {
 	}
 	s.cfg, s.transport = cfg, cfg.transport()
 	s.door, s.unfit = newDoor(&s.cfg)
+	s.aging.begun = time.Now()
 	s.killed, s.kill = context.WithCancel(context.Background())
 	return s
 }
@@ -183,13 +184,12 @@ func (s *Server) Serve(l net.Listener) error {
 	defer s.serving.Done()
 	defer s.remove(l)
 	s.registered.begin(&s.cfg, l.Addr())
-	served := s.served
 	for pause := time.Duration(0); ; {
 		nc, err := l.Accept()
 		if err == nil {
 			pause = 0
 			s.serving.Add(1)
-			go s.serveConn(nc, served)
+			go s.serveConn(nc, nil)
 			continue
 		}
 		if s.isClosed() {
@@ -222,15 +222,9 @@ func (s *Server) ServeConn(nc net.Conn) error {
 	s.serving.Add(1)
 	s.mu.Unlock()
 	ended := make(chan error, 1)
-	s.serveConn(nc, func(err error) {
-		ended <- err
-		s.serving.Done()
-	})
+	go s.serveConn(nc, ended)
 	return <-ended
 }
-
-// served is told that a connection has ended, and why, which has been logged.
-func (s *Server) served(error) { s.serving.Done() }
 
 func (s *Server) add(l net.Listener) bool {
 	s.mu.Lock()
@@ -256,7 +250,7 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
-// stop closes the listeners and returns the connections that are left.
+// stop closes the listeners and returns the native connections that are left.
 func (s *Server) stop() []*transport.Server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,9 +259,12 @@ func (s *Server) stop() []*transport.Server {
 	for l := range s.listeners {
 		l.Close()
 	}
+	s.aging.stop()
 	conns := make([]*transport.Server, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
+	for v := range s.conns {
+		if v.c != nil && !v.other.Load() {
+			conns = append(conns, v.c)
+		}
 	}
 	return conns
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,42 +24,56 @@ type visit struct {
 	nc    net.Conn
 	peer  *call.Peer
 	info  *call.ConnInfo // for the observers; nil if there are none
-	over  func(error)
+	over  chan<- error   // receives why the connection has ended; may be nil
 
-	accepted   time.Time
-	retirement *time.Timer    // nil if it is never too old
-	retired    sync.WaitGroup // waits until the retirement is over that has begun
+	accepted time.Duration // since the server was made
+	age      age
 }
 
 // serveConn has nc served, which is closed in the end. It returns when nc has
-// passed the door; ended is called when nc has ended and says why: nil if one of
-// the two sides closed it.
-func (s *Server) serveConn(nc net.Conn, ended func(error)) {
-	v := &visit{s: s, accepted: time.Now(), over: ended}
+// ended or come to rest. ended, unless it is nil, receives why nc has ended: nil if
+// one of the two sides closed it. A handler may end the goroutine.
+func (s *Server) serveConn(nc net.Conn, ended chan<- error) {
+	accepted := time.Now()
+	v, err := s.admit(nc, accepted)
+	if err != nil {
+		s.served(ended, err)
+		return
+	}
+	v.over = ended
+	if v.c == nil {
+		v.divert(nil)
+		return
+	}
+	v.c.Run(accepted, v)
+}
+
+// admit has nc pass the door and enter. It closes nc if it fails.
+func (s *Server) admit(nc net.Conn, accepted time.Time) (*visit, error) {
 	nc, peer, err := s.arrive(nc)
 	if err != nil {
 		s.cfg.log.Debug("connection refused", "peer", peer.Addr, "error", err)
-		ended(err)
-		return
+		return nil, err
 	}
-	v.nc, v.peer = nc, &peer
-	native := s.fallback == nil || peer.TLS == nil || peer.TLS.NegotiatedProtocol == alpn
-	if native {
-		v.c = transport.NewServer(s.cfg.base, nc, s.transport, s.dispatch, peer)
+	v := &visit{s: s, accepted: s.aging.at(accepted), nc: nc, peer: &peer}
+	if s.fallback == nil || peer.TLS == nil || peer.TLS.NegotiatedProtocol == alpn {
+		v.c = transport.NewServer(s.cfg.base, nc, s.transport, s.dispatch, v.peer)
 	}
 	if err := s.enter(v); err != nil {
-		ended(err)
-		return
+		return nil, err
 	}
 	if len(s.cfg.observers) > 0 {
 		v.info = &call.ConnInfo{Side: call.Server, Local: nc.LocalAddr(), Remote: peer.Addr}
 	}
-	v.retireLater()
-	if native {
-		v.c.Start(v.accepted, v)
-		return
+	return v, nil
+}
+
+// served says that a connection has ended, and why, which has been logged.
+func (s *Server) served(ended chan<- error, err error) {
+	if ended != nil {
+		ended <- err
 	}
-	v.divert(nil)
+	s.serving.Done()
 }
 
 // Begun implements transport.Owner.
@@ -91,17 +103,12 @@ func (v *visit) Divert(first []byte) bool {
 func (v *visit) divert(first []byte) {
 	s := v.s
 	v.other.Store(true)
-	s.mu.Lock()
-	delete(s.conns, v.c)
-	s.mu.Unlock()
-	s.fallback.Serve(&fallback.Conn{Conn: v.nc, First: first, Peer: *v.peer, Accepted: v.accepted, Retired: &v.old, Begun: v.opened, Ended: v.Ended})
+	s.fallback.Serve(&fallback.Conn{Conn: v.nc, First: first, Peer: *v.peer, Accepted: s.aging.begun.Add(v.accepted), Retired: &v.old, Begun: v.opened, Ended: v.Ended})
 }
 
 // Ended implements transport.Owner.
 func (v *visit) Ended(err error) {
-	if v.retirement != nil && !v.retirement.Stop() {
-		v.retired.Wait()
-	}
+	v.s.settleDown(v)
 	if err != nil {
 		v.s.cfg.log.Debug("connection ended", "peer", v.peer.Addr, "error", err)
 	}
@@ -111,7 +118,7 @@ func (v *visit) Ended(err error) {
 		}
 	}
 	v.s.leave(v)
-	v.over(err)
+	v.s.served(v.over, err)
 }
 
 // enter adds a connection unless there is no room for it.
@@ -129,15 +136,13 @@ func (s *Server) enter(v *visit) error {
 			transport.TurnAway(v.nc, s.transport.Settings)
 		}
 		return ErrServerClosed
-	case s.visits >= s.cfg.maxConns:
-		reason = fmt.Sprintf("the server has %d connections, the limit is %d (option WithMaxConnections)", s.visits, s.cfg.maxConns)
+	case len(s.conns) >= s.cfg.maxConns:
+		reason = fmt.Sprintf("the server has %d connections, the limit is %d (option WithMaxConnections)", len(s.conns), s.cfg.maxConns)
 	case s.cfg.maxPeerConns > 0 && s.perPeer[ip] >= s.cfg.maxPeerConns:
 		reason = fmt.Sprintf("%v has %d connections, the limit is %d (option WithMaxConnectionsPerPeer)", ip, s.perPeer[ip], s.cfg.maxPeerConns)
 	default:
-		s.visits++
-		if v.c != nil {
-			s.conns[v.c] = struct{}{}
-		}
+		s.conns[v] = struct{}{}
+		s.ageLocked(v)
 		if s.cfg.maxPeerConns > 0 {
 			s.perPeer[ip]++
 		}
@@ -157,8 +162,7 @@ func (s *Server) enter(v *visit) error {
 func (s *Server) leave(v *visit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.visits--
-	delete(s.conns, v.c)
+	delete(s.conns, v)
 	if s.cfg.maxPeerConns > 0 {
 		ip := ipOf(v.peer.Addr)
 		if s.perPeer[ip]--; s.perPeer[ip] == 0 {
@@ -173,25 +177,4 @@ func ipOf(peer net.Addr) netip.Addr {
 		return a.AddrPort().Addr().Unmap()
 	}
 	return netip.Addr{}
-}
-
-// retireLater has the connection drained when it is old.
-func (v *visit) retireLater() {
-	if v.s.cfg.maxAge <= 0 {
-		return
-	}
-	age := time.Duration(float64(v.s.cfg.maxAge) * (0.9 + 0.2*rand.Float64()))
-	v.retired.Add(1)
-	v.retirement = time.AfterFunc(age, v.retire)
-}
-
-func (v *visit) retire() {
-	defer v.retired.Done()
-	v.old.Store(true)
-	if v.c == nil || v.other.Load() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), v.s.cfg.ageGrace)
-	defer cancel()
-	v.c.Drain(ctx)
 }

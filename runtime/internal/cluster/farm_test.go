@@ -153,7 +153,7 @@ func (f *farm) up(name string) {
 			if err != nil {
 				return
 			}
-			srv := transport.NewServer(context.Background(), nc, transportConfig(), d, call.Peer{Addr: nc.RemoteAddr()})
+			srv := transport.NewServer(context.Background(), nc, transportConfig(), d, &call.Peer{Addr: nc.RemoteAddr()})
 			s.mu.Lock()
 			s.conns = append(s.conns, srv)
 			s.mu.Unlock()

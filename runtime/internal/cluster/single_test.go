@@ -100,7 +100,7 @@ func (s *serverSite) up() {
 			if err != nil {
 				return
 			}
-			srv := transport.NewServer(context.Background(), nc, transportConfig(), d, call.Peer{Addr: nc.RemoteAddr()})
+			srv := transport.NewServer(context.Background(), nc, transportConfig(), d, &call.Peer{Addr: nc.RemoteAddr()})
 			s.mu.Lock()
 			s.servers = append(s.servers, srv)
 			s.mu.Unlock()

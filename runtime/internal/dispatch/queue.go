@@ -19,7 +19,6 @@ type Queue struct {
 	pending bool // a runner has been started or woken and has not taken its first call
 	resting int  // runners that stay
 	woken   int  // of those that stayed, how many are to go on
-	evicted int  // how often those that stayed were told to end
 	over    bool // none stays any more
 	wake    sync.Cond
 }
@@ -135,8 +134,8 @@ func (q *Queue) restLocked() bool {
 		return false
 	}
 	q.resting++
-	for evicted := q.evicted; q.woken == 0; {
-		if q.evicted != evicted {
+	for q.woken == 0 {
+		if q.over {
 			return false
 		}
 		q.wake.Wait()
@@ -145,29 +144,13 @@ func (q *Queue) restLocked() bool {
 	return true
 }
 
-// evictLocked has the runners end that rest.
-func (q *Queue) evictLocked() {
-	q.resting = 0
-	q.evicted++
-	q.wake.Broadcast()
-}
-
 // Close has runners end when no call is left. It is called when no more will come.
 func (q *Queue) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.over = true
-	q.evictLocked()
-}
-
-// Trim gives back memory: the queue's, if no call waits, and the runners that rest.
-func (q *Queue) Trim() {
-	q.mu.Lock()
-	q.evictLocked()
-	if len(q.calls) == 0 {
-		q.calls, q.head = nil, 0
-	}
-	q.mu.Unlock()
+	q.resting = 0
+	q.wake.Broadcast()
 }
 
 // Waiting returns how many calls have not been taken yet.

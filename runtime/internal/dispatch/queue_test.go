@@ -111,30 +111,26 @@ func TestQueueBlockingHandlers(t *testing.T) {
 	})
 }
 
-// TestQueueResting: a few runners stay for the next calls until Trim or Close.
+// TestQueueResting: a few runners stay for the next calls until Close.
 func TestQueueResting(t *testing.T) {
-	for name, end := range map[string]func(*Queue){"Trim": (*Queue).Trim, "Close": (*Queue).Close} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				d := New(Config{Log: quiet()})
-				release := make(chan struct{})
-				d.Register(unary("Block", func(context.Context, string) (string, error) { <-release; return "", nil }), unary("Echo", echo))
-				q := newQueue(t, d)
-				_, wait := push(d, q, "Block", 50)
-				synctest.Wait()
-				close(release)
-				wait()
-				synctest.Wait()
-				if q.resting != maxResting {
-					t.Errorf("%d runners rest, want %d", q.resting, maxResting)
-				}
-				end(q)
-				d.Wait()                         // for all of them
-				_, wait = push(d, q, "Echo", 50) // they run all the same
-				wait()
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		d := New(Config{Log: quiet()})
+		release := make(chan struct{})
+		d.Register(unary("Block", func(context.Context, string) (string, error) { <-release; return "", nil }), unary("Echo", echo))
+		q := newQueue(t, d)
+		_, wait := push(d, q, "Block", 50)
+		synctest.Wait()
+		close(release)
+		wait()
+		synctest.Wait()
+		if q.resting != maxResting {
+			t.Errorf("%d runners rest, want %d", q.resting, maxResting)
+		}
+		q.Close()
+		d.Wait()                         // for all of them
+		_, wait = push(d, q, "Echo", 50) // they run all the same
+		wait()
+	})
 }
 
 // TestQueueGoexit: a handler that ends its goroutine ends its call, and those

@@ -132,7 +132,7 @@ func TestBudgetOfAnswers(t *testing.T) {
 				v := &service{unary: large, stream: stream}
 				d := v.dispatcher(dispatch.Config{})
 				dialed, accepted := pipe(t, 64<<10)
-				srv := NewServer(t.Context(), accepted, config(), d, call.Peer{})
+				srv := NewServer(t.Context(), accepted, config(), d, &call.Peer{})
 				go srv.Serve()
 				c := NewClient(dialed, config(budget(b)), call.Peer{})
 				defer d.Wait()
@@ -257,7 +257,7 @@ func traffic(t *testing.T, r *rand.Rand, b *Budget, exhausted *atomic.Int64) {
 	v := &service{}
 	d := v.dispatcher(dispatch.Config{})
 	dialed, accepted := pipe(t, 64<<10)
-	srv := NewServer(context.Background(), accepted, config(budget(b), windows(256<<10, 512<<10)), d, call.Peer{})
+	srv := NewServer(context.Background(), accepted, config(budget(b), windows(256<<10, 512<<10)), d, &call.Peer{})
 	var served, calls sync.WaitGroup
 	served.Go(func() { srv.Serve() })
 	c := NewClient(dialed, config(budget(b), windows(256<<10, 512<<10)), call.Peer{})

@@ -55,7 +55,7 @@ func NewClient(nc net.Conn, cfg *Config, peer call.Peer) *Client {
 	c.init(nc, cfg)
 	c.greet()
 	c.tasks.Add(1)
-	go c.attend(c, c.handshake)
+	go c.attend(c, true)
 	return c
 }
 
@@ -82,6 +82,7 @@ func (c *Client) rest() {
 	c.answers = nil
 }
 
+// handshake implements role.
 func (c *Client) handshake() error {
 	if t := c.cfg.HandshakeTimeout; t > 0 {
 		c.nc.SetReadDeadline(time.Now().Add(t))

@@ -11,7 +11,7 @@ import (
 // frame handles a frame of a stream, or GOAWAY. Of frames of streams that have
 // ended nothing but the header is looked at.
 func (c *Client) frame(h *frame.Header, payload []byte) error {
-	sec := &c.sections
+	sec := c.sections
 	switch h.Type {
 	case frame.TypeGoAway:
 		return c.goAway(frame.ParseGoAway(h, payload))
@@ -75,7 +75,7 @@ func (c *Client) streamCredit(h *frame.Header) error {
 }
 
 func (c *Client) batchEnd() {
-	c.sections = frame.Sections{}
+	*c.sections = frame.Sections{}
 	c.signalAnswered()
 }
 

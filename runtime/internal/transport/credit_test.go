@@ -24,7 +24,7 @@ func connected(t *testing.T, v *service, edit ...func(*Config)) (*Client, *Serve
 func connectedWith(t *testing.T, d *dispatch.Dispatcher, edit ...func(*Config)) (*Client, *Server) {
 	t.Helper()
 	dialed, accepted := pipe(t, memnet.DefaultBuffer)
-	s := NewServer(context.Background(), accepted, config(edit...), d, call.Peer{Addr: accepted.RemoteAddr()})
+	s := NewServer(context.Background(), accepted, config(edit...), d, &call.Peer{Addr: accepted.RemoteAddr()})
 	var served sync.WaitGroup
 	served.Go(func() { s.Serve() })
 	c := NewClient(dialed, config(edit...), call.Peer{Addr: dialed.RemoteAddr()})

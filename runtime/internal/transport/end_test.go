@@ -345,7 +345,7 @@ func TestServe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				dialed, accepted := pipe(t, 64<<10)
-				s := NewServer(context.Background(), accepted, config(), (&service{}).dispatcher(dispatch.Config{}), call.Peer{})
+				s := NewServer(context.Background(), accepted, config(), (&service{}).dispatcher(dispatch.Config{}), &call.Peer{})
 				served := make(chan error, 1)
 				go func() { served <- s.Serve() }()
 				p := newPeer(t, dialed)

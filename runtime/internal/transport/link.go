@@ -90,8 +90,9 @@ type link struct {
 	budget  account
 	charged atomic.Int64
 
-	// sections are those of the frame that is being handled, of the reading goroutine.
-	sections frame.Sections
+	// sections are those of the frame that is being handled, of the reading
+	// goroutine; nil while the link rests.
+	sections *frame.Sections
 
 	// received counts reads, for those who want to know whether the peer lives.
 	received atomic.Uint64
@@ -186,6 +187,8 @@ func (l *link) settle() error {
 
 // role is what differs between client and server.
 type role interface {
+	// handshake reads what the connection begins with.
+	handshake() error
 	// frame handles a frame of a stream, or GOAWAY. The payload is valid until it returns.
 	frame(h *frame.Header, payload []byte) error
 	// streamCredit handles CREDIT for a stream.

@@ -45,7 +45,7 @@ func overTCP(t *testing.T, v *service, edit ...func(*Config)) (*Client, *Server)
 func over(t *testing.T, dialed, accepted net.Conn, v *service, edit ...func(*Config)) (*Client, *Server) {
 	t.Helper()
 	d := v.dispatcher(dispatch.Config{})
-	s := NewServer(context.Background(), accepted, config(edit...), d, call.Peer{Addr: accepted.RemoteAddr()})
+	s := NewServer(context.Background(), accepted, config(edit...), d, &call.Peer{Addr: accepted.RemoteAddr()})
 	var served sync.WaitGroup
 	served.Go(func() { s.Serve() })
 	c := NewClient(dialed, config(edit...), call.Peer{Addr: dialed.RemoteAddr()})

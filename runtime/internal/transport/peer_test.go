@@ -375,7 +375,7 @@ func serving(t *testing.T, v *service, edit ...func(*Config)) (*Server, *peer) {
 func servingWith(t *testing.T, d *dispatch.Dispatcher, buffer int, edit ...func(*Config)) (*Server, *peer) {
 	t.Helper()
 	dialed, accepted := pipe(t, buffer)
-	s := NewServer(context.Background(), accepted, config(edit...), d, call.Peer{Addr: accepted.RemoteAddr()})
+	s := NewServer(context.Background(), accepted, config(edit...), d, &call.Peer{Addr: accepted.RemoteAddr()})
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

@@ -5,28 +5,33 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 )
 
 // errRest ends a stretch of reading because nothing came for restAfter.
 var errRest = errors.New("the connection rests")
 
 // attend reads until the connection ends, and tells r, or until it rests: then
-// other goroutines go on, one at a time. It begins with begin, if that is not
-// nil. While it waits for input it must use less than 1 KiB of stack: new stacks
+// other goroutines go on, one at a time. It begins with the handshake if begins
+// is set. While it waits for input it must use less than 1 KiB of stack: new stacks
 // are as large as the average of those in use asks for, and those of connections
 // at rest would be 4 KiB, not 2.
-func (l *link) attend(r role, begin func() error) {
+func (l *link) attend(r role, begins bool) {
+	l.sections = sections.Get().(*frame.Sections)
 	why, rests := errGoexit, false
 	defer func() {
 		if !rests {
 			l.r.giveBack()
+			l.giveSections()
 			r.over(why)
 		}
 	}()
-	if begin != nil {
-		err := begin()
+	if begins {
+		err := r.handshake()
 		if err == nil {
 			err = l.r.watch(l.cfg.RestAfter)
 		}
@@ -41,6 +46,7 @@ func (l *link) attend(r role, begin func() error) {
 		return
 	}
 	rests = true
+	l.giveSections()
 	r.rest()
 	go l.rest(r)
 }
@@ -52,7 +58,16 @@ func (l *link) rest(r role) {
 		r.over(err)
 		return
 	}
-	l.attend(r, nil)
+	l.attend(r, false)
+}
+
+// sections are those of links that do not read, empty.
+var sections = sync.Pool{New: func() any { return new(frame.Sections) }}
+
+func (l *link) giveSections() {
+	*l.sections = frame.Sections{}
+	sections.Put(l.sections)
+	l.sections = nil
 }
 
 // errGoexit ends a connection whose reading goroutine was ended by a handler

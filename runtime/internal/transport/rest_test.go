@@ -168,9 +168,9 @@ func TestRestEnds(t *testing.T) {
 				}
 				return req, nil
 			}}).dispatcher(dispatch.Config{})
-			s := NewServer(context.Background(), accepted, config(restless), d, call.Peer{Addr: accepted.RemoteAddr()})
+			s := NewServer(context.Background(), accepted, config(restless), d, &call.Peer{Addr: accepted.RemoteAddr()})
 			ended := make(alone, 1)
-			s.Start(time.Now(), ended)
+			go s.Run(time.Now(), ended)
 			c := NewClient(dialed, config(restless), call.Peer{Addr: dialed.RemoteAddr()})
 			wantRes(t, <-calling(t.Context(), c, say, "x"), "x")
 			atRest(2)

@@ -21,8 +21,7 @@ type Server struct {
 	link
 	base       context.Context
 	d          *dispatch.Dispatcher
-	queue      *dispatch.Queue
-	remotePeer call.Peer
+	remotePeer *call.Peer
 	owner      Owner
 
 	calls   table[serverCall]
@@ -35,15 +34,16 @@ type Server struct {
 	goneTo  frame.StreamID     // the id of the last GOAWAY
 	methods []*dispatch.Method // by id on this connection, 1 first; nil if not served
 	inline  bool               // replies of inline handlers wait to be flushed
+	queue   *dispatch.Queue    // nil while no call has come since the connection rested
 
 	// allDone, once a drain has made it, receives when the last handler returns.
 	allDone atomic.Pointer[chan struct{}]
 }
 
 // NewServer prepares to speak the native protocol on nc, which it owns from
-// then on. base is the root of the handlers' contexts.
-func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispatcher, peer call.Peer) *Server {
-	s := &Server{base: base, d: d, queue: d.NewQueue(), remotePeer: peer, goneTo: frame.Undecided}
+// then on. base is the root of the handlers' contexts. peer does not change.
+func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispatcher, peer *call.Peer) *Server {
+	s := &Server{base: base, d: d, remotePeer: peer, goneTo: frame.Undecided}
 	s.accepts = true
 	s.init(nc, cfg)
 	return s
@@ -53,7 +53,7 @@ func NewServer(base context.Context, nc net.Conn, cfg *Config, d *dispatch.Dispa
 // closed it. Its handlers' contexts are cancelled then; they may still run.
 func (s *Server) Serve() error {
 	ended := make(alone, 1)
-	s.Start(time.Now(), ended)
+	go s.Run(time.Now(), ended)
 	return <-ended
 }
 
@@ -69,12 +69,13 @@ type Owner interface {
 	Ended(err error)
 }
 
-// Start is Serve for many: it returns at once, so that a connection at rest
-// holds no goroutine but one that waits for input, with a small stack. accepted
-// is when the connection was accepted, from where on the handshake is timed.
-func (s *Server) Start(accepted time.Time, o Owner) {
-	s.owner = o
-	go s.attend(s, func() error { return s.handshake(accepted) })
+// Run is Serve for many: it returns when the connection has ended or comes to
+// rest, so that one at rest holds no goroutine but one that waits for input, with
+// a small stack. accepted is when the connection was accepted, from where on the
+// handshake is timed. A handler may end the goroutine that calls Run.
+func (s *Server) Run(accepted time.Time, o Owner) {
+	s.owner, s.r.now = o, accepted
+	s.attend(s, true)
 }
 
 // alone is the owner of a connection that nobody else cares for.
@@ -86,7 +87,7 @@ func (a alone) Ended(err error)  { a <- err }
 
 // over implements role.
 func (s *Server) over(why error) {
-	s.queue.Close()
+	s.closeQueue()
 	if other, ok := why.(*diversion); ok {
 		s.detach(why)
 		s.budget.close()
@@ -113,7 +114,15 @@ func (s *Server) over(why error) {
 // rest implements role.
 func (s *Server) rest() {
 	s.calls.trim()
-	s.queue.Trim()
+	s.closeQueue()
+}
+
+// closeQueue has runners end when no call is left. The next call makes another queue.
+func (s *Server) closeQueue() {
+	if s.queue != nil {
+		s.queue.Close()
+		s.queue = nil
+	}
 }
 
 // abandon cancels the calls that are left when the connection is over.
@@ -132,9 +141,10 @@ type diversion struct{ first []byte }
 
 func (*diversion) Error() string { return errSilent.Error() }
 
-func (s *Server) handshake(accepted time.Time) error {
+// handshake implements role.
+func (s *Server) handshake() error {
 	if t := s.cfg.HandshakeTimeout; t > 0 {
-		s.nc.SetReadDeadline(accepted.Add(t))
+		s.nc.SetReadDeadline(s.r.now.Add(t))
 	}
 	if err := s.r.preface(); err != nil {
 		var version *frame.Error
@@ -167,7 +177,7 @@ func (s *Server) Close() { s.end(ErrClosed) }
 
 // frame handles a frame of a stream, or GOAWAY.
 func (s *Server) frame(h *frame.Header, payload []byte) error {
-	sec := &s.sections
+	sec := s.sections
 	switch h.Type {
 	case frame.TypeOpen:
 		if err := frame.ParseSections(h, payload, sec); err != nil {
@@ -234,7 +244,7 @@ func (s *Server) stray(h *frame.Header) error {
 
 // batchEnd sends the replies of handlers that ran on this goroutine.
 func (s *Server) batchEnd() {
-	s.sections = frame.Sections{}
+	*s.sections = frame.Sections{}
 	if s.inline {
 		s.inline = false
 		s.w.flush()

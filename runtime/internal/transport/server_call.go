@@ -50,7 +50,7 @@ type requestHead struct {
 func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Method, timeout time.Duration) *serverCall {
 	c := &serverCall{s: s, id: h.ID, codec: h.Codec, closed: h.Flags.Has(frame.FlagHalfClose)}
 	s.flood.progressed()
-	c.Init(s.base, m, c, &s.remotePeer, s.r.now, timeout)
+	c.Init(s.base, m, c, s.remotePeer, s.r.now, timeout)
 	c.SetClass(call.Class{Priority: h.Class.Priority(), Lane: h.Class.Lane(), Attempt: h.Class.Attempt()})
 	if len(sec.Headers) > 0 {
 		c.head = &requestHead{block: append([]byte(nil), sec.Headers...)}
@@ -177,6 +177,9 @@ func (c *serverCall) dispatch() {
 	if c.inline {
 		s.d.Run(&c.Call)
 		return
+	}
+	if s.queue == nil {
+		s.queue = s.d.NewQueue()
 	}
 	s.queue.Push(&c.Call)
 }

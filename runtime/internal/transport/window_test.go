@@ -66,7 +66,7 @@ func distant(t *testing.T, v *service, rate int, edit ...func(*Config)) (*Client
 	dialed, near := pipe(t, 64<<10)
 	far, accepted := pipe(t, 8<<20)
 	d := v.dispatcher(dispatch.Config{})
-	s := NewServer(context.Background(), accepted, config(edit...), d, call.Peer{Addr: accepted.RemoteAddr()})
+	s := NewServer(context.Background(), accepted, config(edit...), d, &call.Peer{Addr: accepted.RemoteAddr()})
 	var all sync.WaitGroup
 	w := wire{50 * time.Millisecond, rate}
 	all.Go(func() { w.carry(near, far) })
