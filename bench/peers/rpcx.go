@@ -42,8 +42,9 @@ func init() {
 	})
 }
 
-func serveRPCX(lis workload.Listener) error {
-	var opts []rpcx.ServerOption
+func serveRPCX(lis workload.Listener) error { return serveRPCXWith(lis) }
+
+func serveRPCXWith(lis workload.Listener, opts ...rpcx.ServerOption) error {
 	if lis.TLS != nil {
 		opts = append(opts, rpcx.WithTLS(lis.TLS))
 	}

@@ -35,6 +35,13 @@ func TestOptionsAreBroughtIntoRange(t *testing.T) {
 			t.Errorf("WithMaxHandlers(%d): %d", v, s.maxHandlers)
 		}
 	}
+	for d, want := range map[time.Duration]time.Duration{-1: 0, 0: 0, 100_000: 100_000, time.Hour: time.Millisecond} {
+		c := newCommon()
+		WithBusyPoll(d).(option)(&c)
+		if got := c.transport().BusyPoll; got != want {
+			t.Errorf("WithBusyPoll(%v): %v, want %v", d, got, want)
+		}
+	}
 	c := newCommon()
 	WithMaxMessageSize(100_000).(option)(&c)
 	WithStreamWindow(100_001).(option)(&c)

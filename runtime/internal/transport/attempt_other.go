@@ -19,8 +19,9 @@ func (*attempt) init() {}
 func (*attempt) write(syscall.RawConn, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
 type receiver struct {
-	raw  syscall.RawConn
-	most int
+	raw    syscall.RawConn
+	most   int
+	poller *poller
 }
 
 func (*receiver) init(syscall.RawConn, bool) {}

@@ -70,6 +70,7 @@ type receiver struct {
 	n        int
 	err      error
 	try      func(fd uintptr) bool
+	poller   *poller // nil if the connection is never polled
 
 	into    *assembly
 	tryInto func(fd uintptr) bool
@@ -85,13 +86,10 @@ func (r *receiver) init(raw syscall.RawConn, reads bool) {
 		if r.to == len(r.buf) {
 			r.move(takeReadBuffer())
 		}
-		for {
-			r.n, r.err = syscall.Read(int(fd), r.buf[r.to:min(len(r.buf), r.to+r.most)])
-			if r.err != syscall.EINTR {
-				break
-			}
+		if r.once(fd) {
+			return true
 		}
-		if r.err != syscall.EAGAIN {
+		if r.poller != nil && r.from == r.to && r.poller.wait(func() bool { return r.once(fd) }) {
 			return true
 		}
 		if part := r.to - r.from; part < fullBuffer/2 && len(r.buf) >= fullBuffer {
@@ -121,6 +119,16 @@ func (r *receiver) readInto(a *assembly, n int, buf []byte) (int, []byte, error)
 		err = r.err
 	}
 	return n, buf, err
+}
+
+// once reads unless it would have to wait, and reports whether that is over.
+func (r *receiver) once(fd uintptr) bool {
+	for {
+		r.n, r.err = syscall.Read(int(fd), r.buf[r.to:min(len(r.buf), r.to+r.most)])
+		if r.err != syscall.EINTR {
+			return r.err != syscall.EAGAIN
+		}
+	}
 }
 
 // move takes another buffer, which has room for what has been received.
@@ -166,6 +174,9 @@ func (r *receiver) read(buf []byte, from, to int) ([]byte, int, int, error) {
 		return buf, from, to, r.err
 	case r.n == 0:
 		return buf, from, to, io.EOF
+	}
+	if r.poller != nil {
+		r.poller.arrived()
 	}
 	return buf, from, to + r.n, nil
 }

@@ -44,6 +44,9 @@ type Config struct {
 	// RestAfter is how long nothing must come before a connection gives back
 	// what it can do without until something comes; zero means never.
 	RestAfter time.Duration
+	// BusyPoll is for how long the goroutine that reads a plain socket tries again
+	// before it waits, as long as that is of use; zero means never.
+	BusyPoll time.Duration
 	// Log receives why connections end.
 	Log *slog.Logger
 }
@@ -116,6 +119,9 @@ func (l *link) init(nc net.Conn, cfg *Config) {
 	}
 	raw := rawConn(nc)
 	l.r.init(nc, raw, cfg.Settings.MaxFrame)
+	if cfg.BusyPoll > 0 && l.r.lazy {
+		l.r.receiver.poller = newPoller(cfg.BusyPoll, l.dead)
+	}
 	l.w.init(nc, raw, cfg.WriteStall, &l.tasks, l.end)
 	l.remote.Store(&leastSettings)
 	l.credit = int64(leastSettings.ConnCredit)

@@ -205,6 +205,9 @@ func (d *reader) next(h *frame.Header) (payload []byte, err error) {
 	}
 	payload = d.buf[d.r+frame.HeaderSize : d.r+size : d.r+size]
 	d.r += whole
+	if p := d.receiver.poller; p != nil {
+		p.frame(h.ID)
+	}
 	return payload, nil
 }
 
