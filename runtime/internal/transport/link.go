@@ -120,7 +120,7 @@ func (l *link) init(nc net.Conn, cfg *Config) {
 	raw := rawConn(nc)
 	l.r.init(nc, raw, cfg.Settings.MaxFrame)
 	if cfg.BusyPoll > 0 && l.r.lazy {
-		l.r.receiver.poller = newPoller(cfg.BusyPoll, l.dead)
+		l.r.receiver.poller = newPoller(cfg.BusyPoll, &l.dead)
 	}
 	l.w.init(nc, raw, cfg.WriteStall, &l.tasks, l.end)
 	l.remote.Store(&leastSettings)

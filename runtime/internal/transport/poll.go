@@ -41,8 +41,8 @@ const (
 //
 // The goroutine that reads the connection uses it.
 type poller struct {
-	most  time.Duration   // how long to poll
-	over  <-chan struct{} // closed when the connection is over
+	most  time.Duration // how long to poll
+	over  *event        // that of the connection
 	now   func() time.Time
 	yield func()
 
@@ -62,7 +62,7 @@ type poller struct {
 	began    time.Time      // when the wait began; zero if there is none, or it does not count
 }
 
-func newPoller(most time.Duration, over <-chan struct{}) *poller {
+func newPoller(most time.Duration, over *event) *poller {
 	return &poller{most: most, over: over, now: time.Now, yield: runtime.Gosched, until: shortestRest, rest: shortestRest}
 }
 
@@ -84,20 +84,11 @@ func (p *poller) wait(try func() bool) bool {
 				p.misses = 0
 				return true
 			}
-			if p.now().Sub(p.began) >= p.most || p.ended() {
+			if p.now().Sub(p.began) >= p.most || p.over.happened() {
 				p.misses++
 				return false
 			}
 		}
-	}
-}
-
-func (p *poller) ended() bool {
-	select {
-	case <-p.over:
-		return true
-	default:
-		return false
 	}
 }
 

@@ -26,7 +26,7 @@ type shore struct {
 
 // newShore returns one that polls for 100 µs, each try taking one.
 func newShore() *shore {
-	s := &shore{poller: newPoller(100*time.Microsecond, make(chan struct{})), clock: time.Unix(0, 0)}
+	s := &shore{poller: newPoller(100*time.Microsecond, new(event)), clock: time.Unix(0, 0)}
 	s.now = func() time.Time { return s.clock }
 	s.yield = func() {}
 	return s
@@ -163,11 +163,11 @@ func TestPollYields(t *testing.T) {
 
 // TestPollEndsWithConnection: a poll ends when the connection is over.
 func TestPollEndsWithConnection(t *testing.T) {
-	over := make(chan struct{})
-	p := newPoller(time.Hour, over)
+	var over event
+	p := newPoller(time.Hour, &over)
 	p.begin(true)
 	tries := 0
-	if p.wait(func() bool { close(over); tries++; return false }) || tries != 1 {
+	if p.wait(func() bool { over.happen(); tries++; return false }) || tries != 1 {
 		t.Errorf("tried %d times", tries)
 	}
 }

@@ -148,7 +148,7 @@ func TestPollCalls(t *testing.T) {
 			dialed, accepted := connect(t)
 			d := (&service{stream: echoStream}).dispatcher(dispatch.Config{})
 			polls := func(cfg *Config) { cfg.BusyPoll, cfg.RestAfter = time.Millisecond, time.Millisecond }
-			s := NewServer(t.Context(), accepted, config(polls), d, call.Peer{Addr: accepted.RemoteAddr()})
+			s := NewServer(t.Context(), accepted, config(polls), d, &call.Peer{Addr: accepted.RemoteAddr()})
 			s.r.receiver.poller.begin(true)
 			var served sync.WaitGroup
 			served.Go(func() { s.Serve() })
