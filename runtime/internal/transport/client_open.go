@@ -100,8 +100,11 @@ func (o *opening) undefine(c *Client, defined uint16) {
 // heard of the call.
 func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan struct{}, late <-chan time.Time) error {
 	limit := int(c.peer().MaxFrame)
-	whole := o.room(m.size) <= limit
-	if !whole { // so that nobody waits while it is marshalled
+	beyond := o.room(m.size) - limit // at most so much does not fit, if anything
+	// What is not one frame is marshalled beforehand, so that nobody waits for that;
+	// unless nobody would, and little is left for the frame behind it.
+	large := beyond > 0 && (c.inFlight.Load() > 0 || partSize(beyond+totalSize) > 0)
+	if large {
 		if err := m.encodePooled(); err != nil {
 			return err
 		}
@@ -117,15 +120,25 @@ func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan stru
 	buf := o.append(c, h.Append(w.buf), &h)
 	var rest []byte
 	var err error
-	if whole {
+	switch first := limit - totalSize - (len(buf) - mark - frame.HeaderSize); {
+	case beyond <= 0:
 		h.Flags |= frame.FlagMessage | frame.FlagHalfClose
+		h.Length = uint32(len(buf) - mark - frame.HeaderSize + m.size)
 		buf, err = m.append(buf)
-	} else {
+	default:
 		h.Flags |= frame.FlagMessage | frame.FlagMore | frame.FlagTotal
+		first = min(m.size-1, first) // at least one byte is left for the frame that half-closes
 		buf = frame.AppendTotal(buf, uint32(m.size))
-		// At least one byte is left for the frame that half-closes.
-		n := min(m.size-1, limit-(len(buf)-mark-frame.HeaderSize))
-		buf, rest = append(buf, m.encoded[:n]...), m.encoded[n:]
+		h.Length = uint32(len(buf) - mark - frame.HeaderSize + first)
+		if large {
+			buf, rest = append(buf, m.encoded[:first]...), m.encoded[first:]
+			break
+		}
+		cut := len(buf) + first
+		if buf, err = m.append(buf); err == nil {
+			last := restHeader(h.ID, len(buf)-cut, true)
+			buf = insertHeader(buf, cut, &last)
+		}
 	}
 	if err != nil {
 		w.buf = buf[:mark]
@@ -134,7 +147,6 @@ func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan stru
 		c.ended()
 		return err
 	}
-	h.Length = uint32(len(buf) - mark - frame.HeaderSize)
 	h.Put(buf[mark:])
 	w.buf = buf
 	c.openedLocked(p, h.ID)
@@ -145,30 +157,49 @@ func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan stru
 		w.unlockLead(c.inFlight.Load() > 1)
 		return nil
 	}
-	w.unlockAsync()
-	return c.sendRest(h.ID, rest, done, late)
+	return c.sendRestLocked(h.ID, rest, done, late)
 }
 
-// sendRest sends the rest of a single message in DATA frames, the last of which
-// half-closes.
-func (c *Client) sendRest(id frame.StreamID, rest []byte, done <-chan struct{}, late <-chan time.Time) error {
+// insertHeader makes the bytes of b from cut on, which are few, those of a frame
+// of their own.
+func insertHeader(b []byte, cut int, h *frame.Header) []byte {
+	n := len(b) - cut
+	b = h.Append(b) // for the room
+	copy(b[len(b)-n:], b[cut:])
+	h.Put(b[cut:])
+	return b
+}
+
+// restHeader returns the header of a part of n bytes of a single message that is
+// not its first.
+func restHeader(id frame.StreamID, n int, last bool) frame.Header {
+	h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagMore, ID: id, Length: uint32(n)}
+	if last {
+		h.Flags ^= frame.FlagMore | frame.FlagHalfClose
+	}
+	return h
+}
+
+// sendRestLocked sends the rest of a single message in DATA frames, the last of
+// which half-closes, and unlocks c.w.
+func (c *Client) sendRestLocked(id frame.StreamID, rest []byte, done <-chan struct{}, late <-chan time.Time) error {
+	w := &c.w
 	for len(rest) > 0 {
 		part := rest[:min(len(rest), int(c.peer().MaxFrame))]
 		rest = rest[len(part):]
-		h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagMore, ID: id, Length: uint32(len(part))}
-		if len(rest) == 0 {
-			h.Flags ^= frame.FlagMore | frame.FlagHalfClose
-		}
-		if err := c.w.lockFor(partSize(len(part)), done, late); err != nil {
-			return err
+		if size := partSize(len(part)); w.fullLocked(size, nil) != nil {
+			w.unlockLead(false)
+			if err := w.lockFor(size, done, late); err != nil {
+				return err
+			}
 		}
 		if c.calls.get(id) == nil { // it has ended already
-			c.w.unlockAsync()
-			return nil
+			break
 		}
-		c.w.buf = append(h.Append(c.w.buf), part...)
-		c.w.unlockAsync()
+		h := restHeader(id, len(part), len(rest) == 0)
+		w.buf = append(h.Append(w.buf), part...)
 	}
+	w.unlockAsync()
 	return nil
 }
 

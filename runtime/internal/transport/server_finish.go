@@ -90,10 +90,14 @@ func (c *serverCall) succeed(res any, header, trailer metadata.MD) (int, *status
 		c.reply(func(w *writer) { w.buf = appendClose(w.buf, c.id, header, trailer, nil) })
 		return 0, nil
 	}
-	if closeRoom(header, trailer)+msg.size > int(c.s.peer().MaxFrame) {
+	switch beyond := closeRoom(header, trailer) + msg.size - int(c.s.peer().MaxFrame); {
+	case beyond <= 0:
+		return msg.size, c.succeedWhole(&msg, header, trailer)
+	case trailer == nil && partSize(beyond+totalSize) == 0 && c.s.running.Load() <= 1:
+		return msg.size, c.succeedSplit(&msg, header)
+	default:
 		return msg.size, c.succeedLarge(&msg, header, trailer)
 	}
-	return msg.size, c.succeedWhole(&msg, header, trailer)
 }
 
 // succeedWhole sends CLOSE with the message in it.
@@ -124,6 +128,52 @@ func (c *serverCall) succeedWhole(m *message, header, trailer metadata.MD) *stat
 	return nil
 }
 
+// succeedSplit sends a message of which little does not fit one frame: a DATA
+// frame, and CLOSE with the rest behind it.
+func (c *serverCall) succeedSplit(m *message, header metadata.MD) *status.Error {
+	w, limit := &c.s.w, int(c.s.peer().MaxFrame)
+	if w.lockFor(frame.HeaderSize+limit, nil, nil) != nil {
+		return nil // nobody waits any more
+	}
+	c.returned()
+	mark := len(w.buf)
+	h := partHeader(c.id, m, true, header)
+	buf := h.Append(w.buf)
+	if header != nil {
+		buf = frame.AppendMetadata(buf, header)
+	}
+	buf = frame.AppendTotal(buf, uint32(m.size))
+	first := min(m.size-1, limit-(len(buf)-mark-frame.HeaderSize))
+	h.Length = uint32(len(buf) - mark - frame.HeaderSize + first)
+	cut := len(buf) + first
+	buf, err := m.append(buf)
+	if err != nil {
+		w.buf = buf[:mark]
+		w.unlockAsync()
+		return status.FromError(err)
+	}
+	h.Put(buf[mark:])
+	last := closeHeader(c.id, nil, nil)
+	last.Flags |= frame.FlagMessage
+	last.Length = uint32(len(buf) - cut)
+	w.buf = insertHeader(buf, cut, &last)
+	c.unlock(w)
+	return nil
+}
+
+// partHeader returns the header of a part of m, which is not its last.
+func partHeader(id frame.StreamID, m *message, first bool, header metadata.MD) frame.Header {
+	h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagMore, ID: id}
+	if first {
+		h.Flags |= frame.FlagTotal
+		m.begin(&h)
+		if header != nil {
+			h.Flags |= frame.FlagHeaders
+		}
+	}
+	return h
+}
+
 // succeedLarge sends a message that does not fit one frame: DATA frames, and
 // CLOSE with the last part. It is marshalled beforehand, so that nobody waits
 // for that.
@@ -136,16 +186,13 @@ func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *stat
 	// It can be cancelled until the last part has been sent.
 	c.s.calls.put(c.id, c)
 	defer c.s.calls.take(c.id)
-	w, limit := &c.s.w, int(c.s.peer().MaxFrame)
+	w, limit, locked := &c.s.w, int(c.s.peer().MaxFrame), false
 	for first := true; len(data) > 0; first = false {
-		h := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagMore, ID: c.id}
+		h := partHeader(c.id, m, first, header)
 		room := limit
 		if first {
-			h.Flags |= frame.FlagTotal
-			m.begin(&h)
 			room -= totalSize
 			if header != nil {
-				h.Flags |= frame.FlagHeaders
 				c.headerSent = true
 				room -= header.Size() + 4
 			}
@@ -158,7 +205,14 @@ func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *stat
 			part = part[:len(part)/2] // the rest goes with the trailers
 		}
 		data = data[len(part):]
-		err := w.lockFor(partSize(len(part)), c.Done(), nil)
+		var err error
+		if size := partSize(len(part)); !locked {
+			err = w.lockFor(size, c.Done(), nil)
+		} else if w.fullLocked(size, nil) != nil {
+			w.unlockLead(c.others())
+			err = w.lockFor(size, c.Done(), nil)
+		}
+		locked = true
 		if c.s.calls.get(c.id) == nil { // cancelled, or the connection is gone
 			if err == nil {
 				w.unlockAsync()
@@ -188,8 +242,8 @@ func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *stat
 		w.buf = append(w.buf, part...)
 		h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
 		h.Put(w.buf[mark:])
-		w.unlockAsync()
 	}
+	w.unlockAsync()
 	return nil
 }
 
