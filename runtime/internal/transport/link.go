@@ -265,22 +265,26 @@ func (l *link) drawn(n int64) error {
 }
 
 // release gives back n bytes of the connection's credit that the peer drew.
-func (l *link) release(n int64) {
+func (l *link) release(n int64) { l.appendCredit(0, l.owe(n)) }
+
+// owe is release, except that it returns what is to be granted to the peer now.
+func (l *link) owe(n int64) (grant int64) {
 	if n == 0 {
-		return
+		return 0
 	}
 	owed := l.owed.Add(n)
 	if l.probe.active.Load() {
 		l.probe.conn.Add(n)
 	}
 	// If the swap fails, somebody else adds: the last one grants.
-	if owed >= int64(l.cfg.Settings.ConnCredit)/4 && l.owed.CompareAndSwap(owed, 0) {
+	if owed >= l.limit.Load()/4 && l.owed.CompareAndSwap(owed, 0) {
 		l.window.Add(owed)
-		l.appendCredit(0, owed)
+		grant = owed
 	}
 	if l.charged.Load() > 0 {
 		l.uncountUnread()
 	}
+	return grant
 }
 
 // late drops a frame of a stream that has ended.

@@ -49,6 +49,7 @@ type stream struct {
 	begun   int         // from where on chunk is a run that is not in the inbox yet
 	asm     *assembly   // the message that arrives in parts, if one does
 	asmHeld int64       // credit that fragments of asm hold
+	parts   int64       // credit of fragments that hold none any more, not granted again
 	large   []*assembly // complete, and not taken
 	window  int64       // what the peer may still send on this stream
 	arrived int         // message bytes
@@ -115,6 +116,9 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 	if h.Flags.Has(frame.FlagMore) || s.asm != nil {
 		a := s.partLocked(held, h.Flags.Has(frame.FlagMore))
 		s.mu.Unlock()
+		if h.Flags.Has(frame.FlagTotal) && held > 0 {
+			s.growFor(int64(sec.Total))
+		}
 		if err := s.addPart(a, h, sec); err != nil {
 			return err
 		}
@@ -145,7 +149,7 @@ func (s *stream) addPart(a *assembly, h *frame.Header, sec *frame.Sections) erro
 	if err != nil {
 		return err
 	}
-	var grant int64
+	var settled, grant int64
 	s.mu.Lock()
 	switch {
 	case s.asm != a: // the stream has ended meanwhile
@@ -154,13 +158,14 @@ func (s *stream) addPart(a *assembly, h *frame.Header, sec *frame.Sections) erro
 		s.large = append(s.large, a)
 		s.queueLocked(item{data: data, asm: a, held: uint32(s.asmHeld), compression: compression})
 		s.asm, s.asmHeld = nil, 0
+		grant = s.partsLocked(0)
 	case s.allReceivedLocked():
-		grant = s.settlePartLocked()
+		settled, grant = s.settlePartLocked()
 	}
 	wake := s.wakeLocked()
 	s.mu.Unlock()
 	s.wake(wake)
-	s.grant(grant)
+	s.grant(grant, s.dropHold(settled), true)
 	return nil
 }
 
@@ -231,36 +236,64 @@ func (s *stream) moved() (sent, arrived int) {
 
 // unhold takes n bytes out of what the stream holds of the connection's credit
 // and gives them back, unless an abort has done so already.
-func (s *stream) unhold(n int64) {
+func (s *stream) unhold(n int64) { s.l.appendCredit(0, s.dropHold(n)) }
+
+// dropHold is unhold, except that it returns what the connection is to grant now.
+func (s *stream) dropHold(n int64) (grant int64) {
 	for n > 0 {
 		held := s.held.Load()
 		if held < n {
-			return
+			return 0
 		}
 		if s.held.CompareAndSwap(held, held-n) {
-			s.l.release(n)
-			return
+			return s.l.owe(n)
 		}
 	}
+	return 0
 }
 
 // settlePartLocked lets the peer send on a message that is larger than its
 // credit: while nothing complete is unread, fragments hold no credit. It
-// returns what the stream is to grant.
-func (s *stream) settlePartLocked() int64 {
-	n := s.asmHeld
-	s.asmHeld = 0
-	s.window += n
-	s.unhold(n)
-	return n
+// returns what the stream does not hold any more, and what it is to grant.
+func (s *stream) settlePartLocked() (settled, grant int64) {
+	settled, s.asmHeld = s.asmHeld, 0
+	s.parts += settled
+	// Together with eaten this is less than a quarter of the window.
+	least, limit := int64(0), s.limit.Load()
+	if limit >= 2*int64(s.l.cfg.Settings.StreamCredit) {
+		least = limit / 8
+	}
+	return settled, s.partsLocked(least)
 }
 
-// grant gives the peer n bytes of the stream's credit.
-func (s *stream) grant(n int64) {
-	if n > 0 && s.l.w.lock() == nil {
-		s.l.w.buf = frame.AppendCredit(s.l.w.buf, s.id, uint32(n))
+// partsLocked returns what the stream is to grant for fragments, if that is at
+// least so much.
+func (s *stream) partsLocked(least int64) (grant int64) {
+	if s.parts >= least {
+		grant, s.parts = s.parts, 0
+		s.window += grant
+	}
+	return grant
+}
+
+// grant gives the peer n bytes of the stream's credit, and conn of the
+// connection's: at once, or soon, with what else is sent.
+func (s *stream) grant(n, conn int64, atOnce bool) {
+	w := &s.l.w
+	if n+conn <= 0 || w.lock() != nil {
+		return
+	}
+	if conn > 0 {
+		w.buf = frame.AppendCredit(w.buf, 0, uint32(conn))
+	}
+	if n > 0 {
+		w.buf = frame.AppendCredit(w.buf, s.id, uint32(n))
 		s.l.probeLocked(s, n)
-		s.l.w.unlockAsync()
+	}
+	if atOnce {
+		w.unlockLead(false)
+	} else {
+		w.unlockAsync()
 	}
 }
 
@@ -326,18 +359,18 @@ func (s *stream) refill() error {
 // message's parts if nothing else is unread.
 func (s *stream) settle() {
 	s.mu.Lock()
-	var n int64
+	var n, settled, parts int64
 	if s.end == nil {
 		if s.eaten >= int64(s.l.cfg.Settings.StreamCredit)/4 {
 			n, s.eaten = s.eaten, 0
 			s.window += n
 		}
 		if s.allReceivedLocked() {
-			n += s.settlePartLocked()
+			settled, parts = s.settlePartLocked()
 		}
 	}
 	s.mu.Unlock()
-	s.grant(n)
+	s.grant(n+parts, s.dropHold(settled), false)
 }
 
 // finish says that nothing more arrives: err is io.EOF at the clean end.

@@ -135,9 +135,45 @@ func (l *link) grow(n int64, trip time.Duration) {
 	l.appendCredit(0, more)
 }
 
-// appendCredit grants credit on a stream, or with id 0 on the connection.
-func (l *link) appendCredit(id frame.StreamID, n int64) {
+// largeWindow is how far windows grow for the sake of large messages, whatever
+// the round trip: beyond it there is little to gain.
+const largeWindow = 1 << 20
+
+// growFor lets the peer have as much of the stream's credit as it can use for
+// messages of so many bytes: those it need not send piecemeal, as there is memory
+// for them anyway. The connection's window grows by as much, so that other streams
+// keep their share. While small frames are sent here windows stay as they are,
+// since what the peer may send is what the answers to them may have to wait for.
+// It is called on the reading goroutine.
+func (s *stream) growFor(message int64) {
+	l := s.l
+	want := min(2*message, largeWindow, int64(l.cfg.MaxStreamCredit))
+	more := want - s.limit.Load()
+	if more <= 0 || l.limit.Load()+more > int64(l.cfg.MaxConnCredit) || !l.w.quiet() || l.budget.budget.tight() {
+		return
+	}
+	s.mu.Lock()
+	// Windows grow on the reading goroutine only.
+	if s.end != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.limit.Store(want)
+	s.window += more
+	s.mu.Unlock()
+	l.window.Add(more)
+	l.limit.Add(more)
 	if l.w.lock() == nil {
+		l.w.buf = frame.AppendCredit(l.w.buf, s.id, uint32(more))
+		l.w.buf = frame.AppendCredit(l.w.buf, 0, uint32(more))
+		l.w.unlockLead(false)
+	}
+}
+
+// appendCredit grants credit, if n is not 0, on a stream, or with id 0 on the
+// connection.
+func (l *link) appendCredit(id frame.StreamID, n int64) {
+	if n != 0 && l.w.lock() == nil {
 		l.w.buf = frame.AppendCredit(l.w.buf, id, uint32(n))
 		l.w.unlockAsync()
 	}

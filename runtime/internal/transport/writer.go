@@ -58,6 +58,7 @@ type writer struct {
 	turns    int    // how many bulk senders have their turn, until their frames have been taken
 	bulk     int    // how many of their frames buf holds
 	small    uint64 // until which batch bulk frames go singly
+	often    uint64 // until which batch small frames are held to come often
 	// mostTurns is how many may have their turn: 1 or bulkTurns.
 	mostTurns int
 	control   int   // control replies in buf
@@ -153,9 +154,19 @@ func (w *writer) fullLocked(size int, from *waitlist) *waitlist {
 		}
 		w.bulk++
 	} else if size > 0 {
+		if w.batches < w.small {
+			w.often = w.batches + smallPause
+		}
 		w.small, w.mostTurns = w.batches+smallPause, 1
 	}
 	return nil
+}
+
+// quiet reports whether at most one small frame has been sent lately.
+func (w *writer) quiet() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.batches >= w.often
 }
 
 // leaveLocked says that a sender which has waited in from goes on to wait in
