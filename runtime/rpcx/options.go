@@ -169,6 +169,8 @@ func WithConnWindow(bytes int) Option {
 // WithWindowGrowth sets how large the windows of a stream and of a connection
 // become, in bytes, where the peer waits for them a round trip long, the messages
 // are read as fast as they come, and at most half of the receive budget is used.
+// For messages of more than half of a stream's window that grows at once, to 1 MiB
+// at most, unless small messages are sent at the same time.
 // The defaults are 16 MiB and 64 MiB, which are also the most; larger values are
 // brought down to them. Windows that begin with as much or more do not grow:
 // WithWindowGrowth(0, 0) has none grow.
