@@ -158,7 +158,6 @@ func (s *stream) addPart(a *assembly, h *frame.Header, sec *frame.Sections) erro
 		s.large = append(s.large, a)
 		s.queueLocked(item{data: data, asm: a, held: uint32(s.asmHeld), compression: compression})
 		s.asm, s.asmHeld = nil, 0
-		grant = s.partsLocked(0)
 	case s.allReceivedLocked():
 		settled, grant = s.settlePartLocked()
 	}
@@ -259,21 +258,12 @@ func (s *stream) settlePartLocked() (settled, grant int64) {
 	settled, s.asmHeld = s.asmHeld, 0
 	s.parts += settled
 	// Together with eaten this is less than a quarter of the window.
-	least, limit := int64(0), s.limit.Load()
-	if limit >= 2*int64(s.l.cfg.Settings.StreamCredit) {
-		least = limit / 8
-	}
-	return settled, s.partsLocked(least)
-}
-
-// partsLocked returns what the stream is to grant for fragments, if that is at
-// least so much.
-func (s *stream) partsLocked(least int64) (grant int64) {
-	if s.parts >= least {
+	limit := s.limit.Load()
+	if limit < 2*int64(s.l.cfg.Settings.StreamCredit) || s.parts >= limit/8 {
 		grant, s.parts = s.parts, 0
 		s.window += grant
 	}
-	return grant
+	return settled, grant
 }
 
 // grant gives the peer n bytes of the stream's credit, and conn of the
@@ -282,6 +272,11 @@ func (s *stream) grant(n, conn int64, atOnce bool) {
 	w := &s.l.w
 	if n+conn <= 0 || w.lock() != nil {
 		return
+	}
+	if n > 0 && atOnce { // then what the connection owes may go along
+		owed := s.l.owed.Swap(0)
+		s.l.window.Add(owed)
+		conn += owed
 	}
 	if conn > 0 {
 		w.buf = frame.AppendCredit(w.buf, 0, uint32(conn))
