@@ -286,7 +286,7 @@ func (s *stream) grant(n, conn int64, atOnce bool) {
 		s.l.probeLocked(s, n)
 	}
 	if atOnce {
-		w.unlockLead(false)
+		w.unlockQuiet()
 	} else {
 		w.unlockAsync()
 	}

@@ -93,7 +93,7 @@ func (s *stream) sendParts(m *message) error {
 		}
 		cost, size := frame.HeaderSize+int(h.Length), partSize(len(part))
 		if locked && (s.over() || s.takeLocked(cost, size, nil) != nil) {
-			w.unlockLead(false)
+			w.unlockQuiet()
 			locked = false
 		}
 		if !locked {
@@ -109,7 +109,7 @@ func (s *stream) sendParts(m *message) error {
 		w.buf = append(w.buf, part...)
 		s.sent += len(part)
 	}
-	w.unlockLead(false)
+	w.unlockQuiet()
 	return nil
 }
 

@@ -166,8 +166,10 @@ func (w *writer) fullLocked(size int, from *waitlist) *waitlist {
 func (w *writer) quiet() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.batches >= w.often
+	return w.quietLocked()
 }
+
+func (w *writer) quietLocked() bool { return w.batches >= w.often }
 
 // leaveLocked says that a sender which has waited in from goes on to wait in
 // to, or, if that is nil, to append.

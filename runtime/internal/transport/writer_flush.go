@@ -44,6 +44,16 @@ func (w *writer) unlockAsync() {
 	w.mu.Unlock()
 }
 
+// unlockQuiet is unlockLead where nobody sends small frames, and unlockAsync where
+// somebody does, as those may join the batch then.
+func (w *writer) unlockQuiet() {
+	if w.quietLocked() {
+		w.unlockLead(false)
+	} else {
+		w.unlockAsync()
+	}
+}
+
 // unlockLater unlocks w. The caller promises to call flush soon.
 func (w *writer) unlockLater() { w.mu.Unlock() }
 
