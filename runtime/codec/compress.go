@@ -41,7 +41,13 @@ type Compressors struct {
 
 // NewCompressors returns a set of compressors.
 func NewCompressors() *Compressors {
-	return &Compressors{[...]Compressor{&gzipCompressor{}, &zstdCompressor{}, s2Compressor{}}}
+	s := new(struct {
+		Compressors
+		gzip gzipCompressor
+		zstd zstdCompressor
+	})
+	s.all = [...]Compressor{&s.gzip, &s.zstd, s2Compressor{}}
+	return &s.Compressors
 }
 
 // All returns all compressors.

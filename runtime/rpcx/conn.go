@@ -37,22 +37,26 @@ type Conn struct {
 // neither looks up nor connects yet: an error says that the target or an option
 // is wrong.
 func Dial(target string, opts ...DialOption) (*Conn, error) {
-	cfg := dialConfig{
+	c := &Conn{target: target, made: time.Now()}
+	cfg := &c.cfg
+	*cfg = dialConfig{
 		common:           newCommon(),
 		dialTimeout:      defaultDialTimeout,
 		keepalive:        defaultKeepalive,
 		keepaliveTimeout: defaultKeepaliveTimeout,
 		backoff:          cluster.Backoff{Base: 100 * time.Millisecond, Max: 10 * time.Second},
 		idleTimeout:      defaultIdleTimeout,
-		schemes:          address.Builtin(),
+		schemes:          builtin,
 	}
 	for _, o := range opts {
-		o.applyDial(&cfg)
+		o.applyDial(cfg)
 	}
 	if cfg.err != nil {
 		return nil, cfg.err
 	}
-	c := &Conn{target: target, made: time.Now(), defaults: CallOptions(cfg.defaults...)}
+	for _, o := range cfg.defaults {
+		o.applyCall(&c.defaults)
+	}
 	if cfg.ask != nil {
 		cfg.check = func(ctx context.Context, n *address.Node) error { return cfg.ask(ctx, &Instance{c, n}) }
 	}
@@ -60,7 +64,6 @@ func Dial(target string, opts ...DialOption) (*Conn, error) {
 	if c.cluster, err = cfg.connect(target); err != nil {
 		return nil, err
 	}
-	c.cfg = cfg
 	c.unaries.New = func() any { return new(unaryCall) }
 	if len(cfg.interceptors) > 0 {
 		c.chain = call.Chain(cfg.interceptors, innermost)

@@ -84,9 +84,6 @@ func (cfg *dialConfig) lineConfig() *cluster.Config {
 		Observers:        cfg.observers,
 		Log:              cfg.log,
 	}
-	if cc.Dial == nil {
-		cc.Dial = new(net.Dialer).DialContext
-	}
 	return cc
 }
 

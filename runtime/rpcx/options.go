@@ -3,8 +3,10 @@ package rpcx
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
+	"github.com/rpcx-go/rpcx/runtime/address"
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
@@ -75,6 +77,13 @@ const (
 	maxConnWindow   = 64 << 20
 )
 
+// What servers and connections without options share; it does not change.
+var (
+	native   = slices.Clip([]string{alpn})
+	errorLog = slog.New(errorsOnly{})
+	builtin  = address.Builtin()
+)
+
 func newCommon() common {
 	settings := frame.DefaultSettings()
 	compressors := codec.NewCompressors()
@@ -85,8 +94,8 @@ func newCommon() common {
 		settings:     settings,
 		codec:        codec.Proto,
 		compressors:  compressors,
-		protocols:    []string{alpn},
-		log:          slog.New(errorsOnly{}),
+		protocols:    native,
+		log:          errorLog,
 		handshake:    defaultHandshakeTimeout,
 		stall:        defaultWriteStall,
 		streamGrowth: maxStreamWindow,

@@ -132,6 +132,7 @@ type Config struct {
 	// Path is what stands before the names of methods in a URL, for those who
 	// make URLs; it begins with a slash if it is not empty.
 	Path string
+	// Dial opens connections; nil is net.Dialer.DialContext.
 	Dial DialFunc
 	// Secure, if not nil, makes what Dial returns secure.
 	Secure SecureFunc

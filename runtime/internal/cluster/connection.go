@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
@@ -14,7 +15,11 @@ import (
 
 // Connect opens a connection that is not secure yet. Its errors name the address.
 func (cfg *Config) Connect(ctx context.Context) (net.Conn, error) {
-	nc, err := cfg.Dial(ctx, cfg.Endpoint.Network, cfg.Endpoint.Addr)
+	dial := cfg.Dial
+	if dial == nil {
+		dial = dialer.DialContext
+	}
+	nc, err := dial(ctx, cfg.Endpoint.Network, cfg.Endpoint.Addr)
 	if err == nil {
 		return nc, nil
 	}
@@ -23,6 +28,49 @@ func (cfg *Config) Connect(ctx context.Context) (net.Conn, error) {
 		return nil, err // which names the address itself
 	}
 	return nil, cfg.Named(err)
+}
+
+var dialer net.Dialer
+
+// bounded is a context with a deadline that does not end it.
+type bounded struct {
+	context.Context
+	deadline time.Time
+}
+
+func (b bounded) Deadline() (time.Time, bool) { return b.deadline, true }
+
+// numeric reports whether the endpoint has an address that needs no look-up, and is
+// reached by the usual dialer and without TLS: that keeps a deadline without a timer.
+func (cfg *Config) numeric() bool {
+	if cfg.Dial != nil || cfg.Secure != nil || cfg.Endpoint.Network != "tcp" {
+		return false
+	}
+	_, err := netip.ParseAddrPort(cfg.Endpoint.Addr)
+	return err == nil
+}
+
+// dial opens a connection, within DialTimeout.
+func (cfg *Config) dial(ctx context.Context) (net.Conn, error) {
+	if cfg.numeric() {
+		deadline := time.Now().Add(cfg.DialTimeout)
+		if at, ok := ctx.Deadline(); ok && at.Before(deadline) {
+			deadline = at
+		}
+		return cfg.Connect(bounded{ctx, deadline})
+	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
+	defer cancel()
+	nc, err := cfg.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Secure != nil {
+		if nc, err = cfg.Secure(ctx, nc, cfg.Name()); err != nil {
+			return nil, cfg.Named(err)
+		}
+	}
+	return nc, nil
 }
 
 // Named says in err which address it is about.
@@ -42,16 +90,9 @@ func (cfg *Config) Name() string {
 
 // open makes a connection. Whoever opens it calls tend, which closes it.
 func (cfg *Config) open(ctx context.Context) (*connection, error) {
-	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
-	defer cancel()
-	nc, err := cfg.Connect(ctx)
+	nc, err := cfg.dial(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if cfg.Secure != nil {
-		if nc, err = cfg.Secure(ctx, nc, cfg.Name()); err != nil {
-			return nil, cfg.Named(err)
-		}
 	}
 	peer := cfg.PeerOf(nc, "rpcx")
 	c := &connection{
@@ -79,51 +120,96 @@ const farewell = 5 * time.Second
 // tend keeps the connection until it is dead or stop is closed, pinging it, and
 // closes it. It has it drained when it is old, or idle, or retire is closed.
 func (c *connection) tend(stop, retire <-chan struct{}) {
-	ping, stopPing := ticker(c.cfg.Keepalive)
-	defer stopPing()
-	idle, stopIdle := ticker(c.cfg.IdleTimeout / 2)
-	defer stopIdle()
-	var old, late <-chan time.Time
-	if c.cfg.MaxAge > 0 {
-		t := time.NewTimer(time.Duration(float64(c.cfg.MaxAge) * (0.9 + rand.Float64()/5)))
-		defer t.Stop()
-		old = t.C
-	}
+	w := c.watch()
+	defer w.timer.Stop()
 	left := c.Left()
-	heard, used, quiet := c.Received(), uint64(0), 0
 	for open := true; open; {
 		select {
 		case <-c.Dead():
 			open = false
 		case <-stop:
 			open = false
-		case <-late:
-			open = false
 		case <-left:
-			left, late = nil, time.After(farewell)
+			left = nil
+			w.late = time.Since(w.begun) + farewell
+			w.wait()
 		case <-retire:
 			retire = nil
 			c.Retire()
-		case <-old:
-			c.Retire()
-		case <-idle:
-			quiet++
-			if now := c.Received(); now != used || c.InFlight() > 0 {
-				used, quiet = now, 0
-			}
-			if quiet == 2 { // both halves of the time
-				c.Retire()
-			}
-		case <-ping:
-			now := c.Received()
-			if now == heard && c.InFlight() > 0 {
-				c.CheckAlive(c.cfg.KeepaliveTimeout)
-				now = c.Received()
-			}
-			heard = now
+		case <-w.timer.C:
+			open = w.look()
 		}
 	}
 	c.close()
+}
+
+// watch says when to look after a connection. Times are since it begun; never is
+// one that does not come.
+type watch struct {
+	c     *connection
+	begun time.Time
+	timer *time.Timer
+
+	ping, idle, old, late time.Duration // when each is due
+
+	heard, used uint64 // what had been received when the server was last heard of, and a call last used it
+	quiet       int    // for how many halves of the idle time none has
+}
+
+const never = 1<<63 - 1
+
+func (c *connection) watch() *watch {
+	w := &watch{c: c, begun: time.Now(), ping: never, idle: never, old: never, late: never, heard: c.Received()}
+	if c.cfg.Keepalive > 0 {
+		w.ping = c.cfg.Keepalive
+	}
+	if c.cfg.IdleTimeout/2 > 0 {
+		w.idle = c.cfg.IdleTimeout / 2
+	}
+	if c.cfg.MaxAge > 0 {
+		w.old = time.Duration(float64(c.cfg.MaxAge) * (0.9 + rand.Float64()/5))
+	}
+	w.timer = time.NewTimer(w.next())
+	return w
+}
+
+// next returns when the first thing is due.
+func (w *watch) next() time.Duration { return min(w.ping, w.idle, w.old, w.late) }
+
+// wait has the timer fire at what is due next.
+func (w *watch) wait() { w.timer.Reset(w.next() - time.Since(w.begun)) }
+
+// look does what is due. It returns false if the connection is to be closed.
+func (w *watch) look() bool {
+	now := time.Since(w.begun)
+	if w.late <= now {
+		return false
+	}
+	if w.old <= now {
+		w.old = never
+		w.c.Retire()
+	}
+	if w.idle <= now {
+		w.idle = now + w.c.cfg.IdleTimeout/2
+		w.quiet++
+		if n := w.c.Received(); n != w.used || w.c.InFlight() > 0 {
+			w.used, w.quiet = n, 0
+		}
+		if w.quiet == 2 { // both halves of the time
+			w.c.Retire()
+		}
+	}
+	if w.ping <= now {
+		w.ping = now + w.c.cfg.Keepalive
+		n := w.c.Received()
+		if n == w.heard && w.c.InFlight() > 0 {
+			w.c.CheckAlive(w.c.cfg.KeepaliveTimeout)
+			n = w.c.Received()
+		}
+		w.heard = n
+	}
+	w.wait()
+	return true
 }
 
 // close closes the connection and tells the observers.
@@ -139,14 +225,4 @@ func (c *connection) close() {
 	for _, o := range c.cfg.Observers {
 		o.ConnClosed(c.info, err)
 	}
-}
-
-// ticker returns a channel that receives every d, never if d is zero, and what
-// stops it.
-func ticker(d time.Duration) (<-chan time.Time, func()) {
-	if d <= 0 {
-		return nil, func() {}
-	}
-	t := time.NewTicker(d)
-	return t.C, t.Stop
 }

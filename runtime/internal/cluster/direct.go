@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"sync"
 
 	"github.com/rpcx-go/rpcx/runtime/address"
 	"github.com/rpcx-go/rpcx/runtime/status"
@@ -11,13 +12,14 @@ import (
 // resolved, chosen or counted there.
 type Direct struct {
 	lanes lanes
-	nodes []*address.Node
+	asked sync.Once
+	nodes []*address.Node // made when they are first asked for
 }
 
 // NewDirect returns a cluster of the endpoint in cfg. It fails if there can be no
 // line to it.
 func NewDirect(cfg Config, open LineFunc) (*Direct, error) {
-	d := &Direct{nodes: []*address.Node{address.NewNode(cfg.Endpoint)}}
+	d := &Direct{}
 	cfg.Trusted = true
 	d.lanes.init(cfg, open)
 	_, err := d.lanes.line(0)
@@ -38,7 +40,10 @@ func (d *Direct) Pick(ctx context.Context, p *Pick) (Client, *status.Error) {
 func (d *Direct) Done(p *Pick, c Client, _ *status.Error) { p.line.Done(c) }
 
 // Nodes implements Cluster.
-func (d *Direct) Nodes(context.Context) ([]*address.Node, *status.Error) { return d.nodes, nil }
+func (d *Direct) Nodes(context.Context) ([]*address.Node, *status.Error) {
+	d.asked.Do(func() { d.nodes = []*address.Node{address.NewNode(d.lanes.cfg.Endpoint)} })
+	return d.nodes, nil
+}
 
 // Shard implements Cluster: there is one server, whatever the key.
 func (d *Direct) Shard(context.Context, *address.Request) (uint64, bool, *status.Error) {

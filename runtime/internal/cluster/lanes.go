@@ -77,6 +77,10 @@ func (l *lanes) close() { each(l.end(), func(line Line) { line.Close() }) }
 
 // each calls f for all lines at once and returns when all have returned.
 func each(lines []Line, f func(Line)) {
+	if len(lines) == 1 {
+		f(lines[0])
+		return
+	}
 	var all sync.WaitGroup
 	for _, line := range lines {
 		all.Go(func() { f(line) })

@@ -16,9 +16,8 @@ import (
 type Single struct {
 	cfg    Config
 	client atomic.Pointer[transport.Client]
-	ctx    context.Context // done when closed
-	cancel context.CancelFunc
 	tasks  sync.WaitGroup
+	over   chan struct{} // closed when no call goes on any more
 	// dialing is done when no connection is made any more.
 	dialing context.Context
 	noDial  context.CancelFunc
@@ -53,9 +52,8 @@ func (a *attempt) failed() error {
 
 // NewSingle returns a line that has not connected yet.
 func NewSingle(cfg Config) *Single {
-	s := &Single{cfg: cfg}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.dialing, s.noDial = context.WithCancel(s.ctx)
+	s := &Single{cfg: cfg, over: make(chan struct{})}
+	s.dialing, s.noDial = context.WithCancel(context.Background())
 	return s
 }
 
@@ -149,7 +147,7 @@ func (s *Single) pick(ctx context.Context, deadline time.Time, wait, settled boo
 	}
 	for {
 		a, pause, err := s.join()
-		if err != nil && (!wait || err == transport.ErrClosed) || s.ctx.Err() != nil {
+		if err != nil && (!wait || err == transport.ErrClosed) || isDone(s.over) {
 			return nil, s.failed(err)
 		}
 		if a == nil && pause == 0 {
@@ -213,7 +211,7 @@ func (s *Single) await(ctx context.Context, late <-chan time.Time, a *attempt, p
 	select {
 	case <-done:
 	case <-retry:
-	case <-s.ctx.Done():
+	case <-s.over:
 	case <-late:
 		return s.expired(context.DeadlineExceeded)
 	case <-ctx.Done():
@@ -258,7 +256,7 @@ func (s *Single) connectOnce(a *attempt, first bool) (again bool) {
 	select {
 	case <-c.Settled():
 	case <-c.Dead():
-	case <-s.ctx.Done():
+	case <-s.over:
 	}
 	switch {
 	case isDone(c.Settled()): // it may be over since
@@ -268,7 +266,7 @@ func (s *Single) connectOnce(a *attempt, first bool) (again bool) {
 			s.conclude(a, c.Err())
 		}
 	}
-	c.tend(s.ctx.Done(), s.dialing.Done())
+	c.tend(s.over, s.dialing.Done())
 	s.mu.Lock()
 	s.noteLossLocked()
 	s.mu.Unlock()
@@ -324,7 +322,11 @@ func (s *Single) Retire() {
 
 // Close implements Line.
 func (s *Single) Close() error {
-	s.cancel()
+	s.mu.Lock()
+	if !isDone(s.over) {
+		close(s.over)
+	}
+	s.mu.Unlock()
 	s.Retire()
 	return nil
 }

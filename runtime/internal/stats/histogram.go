@@ -16,14 +16,31 @@ const subBits = 3
 const buckets = (42 - subBits + 1) << subBits
 
 // Histogram counts durations in buckets that grow with the duration. The zero
-// value is ready. It may be used concurrently.
+// value is ready. It may be used concurrently. Its memory grows with how much the
+// durations differ: most methods take about as long each time.
 type Histogram struct {
-	counts [buckets]atomic.Uint64
+	groups [buckets >> subBits]atomic.Pointer[group]
 }
+
+// group is the buckets of durations with the same highest bit; nil if there was none.
+type group [1 << subBits]atomic.Uint64
 
 // Record counts d. Negative durations count as zero, overlong ones as the longest.
 func (h *Histogram) Record(d time.Duration) {
-	h.counts[bucketOf(d)].Add(1)
+	i := bucketOf(d)
+	g := h.groups[i>>subBits].Load()
+	if g == nil {
+		g = h.grow(i >> subBits)
+	}
+	g[i&(1<<subBits-1)].Add(1)
+}
+
+// grow returns the buckets of group i, which were not there a moment ago.
+func (h *Histogram) grow(i int) *group {
+	if g := new(group); h.groups[i].CompareAndSwap(nil, g) {
+		return g
+	}
+	return h.groups[i].Load()
 }
 
 func bucketOf(d time.Duration) int {
@@ -55,9 +72,16 @@ type Latency struct {
 // may be in it or not.
 func (h *Histogram) Snapshot() Latency {
 	var l Latency
-	for i := range h.counts {
-		l.counts[i] = h.counts[i].Load()
-		l.Count += l.counts[i]
+	for i := range h.groups {
+		g := h.groups[i].Load()
+		if g == nil {
+			continue
+		}
+		for j := range g {
+			n := g[j].Load()
+			l.counts[i<<subBits|j] = n
+			l.Count += n
+		}
 	}
 	return l
 }
