@@ -26,7 +26,9 @@ type receiver struct {
 
 func (*receiver) init(syscall.RawConn, bool) {}
 
-func (*receiver) await() error { return errors.ErrUnsupported }
+func (*receiver) reset() {}
+
+func await(syscall.RawConn) error { return errors.ErrUnsupported }
 
 func (*receiver) read(buf []byte, from, to int) ([]byte, int, int, error) {
 	return buf, from, to, errors.ErrUnsupported

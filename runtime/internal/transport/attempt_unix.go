@@ -79,7 +79,7 @@ type receiver struct {
 // init prepares to wait for raw, which may be nil, and, if reads is set, to read.
 func (r *receiver) init(raw syscall.RawConn, reads bool) {
 	r.raw = raw
-	if !reads {
+	if !reads || r.try != nil {
 		return
 	}
 	r.try = func(fd uintptr) bool {
@@ -138,23 +138,29 @@ func (r *receiver) move(buf []byte) {
 	r.buf = buf
 }
 
-// await waits until something can be read, or the connection is over. It needs
-// little stack.
-func (r *receiver) await() error {
-	if err := r.raw.Read(r.readable); err != nil {
+// reset makes a receiver that init prepares again. What it reads with stays.
+func (r *receiver) reset() { *r = receiver{try: r.try, tryInto: r.tryInto} }
+
+// await waits until something can be read from raw, or the connection is over. It
+// needs little stack.
+func await(raw syscall.RawConn) error {
+	var failed error // of the socket, which tells it only once
+	err := raw.Read(func(fd uintptr) bool {
+		failed = peek(fd)
+		return failed != syscall.EAGAIN
+	})
+	if err != nil {
 		return err
 	}
-	return r.err
+	return failed
 }
 
-// readable reports whether a read would not have to wait. An error of the
-// socket, which it tells only once, is left in r.err.
-func (r *receiver) readable(fd uintptr) bool {
+// peek looks whether there is something to be read. It returns EAGAIN if not.
+func peek(fd uintptr) error {
 	var b [1]byte
 	for {
-		_, _, r.err = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
-		if r.err != syscall.EINTR {
-			return r.err != syscall.EAGAIN
+		if _, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK); err != syscall.EINTR {
+			return err
 		}
 	}
 }

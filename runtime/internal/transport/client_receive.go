@@ -118,7 +118,7 @@ func (c *Client) data(h *frame.Header, sec *frame.Sections) error {
 	case s != nil:
 		return s.data(h, sec)
 	case asm != nil:
-		_, err = asm.add(h, sec, &c.r)
+		_, err = asm.add(h, sec, c.r)
 	}
 	if over := breachOf(err); over != nil {
 		if p := c.calls.take(h.ID); p != nil {
@@ -270,7 +270,7 @@ func (c *Client) answer(p *pending, h *frame.Header, sec *frame.Sections) error 
 		return connectionBreach(err)
 	}
 	if p.asm != nil {
-		if _, err := p.asm.add(h, sec, &c.r); err != nil {
+		if _, err := p.asm.add(h, sec, c.r); err != nil {
 			r.err = breachOf(err)
 			return connectionBreach(err)
 		}

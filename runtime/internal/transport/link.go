@@ -61,7 +61,9 @@ type link struct {
 	nc  net.Conn
 	cfg *Config
 	w   writer
-	r   reader
+	r   *reader // nil while the link rests, and when it is over; of the reading goroutine
+	// sums says that frames may carry checksums; it is set with settled.
+	sums bool
 
 	// remote is what the other side accepts: the minimum until its SETTINGS
 	// arrive, which settled tells.
@@ -117,12 +119,8 @@ func (l *link) init(nc net.Conn, cfg *Config) {
 	if l.budget.budget = cfg.Budget; cfg.Budget == nil {
 		l.budget.budget = processBudget
 	}
-	raw := rawConn(nc)
-	l.r.init(nc, raw, cfg.Settings.MaxFrame)
-	if cfg.BusyPoll > 0 && l.r.lazy {
-		l.r.receiver.poller = newPoller(cfg.BusyPoll, &l.dead)
-	}
-	l.w.init(nc, raw, cfg.WriteStall, &l.tasks, l.end)
+	l.w.init(nc, rawConn(nc), cfg.WriteStall, &l.tasks, l.end)
+	l.takeReader()
 	l.remote.Store(&leastSettings)
 	l.credit = int64(leastSettings.ConnCredit)
 	l.window.Store(int64(cfg.Settings.ConnCredit))
@@ -184,7 +182,8 @@ func (l *link) settle() error {
 	l.credit += int64(s.ConnCredit) - int64(l.peer().ConnCredit)
 	l.remote.Store(accepted)
 	l.w.mu.Unlock()
-	if l.r.sums = s.Checksum == 1 && l.cfg.Settings.Checksum == 1; l.r.sums {
+	l.sums = s.Checksum == 1 && l.cfg.Settings.Checksum == 1
+	if l.r.sums = l.sums; l.sums {
 		l.w.sum()
 	}
 	l.settled.happen()

@@ -56,7 +56,12 @@ type reader struct {
 
 	restAfter time.Duration // how long to wait for input before errRest; 0: for ever
 	limited   bool          // reads have a deadline because of that
+
+	sections frame.Sections // of the frame that is being handled
 }
+
+// readers are those of links that do not read.
+var readers = sync.Pool{New: func() any { return new(reader) }}
 
 // init prepares to read from nc. raw is nc's socket if it is nothing else.
 func (d *reader) init(nc net.Conn, raw syscall.RawConn, maxPayload uint32) {
@@ -66,6 +71,12 @@ func (d *reader) init(nc net.Conn, raw syscall.RawConn, maxPayload uint32) {
 		raw = restsOn(nc)
 	}
 	d.receiver.init(raw, d.lazy)
+}
+
+// reset makes a reader that init prepares again.
+func (d *reader) reset() {
+	d.receiver.reset()
+	*d = reader{receiver: d.receiver}
 }
 
 // fill receives until at least n bytes are buffered.

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"net"
 	"os"
-	"sync"
 	"syscall"
 	"time"
-
-	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 )
 
 // errRest ends a stretch of reading because nothing came for restAfter.
@@ -21,12 +18,10 @@ var errRest = errors.New("the connection rests")
 // are as large as the average of those in use asks for, and those of connections
 // at rest would be 4 KiB, not 2.
 func (l *link) attend(r role, begins bool) {
-	l.sections = sections.Get().(*frame.Sections)
 	why, rests := errGoexit, false
 	defer func() {
 		if !rests {
-			l.r.giveBack()
-			l.giveSections()
+			l.giveReader()
 			r.over(why)
 		}
 	}()
@@ -46,28 +41,41 @@ func (l *link) attend(r role, begins bool) {
 		return
 	}
 	rests = true
-	l.giveSections()
+	raw := l.r.receiver.raw
+	l.giveReader()
 	r.rest()
-	go l.rest(r)
+	go l.rest(r, raw)
 }
 
 // rest waits until something comes. A stack that has grown never becomes as
 // small as a new one: the waiting is done by a new goroutine, which calls little.
-func (l *link) rest(r role) {
-	if err := l.r.receiver.await(); err != nil {
+func (l *link) rest(r role, raw syscall.RawConn) {
+	if err := await(raw); err != nil {
 		r.over(err)
 		return
 	}
+	l.takeReader()
+	l.r.sums, l.r.restAfter = l.sums, l.cfg.RestAfter
 	l.attend(r, false)
 }
 
-// sections are those of links that do not read, empty.
-var sections = sync.Pool{New: func() any { return new(frame.Sections) }}
+// takeReader prepares to read.
+func (l *link) takeReader() {
+	l.r = readers.Get().(*reader)
+	l.r.init(l.nc, l.w.raw, l.cfg.Settings.MaxFrame)
+	l.sections = &l.r.sections
+	if l.cfg.BusyPoll > 0 && l.r.lazy {
+		l.r.receiver.poller = newPoller(l.cfg.BusyPoll, &l.dead)
+	}
+}
 
-func (l *link) giveSections() {
-	*l.sections = frame.Sections{}
-	sections.Put(l.sections)
-	l.sections = nil
+// giveReader gives the reader back: nothing is read for a while, or any more.
+func (l *link) giveReader() {
+	d := l.r
+	l.r, l.sections = nil, nil
+	d.giveBack()
+	d.reset()
+	readers.Put(d)
 }
 
 // errGoexit ends a connection whose reading goroutine was ended by a handler

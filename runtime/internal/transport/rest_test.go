@@ -110,7 +110,7 @@ func echoStream(_ context.Context, s call.ServerStream) error {
 func atRest(n int) string {
 	for buf := make([]byte, 1<<20); ; runtime.Gosched() {
 		stacks := string(buf[:runtime.Stack(buf, true)])
-		if strings.Count(stacks, "(*receiver).await") == n {
+		if strings.Count(stacks, "transport.await(") == n {
 			return stacks
 		}
 	}

@@ -75,7 +75,7 @@ func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 func (c *serverCall) start(h *frame.Header, sec *frame.Sections) error {
 	switch {
 	case h.Flags.Has(frame.FlagMore):
-		_, err := c.asm.add(h, sec, &c.s.r)
+		_, err := c.asm.add(h, sec, c.s.r)
 		return c.partial(err)
 	case c.stream == nil:
 		c.compression = h.Compression
@@ -112,7 +112,7 @@ func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
 	if more := h.Flags.Has(frame.FlagMore); more == c.closed {
 		return protocolErrorf("stream %d: HALF_CLOSE is %v on a part of a single request of which more is %v", c.id, c.closed, more)
 	}
-	complete, err := c.asm.add(h, sec, &c.s.r)
+	complete, err := c.asm.add(h, sec, c.s.r)
 	if err != nil || !complete {
 		return c.partial(err)
 	}

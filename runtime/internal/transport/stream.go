@@ -145,7 +145,7 @@ func (s *stream) partLocked(held int64, more bool) *assembly {
 
 // addPart adds a part to a, and queues that if it is complete.
 func (s *stream) addPart(a *assembly, h *frame.Header, sec *frame.Sections) error {
-	complete, err := a.add(h, sec, &s.l.r)
+	complete, err := a.add(h, sec, s.l.r)
 	if err != nil {
 		return err
 	}
