@@ -139,6 +139,10 @@ func (l *link) grow(n int64, trip time.Duration) {
 // the round trip: beyond it there is little to gain.
 const largeWindow = 1 << 20
 
+// largeStreams is how many streams may have the connection's window grow for that
+// reason: it does not shrink when they end.
+const largeStreams = 4
+
 // growFor lets the peer have as much of the stream's credit as it can use for
 // messages of so many bytes: those it need not send piecemeal, as there is memory
 // for them anyway. The connection's window grows by as much, so that other streams
@@ -149,7 +153,8 @@ func (s *stream) growFor(message int64) {
 	l := s.l
 	want := min(2*message, largeWindow, int64(l.cfg.MaxStreamCredit))
 	more := want - s.limit.Load()
-	if more <= 0 || l.limit.Load()+more > int64(l.cfg.MaxConnCredit) || !l.w.quiet() || l.budget.budget.tight() {
+	most := min(int64(l.cfg.MaxConnCredit), int64(l.cfg.Settings.ConnCredit)+largeStreams*largeWindow)
+	if more <= 0 || l.limit.Load()+more > most || !l.w.quiet() || l.budget.budget.tight() {
 		return
 	}
 	s.mu.Lock()

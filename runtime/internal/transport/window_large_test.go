@@ -7,6 +7,7 @@ import (
 
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
 // TestWindowsForLargeMessages: the windows grow so that large messages fit the
@@ -35,6 +36,7 @@ func TestWindowsForLargeMessages(t *testing.T) {
 					if c.small {
 						p.raw(open(next, say, 0, "x"), open(next+2, say, 0, "x"))
 						next += 4
+						synctest.Wait() // for the answers, which make the difference
 						p.sync()
 					}
 				}, func(cost int) {
@@ -59,6 +61,29 @@ func TestWindowsForLargeMessages(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestConnectionWindowForLargeMessages: streams of large messages, one after the
+// other, have the connection's window grow so far and no further.
+func TestConnectionWindowForLargeMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const stream, conn = 256 << 10, 1 << 20
+		s, p := settledServer(t, &service{stream: func(ctx context.Context, _ call.ServerStream) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}}, windows(stream, conn), growing(16<<20, 64<<20))
+		for i := range 2 * largeStreams {
+			id := frame.StreamID(2*i + 1)
+			p.raw(enc(frame.Header{Type: frame.TypeOpen, Flags: frame.FlagName | kindFlags(echo), ID: id}, name(echo)))
+			p.raw(data(id, credited|frame.FlagMore|frame.FlagTotal, total(1_500_000), long(60_000)))
+			synctest.Wait()
+			p.raw(frame.AppendCancel(nil, id, status.Canceled))
+			p.sync()
+		}
+		if got, least, most := s.limit.Load(), int64(conn+largeWindow), int64(conn+largeStreams*largeWindow); got < least || got > most {
+			t.Errorf("the connection's window is %d, want %d to %d", got, least, most)
+		}
+	})
 }
 
 // taker returns the peer of a server that takes all messages of stream 1, and how
