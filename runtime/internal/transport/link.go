@@ -62,9 +62,6 @@ type link struct {
 	cfg *Config
 	w   writer
 	r   *reader // nil while the link rests, and when it is over; of the reading goroutine
-	// sums says that frames may carry checksums; it is set with settled.
-	sums bool
-
 	// remote is what the other side accepts: the minimum until its SETTINGS
 	// arrive, which settled tells.
 	remote  atomic.Pointer[frame.Settings]
@@ -76,6 +73,7 @@ type link struct {
 	dead    event
 	endOnce sync.Once
 	accepts bool // this is the accepting side
+	sums    bool // frames may carry checksums; set with settled
 	err     error
 
 	// credit is what this side may send of credited frames; it and waiting are
@@ -89,7 +87,7 @@ type link struct {
 	// limit is the connection's window: what the peer may have outstanding at
 	// most. It grows.
 	limit atomic.Int64
-	probe probe
+	probe atomic.Pointer[probe] // nil before the first
 	// budget is what this connection holds of the receive budget, charged what
 	// of that is for unread messages of streams.
 	budget  account
@@ -272,8 +270,8 @@ func (l *link) owe(n int64) (grant int64) {
 		return 0
 	}
 	owed := l.owed.Add(n)
-	if l.probe.active.Load() {
-		l.probe.conn.Add(n)
+	if p := l.probe.Load(); p != nil && p.active.Load() {
+		p.conn.Add(n)
 	}
 	// If the swap fails, somebody else adds: the last one grants.
 	if owed >= l.limit.Load()/4 && l.owed.CompareAndSwap(owed, 0) {

@@ -63,8 +63,8 @@ func (g *growth) enough(n, window int64, trip time.Duration) bool {
 // probeLocked counts n bytes of credit that are granted to s, and begins a probe
 // with them if none is under way and it could lead to anything. l.w is locked.
 func (l *link) probeLocked(s *stream, n int64) {
-	p := &l.probe
-	if p.active.Load() {
+	p := l.probe.Load()
+	if p != nil && p.active.Load() {
 		if p.s == s {
 			p.stream += n
 		}
@@ -72,6 +72,10 @@ func (l *link) probeLocked(s *stream, n int64) {
 	}
 	if s.limit.Load() >= int64(l.cfg.MaxStreamCredit) && l.limit.Load() >= int64(l.cfg.MaxConnCredit) {
 		return
+	}
+	if p == nil {
+		p = new(probe)
+		l.probe.Store(p)
 	}
 	now := time.Now()
 	if now.Sub(p.ended) < probePause {
@@ -90,7 +94,10 @@ func (l *link) probed(opaque uint64) bool {
 	if opaque&probeID == 0 {
 		return false
 	}
-	p := &l.probe
+	p := l.probe.Load()
+	if p == nil {
+		return false
+	}
 	l.w.mu.Lock()
 	if !p.active.Load() || opaque != probeID|p.id {
 		l.w.mu.Unlock()
@@ -127,7 +134,7 @@ func (s *stream) grow(n int64, trip time.Duration) {
 func (l *link) grow(n int64, trip time.Duration) {
 	limit := l.limit.Load()
 	more := min(limit, int64(l.cfg.MaxConnCredit)-limit)
-	if more <= 0 || !l.probe.conns.enough(n, limit, trip) {
+	if more <= 0 || !l.probe.Load().conns.enough(n, limit, trip) {
 		return
 	}
 	l.window.Add(more)

@@ -50,29 +50,29 @@ type writer struct {
 	tasks *sync.WaitGroup // counts the goroutines that write
 	fail  func(error)     // told, once, that writing failed; called without the lock
 
-	mu       sync.Mutex
-	buf      []byte // whole frames that nobody has taken yet; nil while idle
-	spare    []byte // has been written, for the next batch; nil while idle
-	batches  uint64 // how many times buf has been taken
-	flushing bool   // somebody writes, or is about to
-	turns    int    // how many bulk senders have their turn, until their frames have been taken
-	bulk     int    // how many of their frames buf holds
-	small    uint64 // until which batch bulk frames go singly
-	often    uint64 // until which batch small frames are held to come often
+	mu      sync.Mutex
+	buf     []byte // whole frames that nobody has taken yet; nil while idle
+	spare   []byte // has been written, for the next batch; nil while idle
+	batches uint64 // how many times buf has been taken
+	small   uint64 // until which batch bulk frames go singly
+	often   uint64 // until which batch small frames are held to come often
+	turns   int32  // how many bulk senders have their turn, until their frames have been taken
+	bulk    int32  // how many of their frames buf holds
 	// mostTurns is how many may have their turn: 1 or bulkTurns.
-	mostTurns int
-	control   int   // control replies in buf
-	sums      bool  // frames get a checksum when they are taken
-	unsummed  int   // bytes at the front of buf that were appended before that
+	mostTurns int32
+	control   int32 // control replies in buf
+	unsummed  int   // bytes at the front of buf that were appended before sums was set
 	err       error // why nothing can be sent any more
 	sealed    error // why nothing can be appended any more; what waits is still sent
 	room      waitlist
 	queue     waitlist // bulk senders that wait for their turn
 	idle      waitlist // waits until everything has been written
+	flushing  bool     // somebody writes, or is about to
+	sums      bool     // frames get a checksum when they are taken
 
 	// Owned by whoever is flushing.
-	attempt attempt
 	swift   bool // the connection took the last batch at once
+	attempt attempt
 }
 
 func (w *writer) init(nc net.Conn, raw syscall.RawConn, stall time.Duration, tasks *sync.WaitGroup, fail func(error)) {
@@ -185,7 +185,7 @@ func (w *writer) leaveLocked(from, to *waitlist) {
 
 // giveTurnsLocked takes n turns back and gives those that are free to the bulk
 // senders that wait, from whom nobody can take them.
-func (w *writer) giveTurnsLocked(n int) {
+func (w *writer) giveTurnsLocked(n int32) {
 	for w.turns -= n; w.turns < w.mostTurns && !w.queue.empty(); w.turns++ {
 		w.queue.wake(1)
 	}
