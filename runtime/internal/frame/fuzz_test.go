@@ -182,7 +182,7 @@ func FuzzSettings(f *testing.F) {
 		for at := 0; at < len(payload); at += settingSize {
 			if id := int(binary.LittleEndian.Uint16(payload[at:])); id >= 1 && id <= len(settings) {
 				want := binary.LittleEndian.Uint32(payload[at+4:])
-				if got := *s.value(int(id - 1)); got != want {
+				if got := *s.value(id - 1); got != want {
 					t.Errorf("%s is %d, sent %d", settings[id-1].name, got, want)
 				}
 			}
