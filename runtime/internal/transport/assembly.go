@@ -53,11 +53,13 @@ func (l *link) assemble(owner exhausted, id frame.StreamID) *assembly {
 func (a *assembly) add(h *frame.Header, s *frame.Sections, d *reader) (complete bool, err error) {
 	a.mu.Lock()
 	victims, err := a.addLocked(h, s)
+	direct := s.Missing > 0
+	*s = frame.Sections{} // or it kept the buffer alive while this waits
 	for {
 		complete, canceled := a.complete, a.canceled
 		a.mu.Unlock()
 		giveUp(victims)
-		if err != nil || canceled || s.Missing == 0 || d.missing == 0 {
+		if err != nil || canceled || !direct || d.missing == 0 {
 			return complete && err == nil, err
 		}
 		if err := d.into(a); err != nil {

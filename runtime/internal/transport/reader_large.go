@@ -36,8 +36,10 @@ func (d *reader) begun(h *frame.Header, size int) (payload []byte, err error) {
 // that waits holds no buffer.
 func (d *reader) into(a *assembly) error {
 	for {
-		n, buf, err := d.receiver.readInto(a, d.missing, d.buf)
-		d.buf, d.r, d.w = buf, 0, 0
+		buf := d.buf
+		d.buf, d.r, d.w = nil, 0, 0 // it may be given back while the read waits
+		n, buf, err := d.receiver.readInto(a, d.missing, buf)
+		d.buf = buf
 		d.missing -= n
 		if again, err := d.came(err); !again {
 			return noEOF(err)
