@@ -174,3 +174,13 @@ func (t *T) wantRuns(key string, n int) {
 		t.failf(fmt.Sprintf("%d runs of the handler", n), "%s", got)
 	}
 }
+
+// awaitRuns waits until the handler of the key has run n times.
+func (t *T) awaitRuns(key string, n int) {
+	p, want, got := t.connect(), fmt.Sprint(n), ""
+	for id, until := uint64(1), time.Now().Add(patience); got != want; id += 2 {
+		if got = p.call(id, "Runs", key); got != want && time.Now().After(until) {
+			t.failf(fmt.Sprintf("%d runs of the handler within %v", n, patience), "%s", got)
+		}
+	}
+}
