@@ -52,6 +52,7 @@ type stream struct {
 	parts   int64       // credit of fragments that hold none any more, not granted again
 	large   []*assembly // complete, and not taken
 	window  int64       // what the peer may still send on this stream
+	grown   int64       // by how much that has for large messages
 	arrived int         // message bytes
 	growth  growth
 	waiting bool  // the receiver waits for ready
@@ -392,6 +393,7 @@ func (s *stream) stop(err error, discard bool) {
 	s.mu.Lock()
 	if s.end == nil {
 		s.end = err
+		s.l.large.streams.Add(-s.grown)
 	}
 	var held int64
 	var unread []*assembly

@@ -144,24 +144,34 @@ func (l *link) grow(n int64, trip time.Duration) {
 
 // largeWindow is how far windows grow for the sake of large messages, whatever
 // the round trip: beyond it there is little to gain.
-const largeWindow = 1 << 20
+const largeWindow = 2 << 20
 
-// largeStreams is how many streams may have the connection's window grow for that
-// reason: it does not shrink when they end.
+// largeStreams is how many windows of largeWindow bytes streams may have grown by at a
+// time.
 const largeStreams = 4
+
+// largeGrowth is by how much windows have grown for the sake of large messages.
+type largeGrowth struct {
+	streams atomic.Int64 // those of streams that go on
+	conn    int64        // the connection's, which does not shrink; of the reading goroutine
+}
 
 // growFor lets the peer have as much of the stream's credit as it can use for
 // messages of so many bytes: those it need not send piecemeal, as there is memory
-// for them anyway. The connection's window grows by as much, so that other streams
-// keep their share. While small frames are sent here windows stay as they are,
-// since what the peer may send is what the answers to them may have to wait for.
-// It is called on the reading goroutine.
+// for them anyway. The connection's window has grown by as much as those of all
+// its streams, so that others keep their share. While small frames are sent here
+// windows stay as they are, since what the peer may send is what the answers to
+// them may have to wait for. It is called on the reading goroutine.
 func (s *stream) growFor(message int64) {
 	l := s.l
 	want := min(2*message, largeWindow, int64(l.cfg.MaxStreamCredit))
 	more := want - s.limit.Load()
-	most := min(int64(l.cfg.MaxConnCredit), int64(l.cfg.Settings.ConnCredit)+largeStreams*largeWindow)
-	if more <= 0 || l.limit.Load()+more > most || !l.w.quiet() || l.budget.budget.tight() {
+	streams := l.large.streams.Load() + more
+	conn := max(streams-l.large.conn, 0)
+	switch {
+	case more <= 0, streams > largeStreams*largeWindow, !l.w.quiet(), l.budget.budget.tight():
+		return
+	case conn > 0 && l.limit.Load()+conn > int64(l.cfg.MaxConnCredit):
 		return
 	}
 	s.mu.Lock()
@@ -172,14 +182,20 @@ func (s *stream) growFor(message int64) {
 	}
 	s.limit.Store(want)
 	s.window += more
+	s.grown += more
+	l.large.streams.Add(more)
 	s.mu.Unlock()
-	l.window.Add(more)
-	l.limit.Add(more)
-	if l.w.lock() == nil {
-		l.w.buf = frame.AppendCredit(l.w.buf, s.id, uint32(more))
-		l.w.buf = frame.AppendCredit(l.w.buf, 0, uint32(more))
-		l.w.unlockLead(false)
+	l.large.conn += conn
+	l.window.Add(conn)
+	l.limit.Add(conn)
+	if l.w.lock() != nil {
+		return
 	}
+	l.w.buf = frame.AppendCredit(l.w.buf, s.id, uint32(more))
+	if conn > 0 {
+		l.w.buf = frame.AppendCredit(l.w.buf, 0, uint32(conn))
+	}
+	l.w.unlockLead(false)
 }
 
 // appendCredit grants credit, if n is not 0, on a stream, or with id 0 on the

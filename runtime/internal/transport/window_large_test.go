@@ -63,27 +63,50 @@ func TestWindowsForLargeMessages(t *testing.T) {
 	}
 }
 
-// TestConnectionWindowForLargeMessages: streams of large messages, one after the
-// other, have the connection's window grow so far and no further.
+// TestConnectionWindowForLargeMessages: so many streams of large messages at a time
+// have grown, and the connection's window by as much. Those that follow streams
+// that have ended grow, and it does not, any more.
 func TestConnectionWindowForLargeMessages(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const stream, conn = 256 << 10, 1 << 20
-		s, p := settledServer(t, &service{stream: func(ctx context.Context, _ call.ServerStream) error {
-			<-ctx.Done()
-			return ctx.Err()
-		}}, windows(stream, conn), growing(16<<20, 64<<20))
-		for i := range 2 * largeStreams {
-			id := frame.StreamID(2*i + 1)
-			p.raw(enc(frame.Header{Type: frame.TypeOpen, Flags: frame.FlagName | kindFlags(echo), ID: id}, name(echo)))
-			p.raw(data(id, credited|frame.FlagMore|frame.FlagTotal, total(1_500_000), long(60_000)))
-			synctest.Wait()
-			p.raw(frame.AppendCancel(nil, id, status.Canceled))
-			p.sync()
-		}
-		if got, least, most := s.limit.Load(), int64(conn+largeWindow), int64(conn+largeStreams*largeWindow); got < least || got > most {
-			t.Errorf("the connection's window is %d, want %d to %d", got, least, most)
-		}
-	})
+	const stream, conn = 256 << 10, 1 << 20
+	const most = largeStreams * largeWindow / (largeWindow - stream)
+	for title, c := range map[string]struct {
+		ends              bool // each before the next begins
+		streams, connects int  // how many have grown, and for how many the connection's has
+	}{
+		"one after the other": {true, 2 * most, 1},
+		"at a time":           {false, most, most},
+	} {
+		t.Run(title, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, p := settledServer(t, &service{stream: func(ctx context.Context, _ call.ServerStream) error {
+					<-ctx.Done()
+					return ctx.Err()
+				}}, windows(stream, conn), growing(16<<20, 64<<20))
+				grown := 0
+				for i := range 2 * most {
+					id := frame.StreamID(2*i + 1)
+					p.raw(enc(frame.Header{Type: frame.TypeOpen, Flags: frame.FlagName | kindFlags(echo), ID: id}, name(echo)))
+					p.raw(data(id, credited|frame.FlagMore|frame.FlagTotal, total(1_500_000), long(60_000)))
+					synctest.Wait()
+					for _, g := range p.sync() {
+						if g.Type == frame.TypeCredit && g.ID == id && int(g.Arg) == largeWindow-stream {
+							grown++
+						}
+					}
+					if c.ends {
+						p.raw(frame.AppendCancel(nil, id, status.Canceled))
+						p.sync()
+					}
+				}
+				if grown != c.streams {
+					t.Errorf("%d streams have grown, want %d", grown, c.streams)
+				}
+				if got, want := int(s.limit.Load()), conn+c.connects*(largeWindow-stream); got != want {
+					t.Errorf("the connection's window is %d, want %d", got, want)
+				}
+			})
+		})
+	}
 }
 
 // taker returns the peer of a server that takes all messages of stream 1, and how
