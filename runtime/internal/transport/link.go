@@ -76,10 +76,11 @@ type link struct {
 	sums    bool // frames may carry checksums; set with settled
 	err     error
 
-	// credit is what this side may send of credited frames; it and waiting are
-	// guarded by w.mu.
+	// credit is what this side may send of credited frames; it, waiting and
+	// turn are guarded by w.mu.
 	credit  int64
 	waiting waitlist
+	turn    turn // of those that have waited
 	// window is what the peer may still send, owed what was consumed and has
 	// not been granted again.
 	window atomic.Int64

@@ -159,10 +159,15 @@ func (s *stream) reserve(n, size int) error {
 			return io.EOF
 		}
 		list := s.takeLocked(n, size, from)
+		if list == nil && from == &s.l.waiting {
+			s.l.beginTurnLocked(s, int64(n))
+			return nil
+		}
 		w.leaveLocked(from, list)
 		if list == nil {
 			return nil
 		}
+		s.l.endTurnLocked(s)
 		if err := w.waitLocked(list, from != nil, s.gone, nil); err != nil {
 			return s.sendError(err)
 		}
@@ -178,7 +183,7 @@ func (s *stream) takeLocked(n, size int, from *waitlist) *waitlist {
 	if s.credit < int64(n) {
 		return &s.blocked
 	}
-	if l.credit < int64(n) || from == nil && !l.waiting.empty() {
+	if l.credit < int64(n) || from == nil && !l.waiting.empty() && !l.inTurnLocked(s, int64(n)) {
 		return &l.waiting
 	}
 	if list := l.w.fullLocked(size, from); list != nil {
@@ -186,6 +191,7 @@ func (s *stream) takeLocked(n, size int, from *waitlist) *waitlist {
 	}
 	s.credit -= int64(n)
 	l.credit -= int64(n)
+	l.turn.left -= int64(n) // whoever draws it
 	l.progress.Add(1)
 	return nil
 }
@@ -194,6 +200,7 @@ func (s *stream) takeLocked(n, size int, from *waitlist) *waitlist {
 func (s *stream) unreserveLocked(n int) {
 	s.credit += int64(n)
 	s.l.credit += int64(n)
+	s.l.endTurnLocked(s)
 	s.l.waiting.wake(1)
 }
 

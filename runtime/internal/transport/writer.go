@@ -65,10 +65,11 @@ type writer struct {
 	err       error // why nothing can be sent any more
 	sealed    error // why nothing can be appended any more; what waits is still sent
 	room      waitlist
-	queue     waitlist // bulk senders that wait for their turn
-	idle      waitlist // waits until everything has been written
-	flushing  bool     // somebody writes, or is about to
-	sums      bool     // frames get a checksum when they are taken
+	queue     waitlist  // bulk senders that wait for their turn
+	next      *waitlist // the first in it is woken when buf is taken; nil: nobody
+	idle      waitlist  // waits until everything has been written
+	flushing  bool      // somebody writes, or is about to
+	sums      bool      // frames get a checksum when they are taken
 
 	// Owned by whoever is flushing.
 	swift   bool // the connection took the last batch at once

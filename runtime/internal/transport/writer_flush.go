@@ -139,6 +139,10 @@ func (w *writer) wakeLocked() {
 	w.bulk = 0
 	w.giveTurnsLocked(n)
 	w.room.wake(64)
+	if w.next != nil {
+		w.next.wake(1)
+		w.next = nil
+	}
 }
 
 // worthWriting is how many bytes are worth a write, whatever else may come.
