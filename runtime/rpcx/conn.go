@@ -165,12 +165,16 @@ func tried(n int) uint8 { return uint8(min(n, call.MaxAttempt)) }
 
 // unary makes one attempt, which is repeated only while it provably never left
 // this process or never ran because the connection was on its end.
+//
+// Its frame and attempt's lie on the stack of everybody who waits for an answer,
+// and are scanned there by each garbage collection: what only some calls need is
+// in the frames of others.
 func (c *Conn) unary(ctx context.Context, u *unaryCall, o *call.Options) *status.Error {
 	st := c.stats.Method(u.Method)
 	st.Start()
 	start := c.now()
 	u.Deadline, u.Timed = c.deadline(ctx, start, o)
-	info := c.started(u.Method, start)
+	c.started(u.Method, start)
 	base := u.Metadata
 	err := c.route(&u.pick, u.Method, u.Req, o)
 	if err == nil {
@@ -192,7 +196,7 @@ func (c *Conn) unary(ctx context.Context, u *unaryCall, o *call.Options) *status
 	}
 	took := c.now() - start
 	st.End(err.Code(), took, u.Sent, u.Received)
-	c.ended(info, err, took, u.Sent, u.Received)
+	c.ended(u.Method, start, err, took, u.Sent, u.Received)
 	return err
 }
 
@@ -233,28 +237,33 @@ func (c *Conn) attempt(ctx context.Context, u *unaryCall, base metadata.MD, o *c
 	}()
 	u.Sent = 0
 	if o.Credentials != nil {
-		if u.Metadata, err = c.authorize(ctx, client.Peer(), u.Method, base, o.Credentials); err != nil {
+		if u.Metadata, err = c.authorize(ctx, client, u.Method, base, o.Credentials); err != nil {
 			return true, err
 		}
 	}
-	if len(c.cfg.observers) == 0 {
-		return true, client.Unary(ctx, &u.Unary)
+	if len(c.cfg.observers) > 0 {
+		return true, c.observedAttempt(ctx, client, u, n)
 	}
+	return true, client.Unary(ctx, &u.Unary)
+}
+
+// observedAttempt sends the call to client and tells the observers.
+func (c *Conn) observedAttempt(ctx context.Context, client cluster.Client, u *unaryCall, n int) *status.Error {
 	info := call.Info{Method: u.Method, Side: call.Client, Peer: client.Peer(), Start: time.Now(), Attempt: n}
 	for _, ob := range c.cfg.observers {
 		ob.AttemptStarted(info)
 	}
-	err = client.Unary(ctx, &u.Unary)
+	err := client.Unary(ctx, &u.Unary)
 	r := result(err, time.Since(info.Start), u.Sent, u.Received)
 	for _, ob := range c.cfg.observers {
 		ob.AttemptEnded(info, r)
 	}
-	return true, err
+	return err
 }
 
-// authorize adds the metadata of credentials.
-func (c *Conn) authorize(ctx context.Context, peer call.Peer, m *call.Method, md metadata.MD, creds call.Credentials) (metadata.MD, *status.Error) {
-	if creds.RequireSecure() && !peer.Secure {
+// authorize adds the metadata of credentials for a call to server.
+func (c *Conn) authorize(ctx context.Context, server cluster.Client, m *call.Method, md metadata.MD, creds call.Credentials) (metadata.MD, *status.Error) {
+	if peer := server.Peer(); creds.RequireSecure() && !peer.Secure {
 		return nil, status.New(status.Unauthenticated, fmt.Sprintf("credentials require a secure connection, and that to %v is not", peer.Addr)).WithNotRun()
 	}
 	own, err := creds.Metadata(ctx, m)
@@ -272,25 +281,22 @@ func (c *Conn) authorize(ctx context.Context, peer call.Peer, m *call.Method, md
 	return md, nil
 }
 
-func (c *Conn) started(m *call.Method, start time.Duration) call.Info {
-	if len(c.cfg.observers) == 0 {
-		return call.Info{}
-	}
-	info := call.Info{Method: m, Side: call.Client, Peer: call.Peer{Protocol: c.cfg.protocol()}, Start: c.made.Add(start)}
+// started tells the observers of a call that has started at start, ended that it
+// has ended.
+func (c *Conn) started(m *call.Method, start time.Duration) {
 	for _, o := range c.cfg.observers {
-		o.CallStarted(info)
+		o.CallStarted(c.info(m, start))
 	}
-	return info
 }
 
-func (c *Conn) ended(info call.Info, err *status.Error, took time.Duration, sent, received int) {
-	if len(c.cfg.observers) == 0 {
-		return
-	}
-	r := result(err, took, sent, received)
+func (c *Conn) ended(m *call.Method, start time.Duration, err *status.Error, took time.Duration, sent, received int) {
 	for _, o := range c.cfg.observers {
-		o.CallEnded(info, r)
+		o.CallEnded(c.info(m, start), result(err, took, sent, received))
 	}
+}
+
+func (c *Conn) info(m *call.Method, start time.Duration) call.Info {
+	return call.Info{Method: m, Side: call.Client, Peer: call.Peer{Protocol: c.cfg.protocol()}, Start: c.made.Add(start)}
 }
 
 func result(err *status.Error, took time.Duration, sent, received int) call.Result {

@@ -35,12 +35,12 @@ func (c *Conn) stream(ctx context.Context, sc *transport.StreamCall, o *call.Opt
 	st := c.stats.Method(sc.Method)
 	st.Start()
 	start := c.now()
-	info := c.started(sc.Method, start)
+	c.started(sc.Method, start)
 	sc.Deadline, sc.Timed = c.deadline(ctx, start, o)
 	end := onceEnd(func(err *status.Error, sent, received int) {
 		took := c.now() - start
 		st.End(err.Code(), took, sent, received)
-		c.ended(info, err, took, sent, received)
+		c.ended(sc.Method, start, err, took, sent, received)
 	})
 	onEnd, base := sc.OnEnd, sc.Metadata
 	sc.OnEnd = func(err *status.Error, sent, received int) {
@@ -77,7 +77,7 @@ func (c *Conn) openStream(ctx context.Context, sc *transport.StreamCall, asked *
 	}
 	pick := *asked // which the next attempt changes
 	if o.Credentials != nil {
-		if sc.Metadata, err = c.authorize(ctx, client.Peer(), sc.Method, base, o.Credentials); err != nil {
+		if sc.Metadata, err = c.authorize(ctx, client, sc.Method, base, o.Credentials); err != nil {
 			c.cluster.Done(&pick, client, err)
 			return nil, true, err
 		}

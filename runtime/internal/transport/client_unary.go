@@ -40,7 +40,11 @@ type Unary struct {
 
 // Reset makes u what a new Unary is, but for what it can use again. No call may
 // be under way with it.
-func (u *Unary) Reset() { *u = Unary{pending: u.pending} }
+func (u *Unary) Reset() {
+	done, timer := u.pending.done, u.pending.timer
+	*u = Unary{} // in place: it is too large to be made elsewhere and copied
+	u.pending.done, u.pending.timer = done, timer
+}
 
 // Unary makes a unary call and waits for its end.
 func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
@@ -56,11 +60,17 @@ func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
 	late := p.startTimer(u)
 	phase := status.PhaseSend
 	err := c.sendUnary(ctx, p, u, late)
-	if err == nil {
+	switch done := ctx.Done(); {
+	case err != nil:
+		if p.id != 0 && !c.giveUp(ctx, p, err) {
+			<-p.done
+		}
+	case done == nil && late == nil:
 		phase = status.PhaseHandler
-		err = c.await(ctx, p, late)
-	} else if p.id != 0 && !c.giveUp(ctx, p, err) {
 		<-p.done
+	default:
+		phase = status.PhaseHandler
+		err = c.await(ctx, p, done, late)
 	}
 	p.stopTimer(u)
 	result := c.outcome(ctx, p, u, err, phase)
@@ -148,13 +158,9 @@ func (c *Client) sendUnary(ctx context.Context, p *pending, u *Unary, late <-cha
 	return c.openSingle(p, &o, &m, ctx.Done(), late)
 }
 
-// await waits until the reader has filled in p's result.
-func (c *Client) await(ctx context.Context, p *pending, late <-chan time.Time) error {
-	done := ctx.Done()
-	if done == nil && late == nil {
-		<-p.done
-		return nil
-	}
+// await waits until the reader has filled in p's result, or the call is to be given
+// up: done is ctx's.
+func (c *Client) await(ctx context.Context, p *pending, done <-chan struct{}, late <-chan time.Time) error {
 	var err error
 	select {
 	case <-p.done:

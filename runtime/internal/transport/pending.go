@@ -36,7 +36,9 @@ type result struct {
 // reset keeps of p what the next unary call can use. Nobody else may hold it.
 func (p *pending) reset() {
 	p.asm.cancel()
-	*p = pending{done: p.done, timer: p.timer}
+	done, timer := p.done, p.timer
+	*p = pending{}
+	p.done, p.timer = done, timer
 }
 
 // signal wakes the caller of a unary call that has been taken out of the table.
