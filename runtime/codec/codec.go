@@ -147,10 +147,14 @@ func Append(c Codec, dst []byte, msg any, size int) (out []byte, err error) {
 		return dst, internal(err)
 	}
 	if got := len(out) - len(dst); got != size {
-		return dst, status.Errorf(status.Internal,
-			"marshal %T: %d bytes where its size was %d: was it changed while it was sent?", msg, got, size)
+		return dst, errSize(msg, got, size)
 	}
 	return out, nil
+}
+
+func errSize(msg any, got, want int) error {
+	return status.Errorf(status.Internal,
+		"marshal %T: %d bytes where its size was %d: was it changed while it was sent?", msg, got, want)
 }
 
 // Size returns c.Size(msg); a panic becomes an error.

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
@@ -33,24 +32,33 @@ type Wire interface {
 // make one per call, fill it by Init, and never use it again.
 type Call struct {
 	lazyContext
-	base   context.Context
 	method *Method
 	wire   Wire
-	peer   *call.Peer
 
-	metaMu     sync.Mutex
+	// meta and headerSent are guarded by mu.
+	meta       *responseMeta
 	headerSent bool
 	class      call.Class // beside a bool, where it takes no room
-	meta       *responseMeta
+}
+
+// Origin is what calls that come the same way, such as over one connection, have
+// in common. It does not change.
+type Origin struct {
+	// Base is the root of the handlers' contexts.
+	Base context.Context
+	// Peer is the caller.
+	Peer *call.Peer
+	// Since is before the first of the calls: their times are counted from there.
+	Since time.Time
 }
 
 // responseMeta is the response's metadata: written by the handler, read at its end.
 type responseMeta struct{ header, trailer metadata.MD }
 
-// Init fills c for a call of m that arrived at start. The peer is shared by
-// all calls of a connection. A zero timeout means that the caller set none.
-func (c *Call) Init(base context.Context, m *Method, w Wire, peer *call.Peer, start time.Time, timeout time.Duration) {
-	c.base, c.method, c.wire, c.peer, c.start, c.timeout = base, m, w, peer, start, timeout
+// Init fills c for a call of m that arrived at start. A zero timeout means that
+// the caller set none.
+func (c *Call) Init(o *Origin, m *Method, w Wire, start time.Time, timeout time.Duration) {
+	c.origin, c.method, c.wire, c.start, c.timeout = o, m, w, start.Sub(o.Since), timeout
 }
 
 // SetClass sets what the caller states of the call's importance, before the call
@@ -65,8 +73,15 @@ func (c *Call) Class() call.Class { return c.class }
 func (c *Call) Method() *Method { return c.method }
 
 // Cancel makes the call's context done: the caller has given up, or the
-// connection is gone.
-func (c *Call) Cancel(err error) { c.cancel(err) }
+// connection is gone. err is context.DeadlineExceeded or counts as
+// context.Canceled.
+func (c *Call) Cancel(err error) {
+	why := canceled
+	if err == context.DeadlineExceeded {
+		why = expired
+	}
+	c.cancel(why)
+}
 
 // Value answers for the call's own keys and otherwise asks the server's base context.
 func (c *Call) Value(key any) any {
@@ -74,14 +89,14 @@ func (c *Call) Value(key any) any {
 	case call.ResponseKey:
 		return call.ResponseMetadata(c)
 	case call.PeerKey:
-		return c.peer
+		return c.origin.Peer
 	case call.MethodKey:
 		return c.method.Handler.Method
 	}
 	if key == incomingKey {
 		return metadata.IncomingSource(c)
 	}
-	return c.base.Value(key)
+	return c.origin.Base.Value(key)
 }
 
 var incomingKey = metadata.IncomingKey()
@@ -97,8 +112,8 @@ func (c *Call) SendHeader(md metadata.MD) error { return c.addHeader(md, true) }
 
 // SetTrailer implements call.ResponseMetadata.
 func (c *Call) SetTrailer(md metadata.MD) error {
-	c.metaMu.Lock()
-	defer c.metaMu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	meta := c.metaLocked()
 	all, err := joined(meta.trailer, md)
 	if err == nil {
@@ -115,8 +130,8 @@ func (c *Call) addHeader(md metadata.MD, send bool) error {
 }
 
 func (c *Call) keepHeader(md metadata.MD) error {
-	c.metaMu.Lock()
-	defer c.metaMu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.headerSent {
 		return status.Errorf(status.Internal, "headers of %s have been sent already", c.method.FullName())
 	}
@@ -154,15 +169,27 @@ func joined(a, b metadata.MD) (metadata.MD, error) {
 
 // ResponseHeader returns the response headers set so far.
 func (c *Call) ResponseHeader() metadata.MD {
-	c.metaMu.Lock()
-	defer c.metaMu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.setLocked().header
+}
+
+// takeAll returns the trailers set so far and what TakeHeader returns.
+func (c *Call) takeAll() (header, trailer metadata.MD) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	set := c.setLocked()
+	if !c.headerSent {
+		c.headerSent = true
+		header = set.header
+	}
+	return header, set.trailer
 }
 
 // ResponseTrailer returns the trailers set so far.
 func (c *Call) ResponseTrailer() metadata.MD {
-	c.metaMu.Lock()
-	defer c.metaMu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.setLocked().trailer
 }
 
@@ -176,8 +203,8 @@ func (c *Call) TakeHeader() metadata.MD {
 // TakeUnsent is TakeHeader for a frame that carries headers even if there are
 // none: it reports whether they have not been sent yet.
 func (c *Call) TakeUnsent() (md metadata.MD, unsent bool) {
-	c.metaMu.Lock()
-	defer c.metaMu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.headerSent {
 		return nil, false
 	}

@@ -15,12 +15,32 @@ import (
 // goroutine which outlives the handler and still holds it sees a cancelled
 // context and not somebody else's.
 type lazyContext struct {
-	start   time.Time
+	origin  *Origin
+	start   time.Duration // since origin.Since
 	timeout time.Duration // from start on; zero if there is no deadline
 
 	mu    sync.Mutex
-	err   error
 	watch *watch // nil until somebody wants to be told
+	end   cause
+}
+
+// cause is why a context is done; the zero value says that it is not.
+type cause uint8
+
+const (
+	canceled cause = iota + 1
+	expired
+)
+
+// err returns the error of a context that is done for this reason, or nil.
+func (c cause) err() error {
+	switch c {
+	case canceled:
+		return context.Canceled
+	case expired:
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // watch is what tells others that a context is done.
@@ -43,18 +63,21 @@ func (c *lazyContext) Deadline() (time.Time, bool) {
 	if c.timeout <= 0 {
 		return time.Time{}, false
 	}
-	return c.start.Add(c.timeout), true
+	return c.origin.Since.Add(c.start + c.timeout), true
 }
 
 // late reports whether there is a deadline and it has passed.
-func (c *lazyContext) late() bool { return c.timeout > 0 && time.Since(c.start) >= c.timeout }
+func (c *lazyContext) late() bool { return c.timeout > 0 && c.age() >= c.timeout }
+
+// age returns how long ago the call arrived.
+func (c *lazyContext) age() time.Duration { return time.Since(c.origin.Since) - c.start }
 
 // Done returns a channel that is closed when the call is cancelled, its
 // deadline passes or its handler has returned.
 func (c *lazyContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil && (c.watch == nil || c.watch.done == nil) {
+	if c.end != 0 && (c.watch == nil || c.watch.done == nil) {
 		return closedChan
 	}
 	w := c.watchLocked()
@@ -67,15 +90,15 @@ func (c *lazyContext) Done() <-chan struct{} {
 // Err returns why the context is done, or nil.
 func (c *lazyContext) Err() error {
 	c.mu.Lock()
-	err := c.err
+	end := c.end
 	c.mu.Unlock()
-	if err == nil && c.late() {
-		c.cancel(context.DeadlineExceeded)
+	if end == 0 && c.late() {
+		c.cancel(expired)
 		c.mu.Lock()
-		err = c.err // somebody may have been faster
+		end = c.end // somebody may have been faster
 		c.mu.Unlock()
 	}
-	return err
+	return end.err()
 }
 
 // AfterFunc has f run on a goroutine of its own once the context is done, so
@@ -84,7 +107,7 @@ func (c *lazyContext) Err() error {
 func (c *lazyContext) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
+	if c.end != 0 {
 		go f()
 		return func() bool { return false }
 	}
@@ -108,20 +131,20 @@ func (c *lazyContext) watchLocked() *watch {
 	if c.watch == nil {
 		c.watch = new(watch)
 		if c.timeout > 0 {
-			c.watch.timer = time.AfterFunc(c.timeout-time.Since(c.start), func() { c.cancel(context.DeadlineExceeded) })
+			c.watch.timer = time.AfterFunc(c.timeout-c.age(), func() { c.cancel(expired) })
 		}
 	}
 	return c.watch
 }
 
-// cancel makes the context done with err, once, and reports whether it did.
-func (c *lazyContext) cancel(err error) bool {
+// cancel makes the context done for the reason why, once, and reports whether it did.
+func (c *lazyContext) cancel(why cause) bool {
 	c.mu.Lock()
-	if c.err != nil {
+	if c.end != 0 {
 		c.mu.Unlock()
 		return false
 	}
-	c.err = err
+	c.end = why
 	var after []*afterFunc
 	if w := c.watch; w != nil {
 		if w.timer != nil {

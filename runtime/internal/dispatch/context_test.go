@@ -17,7 +17,8 @@ type baseKey struct{}
 func newContext(timeout time.Duration) *Call {
 	c := new(Call)
 	base := context.WithValue(context.Background(), baseKey{}, "base")
-	c.Init(base, nil, nil, &call.Peer{Protocol: "test"}, time.Now(), timeout)
+	now := time.Now()
+	c.Init(&Origin{Base: base, Peer: &call.Peer{Protocol: "test"}, Since: now}, nil, nil, now, timeout)
 	return c
 }
 
@@ -42,7 +43,7 @@ func TestContextDeadline(t *testing.T) {
 		default:
 			t.Error("not done")
 		}
-		if c.cancel(context.Canceled); !errors.Is(c.Err(), context.DeadlineExceeded) {
+		if c.cancel(canceled); !errors.Is(c.Err(), context.DeadlineExceeded) {
 			t.Errorf("the reason changed to %v", c.Err())
 		}
 	})

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/stats"
@@ -117,22 +116,28 @@ func (d *Dispatcher) done(c *Call, res any, err *status.Error) {
 
 // end finishes the call on the wire and counts it.
 func (d *Dispatcher) end(c *Call, res any, err *status.Error) {
-	header := c.TakeHeader()
-	end, sent, received := c.wire.Finish(res, err, header, c.ResponseTrailer())
-	c.cancel(context.Canceled)
-	took := time.Since(c.start)
+	header, trailer := c.takeAll()
+	end, sent, received := c.wire.Finish(res, err, header, trailer)
+	c.cancel(canceled)
+	took := c.age()
 	c.method.Stats.End(end.Code(), took, sent, received)
-	for _, o := range d.cfg.Observers {
+	if len(d.cfg.Observers) > 0 {
 		r := call.Result{Duration: took, BytesSent: int64(sent), BytesReceived: int64(received)}
 		if end != nil {
 			r.Err = end
 		}
+		d.ended(c, r)
+	}
+}
+
+func (d *Dispatcher) ended(c *Call, r call.Result) {
+	for _, o := range d.cfg.Observers {
 		o.CallEnded(c.info(), r)
 	}
 }
 
 func (c *Call) info() call.Info {
-	return call.Info{Method: c.method.Handler.Method, Side: call.Server, Peer: *c.peer, Start: c.start}
+	return call.Info{Method: c.method.Handler.Method, Side: call.Server, Peer: *c.origin.Peer, Start: c.origin.Since.Add(c.start)}
 }
 
 // invoke runs interceptors and handler. A panic becomes INTERNAL; its value
@@ -159,7 +164,7 @@ func (d *Dispatcher) invoke(c *Call) (res any, err error) {
 func (d *Dispatcher) recovered(c *Call, err *error) {
 	if r := recover(); r != nil {
 		d.cfg.Log.Error("handler panicked",
-			"method", c.method.FullName(), "peer", c.peer.Addr, "panic", r, "stack", string(debug.Stack()))
+			"method", c.method.FullName(), "peer", c.origin.Peer.Addr, "panic", r, "stack", string(debug.Stack()))
 		*err = status.New(status.Internal, "the handler panicked")
 	}
 }
@@ -167,7 +172,7 @@ func (d *Dispatcher) recovered(c *Call, err *error) {
 func (d *Dispatcher) intercept(c *Call) (any, error) {
 	md := c.wire.RequestHeader()
 	cfg := call.Config{
-		Method: c.method.Handler.Method, Side: call.Server, Peer: *c.peer, Class: c.class,
+		Method: c.method.Handler.Method, Side: call.Server, Peer: *c.origin.Peer, Class: c.class,
 		RequestHeader: &md, Carrier: c,
 	}
 	if !c.method.Kind().CallerStreams() {

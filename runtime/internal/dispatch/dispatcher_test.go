@@ -103,7 +103,9 @@ func run(d *Dispatcher, name string, w *wire) *Call {
 func newCall(d *Dispatcher, name string, w *wire) *Call {
 	c := new(Call)
 	w.call = c
-	c.Init(context.Background(), d.Lookup("test.v1.Test/"+name), w, &call.Peer{Addr: &net.TCPAddr{Port: 7}}, time.Now(), 0)
+	now := time.Now()
+	origin := &Origin{Base: context.Background(), Peer: &call.Peer{Addr: &net.TCPAddr{Port: 7}}, Since: now}
+	c.Init(origin, d.Lookup("test.v1.Test/"+name), w, now, 0)
 	return c
 }
 

@@ -71,6 +71,11 @@ func (h *Header) Append(b []byte) []byte {
 	return append(b, buf[:]...)
 }
 
+// Reserve appends room for a header, which is put there when it is complete.
+func Reserve(b []byte) []byte { return append(b, noHeader[:]...) }
+
+var noHeader [HeaderSize]byte
+
 // ParseHeader decodes b[:HeaderSize], as [Header.Parse] does.
 func ParseHeader(b []byte) (h Header, err error) {
 	err = h.Parse(b)

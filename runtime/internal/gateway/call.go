@@ -25,6 +25,7 @@ type httpCall struct {
 	g      *Gateway
 	method *dispatch.Method
 	peer   call.Peer
+	origin dispatch.Origin
 	x      *exchange
 	stream connect.ServerStream
 	info   *connect.CallInfo
@@ -57,7 +58,8 @@ func (g *Gateway) serve(ctx context.Context, m *dispatch.Method, stream connect.
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = max(deadline.Sub(start), 1)
 	}
-	c.Init(g.cfg.Base, m, c, &c.peer, start, timeout)
+	c.origin = dispatch.Origin{Base: g.cfg.Base, Peer: &c.peer, Since: start}
+	c.Init(&c.origin, m, c, start, timeout)
 	// The connection is lost, or the time is over.
 	c.watching.Add(1)
 	stop := context.AfterFunc(ctx, func() {

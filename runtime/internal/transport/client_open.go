@@ -100,10 +100,42 @@ func (o *opening) undefine(c *Client, defined uint16) {
 // heard of the call.
 func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan struct{}, late <-chan time.Time) error {
 	limit := int(c.peer().MaxFrame)
-	beyond := o.room(m.size) - limit // at most so much does not fit, if anything
-	// What is not one frame is marshalled beforehand, so that nobody waits for that;
-	// unless nobody would, and little is left for the frame behind it.
-	large := beyond > 0 && (c.inFlight.Load() > 0 || partSize(beyond+totalSize) > 0)
+	if beyond := o.room(m.size) - limit; beyond > 0 {
+		return c.openSplit(p, o, m, beyond, limit, done, late)
+	}
+	if err := c.reserveSlot(frame.HeaderSize+m.size, done, late); err != nil {
+		return err
+	}
+	w := &c.w
+	mark, defined := len(w.buf), c.defined
+	h := o.header(c)
+	m.begin(&h)
+	buf := o.append(c, frame.Reserve(w.buf), &h)
+	h.Flags |= frame.FlagMessage | frame.FlagHalfClose
+	h.Length = uint32(len(buf) - mark - frame.HeaderSize + m.size)
+	buf, err := m.append(buf)
+	if err != nil {
+		c.withdraw(o, buf[:mark], defined)
+		return err
+	}
+	h.Put(buf[mark:])
+	w.buf = buf
+	c.openedLocked(p, h.ID)
+	if p.stream != nil {
+		p.stream.sent = m.size
+		w.unlockAsync()
+		return nil
+	}
+	w.unlockLead(c.inFlight.Load() > 1)
+	return nil
+}
+
+// openSplit is openSingle for a message of which some does not fit OPEN, whose
+// limit that is: at most beyond bytes, if anything.
+func (c *Client) openSplit(p *pending, o *opening, m *message, beyond, limit int, done <-chan struct{}, late <-chan time.Time) error {
+	// It is marshalled beforehand, so that nobody waits for that; unless nobody
+	// would, and little is left for the frame behind it.
+	large := c.inFlight.Load() > 0 || partSize(beyond+totalSize) > 0
 	if large {
 		if err := m.encodePooled(); err != nil {
 			return err
@@ -117,35 +149,23 @@ func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan stru
 	mark, defined := len(w.buf), c.defined
 	h := o.header(c)
 	m.begin(&h)
-	buf := o.append(c, h.Append(w.buf), &h)
+	h.Flags |= frame.FlagMessage | frame.FlagMore | frame.FlagTotal
+	buf := frame.AppendTotal(o.append(c, frame.Reserve(w.buf), &h), uint32(m.size))
+	head := len(buf) - mark - frame.HeaderSize
+	first := min(m.size-1, limit-head) // at least one byte is left for the frame that half-closes
+	h.Length = uint32(head + first)
 	var rest []byte
-	var err error
-	switch first := limit - totalSize - (len(buf) - mark - frame.HeaderSize); {
-	case beyond <= 0:
-		h.Flags |= frame.FlagMessage | frame.FlagHalfClose
-		h.Length = uint32(len(buf) - mark - frame.HeaderSize + m.size)
-		buf, err = m.append(buf)
-	default:
-		h.Flags |= frame.FlagMessage | frame.FlagMore | frame.FlagTotal
-		first = min(m.size-1, first) // at least one byte is left for the frame that half-closes
-		buf = frame.AppendTotal(buf, uint32(m.size))
-		h.Length = uint32(len(buf) - mark - frame.HeaderSize + first)
-		if large {
-			buf, rest = append(buf, m.encoded[:first]...), m.encoded[first:]
-			break
-		}
+	if large {
+		buf, rest = append(buf, m.encoded[:first]...), m.encoded[first:]
+	} else {
 		cut := len(buf) + first
-		if buf, err = m.append(buf); err == nil {
-			last := restHeader(h.ID, len(buf)-cut, true)
-			buf = insertHeader(buf, cut, &last)
+		var err error
+		if buf, err = m.append(buf); err != nil {
+			c.withdraw(o, buf[:mark], defined)
+			return err
 		}
-	}
-	if err != nil {
-		w.buf = buf[:mark]
-		o.undefine(c, defined)
-		w.unlockAsync()
-		c.ended()
-		return err
+		last := restHeader(h.ID, len(buf)-cut, true)
+		buf = insertHeader(buf, cut, &last)
 	}
 	h.Put(buf[mark:])
 	w.buf = buf
@@ -158,6 +178,15 @@ func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan stru
 		return nil
 	}
 	return c.sendRestLocked(h.ID, rest, done, late)
+}
+
+// withdraw takes back an OPEN that could not be appended, to what was in the buffer
+// before and how many methods had been defined, and unlocks c.w.
+func (c *Client) withdraw(o *opening, buf []byte, defined uint16) {
+	c.w.buf = buf
+	o.undefine(c, defined)
+	c.w.unlockAsync()
+	c.ended()
 }
 
 // insertHeader makes the bytes of b from cut on, which are few, those of a frame

@@ -154,11 +154,11 @@ func (s *ClientStream) open(o *opening, late <-chan time.Time) error {
 
 // openWith sends OPEN with the single request.
 func (s *ClientStream) openWith(o *opening, req any, late <-chan time.Time) error {
-	m, err := s.c.message(s.c.cfg.Codec, req)
-	if err != nil {
+	var m message
+	if err := m.prepare(&s.c.link, s.c.cfg.Codec, req); err != nil {
 		return err
 	}
-	err = s.c.openSingle(&s.p, o, &m, s.ctx.Done(), late)
+	err := s.c.openSingle(&s.p, o, &m, s.ctx.Done(), late)
 	if err != nil && s.p.id != 0 {
 		s.giveUp(err)
 	}

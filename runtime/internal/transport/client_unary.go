@@ -13,8 +13,8 @@ import (
 
 // Unary is a unary call: what the caller asks, and what came of it.
 type Unary struct {
-	Method   *call.Method
-	Req, Res any
+	Method *call.Method
+	Req    any
 	// Deadline is when the caller stops waiting; zero if never. The context's
 	// own deadline is included.
 	Deadline time.Time
@@ -22,18 +22,23 @@ type Unary struct {
 	Timed bool
 	// Class is stated to the server.
 	Class call.Class
-	// Route is the hash of the route key, if the call is Routed.
-	Route  uint64
+	// Routed says that the call has a route key, Route is its hash.
 	Routed bool
+	Route  uint64
 	// Metadata is sent with the request.
 	Metadata metadata.MD
 
+	// What the end of the call touches lies together: with many callers none of
+	// it is in a cache then.
+
 	// Header and Trailer are the response's, set when the call has ended.
 	Header, Trailer metadata.MD
-	// Sent and Received count message bytes.
-	Sent, Received int
 	// Peer is where the call was sent, nil if nowhere.
 	Peer *call.Peer
+	// Sent and Received count message bytes.
+	Sent, Received int
+	// Res is what the answer is decoded into.
+	Res any
 
 	pending pending
 }
@@ -72,7 +77,9 @@ func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
 		phase = status.PhaseHandler
 		err = c.await(ctx, p, done, late)
 	}
-	p.stopTimer(u)
+	if late != nil {
+		p.timer.Stop()
+	}
 	result := c.outcome(ctx, p, u, err, phase)
 	if p.id != 0 {
 		c.ended()
@@ -137,20 +144,14 @@ func (p *pending) startTimer(u *Unary) <-chan time.Time {
 	return p.timer.C
 }
 
-func (p *pending) stopTimer(u *Unary) {
-	if u.Timed {
-		p.timer.Stop()
-	}
-}
-
 // sendUnary sends the request. If it fails, p.id tells whether the peer may have
 // heard of the call.
 func (c *Client) sendUnary(ctx context.Context, p *pending, u *Unary, late <-chan time.Time) error {
 	if err := c.ready(ctx, u.Method, u.Req, late); err != nil {
 		return err
 	}
-	m, err := c.message(c.cfg.Codec, u.Req)
-	if err != nil {
+	var m message
+	if err := m.prepare(&c.link, c.cfg.Codec, u.Req); err != nil {
 		return err
 	}
 	u.Sent = m.size

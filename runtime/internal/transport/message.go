@@ -36,26 +36,30 @@ func (l *link) codec(id uint8) codec.Codec {
 	return nil
 }
 
-// message prepares v for sending in the codec in: it checks the size and
-// compresses what is worth it and the peer accepts.
-func (l *link) message(in codec.Codec, v any) (message, error) {
+// prepare makes m the message v in the codec in, to be sent on l: it checks the size
+// and compresses what is worth it and the peer accepts.
+func (m *message) prepare(l *link, in codec.Codec, v any) error {
 	size, err := codec.Size(in, v)
 	if err != nil {
-		return message{}, err
+		return err
 	}
-	return l.sized(in, v, size)
+	return m.sized(l, in, v, size)
 }
 
-// sized is message for a value whose size has just been computed.
-func (l *link) sized(in codec.Codec, v any, size int) (m message, err error) {
+// sized is prepare for a value whose size has just been computed.
+func (m *message) sized(l *link, in codec.Codec, v any, size int) error {
 	if limit := int(l.peer().MaxMessage); size > limit {
-		return message{}, status.Errorf(status.ResourceExhausted, "message of %d bytes is above the limit of %d of the %s that was to receive it (its option WithMaxMessageSize)", size, limit, l.peerRole())
+		return l.aboveLimit(size, limit)
 	}
-	m = message{codec: in, value: v, size: size}
+	*m = message{codec: in, value: v, size: size}
 	if c := l.cfg.Compressor; c != nil && size >= l.cfg.CompressFrom && l.peer().AcceptsCompression(uint8(c.ID())) {
-		err = m.compress(c)
+		return m.compress(c)
 	}
-	return m, err
+	return nil
+}
+
+func (l *link) aboveLimit(size, limit int) error {
+	return status.Errorf(status.ResourceExhausted, "message of %d bytes is above the limit of %d of the %s that was to receive it (its option WithMaxMessageSize)", size, limit, l.peerRole())
 }
 
 // compress compresses m unless that makes it larger.

@@ -35,6 +35,7 @@ type Server struct {
 	methods []*dispatch.Method // by id on this connection, 1 first; nil if not served
 	inline  bool               // replies of inline handlers wait to be flushed
 	queue   *dispatch.Queue    // nil while no call has come since the connection rested
+	origin  *dispatch.Origin   // of the next call; nil before the first and after a rest
 
 	// allDone, once a drain has made it, receives when the last handler returns.
 	allDone atomic.Pointer[chan struct{}]
@@ -115,6 +116,7 @@ func (s *Server) over(why error) {
 func (s *Server) rest() {
 	s.calls.trim()
 	s.closeQueue()
+	s.origin = nil
 }
 
 // closeQueue has runners end when no call is left. The next call makes another queue.

@@ -21,12 +21,8 @@ type serverCall struct {
 	s      *Server
 	id     frame.StreamID
 	stream *stream // nil for unary calls
-	// asm is the single request if it comes in parts.
-	asm *assembly
-	// head is the caller's metadata, nil if there is none.
-	head   *requestHead
-	single *message // the single answer of a client-streaming call, encoded
-	msg    []byte   // the single request, in its own buffer unless the handler runs inline
+	extra  *callExtra
+	msg    []byte // the single request, in its own buffer unless the handler runs inline
 
 	received    uint32
 	used        atomic.Bool // msg is being decoded, or the call is over
@@ -40,6 +36,24 @@ type serverCall struct {
 	inline     bool // the handler runs on the reading goroutine
 }
 
+// callExtra is what most unary calls do without. Who does not stream and has sent
+// neither metadata nor a large request has none of it.
+type callExtra struct {
+	// asm is the single request if it comes in parts.
+	asm *assembly
+	// head is the caller's metadata, nil if there is none.
+	head   *requestHead
+	single *message // the single answer of a client-streaming call, encoded
+}
+
+// asm returns the single request if it comes in parts, or nil.
+func (c *serverCall) asm() *assembly {
+	if c.extra == nil {
+		return nil
+	}
+	return c.extra.asm
+}
+
 // requestHead is metadata that is decoded when it is first asked for.
 type requestHead struct {
 	block []byte
@@ -50,10 +64,13 @@ type requestHead struct {
 func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Method, timeout time.Duration) *serverCall {
 	c := &serverCall{s: s, id: h.ID, codec: h.Codec, closed: h.Flags.Has(frame.FlagHalfClose)}
 	s.flood.progressed()
-	c.Init(s.base, m, c, s.remotePeer, s.r.now, timeout)
+	c.Init(s.callOrigin(), m, c, s.r.now, timeout)
 	c.SetClass(call.Class{Priority: h.Class.Priority(), Lane: h.Class.Lane(), Attempt: h.Class.Attempt()})
+	if len(sec.Headers) > 0 || m.Unary == nil || h.Flags.Has(frame.FlagMore) {
+		c.extra = new(callExtra)
+	}
 	if len(sec.Headers) > 0 {
-		c.head = &requestHead{block: append([]byte(nil), sec.Headers...)}
+		c.extra.head = &requestHead{block: append([]byte(nil), sec.Headers...)}
 	}
 	if m.Unary == nil {
 		c.stream = new(stream)
@@ -62,7 +79,7 @@ func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 		c.stream.badMessage = status.InvalidArgument
 	}
 	if h.Flags.Has(frame.FlagMore) {
-		c.asm = s.assemble(s, h.ID)
+		c.extra.asm = s.assemble(s, h.ID)
 	}
 	s.running.Add(1)
 	s.unfinished.Add(1)
@@ -70,12 +87,24 @@ func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 	return c
 }
 
+// originAge is for how long calls share an origin. Their deadlines are computed from
+// what the clock said when it was made, and the clock may be set.
+const originAge = time.Minute
+
+// callOrigin returns the origin of a call that has come with the last read.
+func (s *Server) callOrigin() *dispatch.Origin {
+	if s.origin == nil || s.r.now.Sub(s.origin.Since) > originAge {
+		s.origin = &dispatch.Origin{Base: s.base, Peer: s.remotePeer, Since: s.r.now}
+	}
+	return s.origin
+}
+
 // start dispatches the call if its single request is there or its caller
 // streams; otherwise the rest of the request is still to come.
 func (c *serverCall) start(h *frame.Header, sec *frame.Sections) error {
 	switch {
 	case h.Flags.Has(frame.FlagMore):
-		_, err := c.asm.add(h, sec, c.s.r)
+		_, err := c.asm().add(h, sec, c.s.r)
 		return c.partial(err)
 	case c.stream == nil:
 		c.compression = h.Compression
@@ -112,15 +141,15 @@ func (c *serverCall) part(h *frame.Header, sec *frame.Sections) error {
 	if more := h.Flags.Has(frame.FlagMore); more == c.closed {
 		return protocolErrorf("stream %d: HALF_CLOSE is %v on a part of a single request of which more is %v", c.id, c.closed, more)
 	}
-	complete, err := c.asm.add(h, sec, c.s.r)
+	complete, err := c.asm().add(h, sec, c.s.r)
 	if err != nil || !complete {
 		return c.partial(err)
 	}
-	msg, compression := c.asm.take()
+	msg, compression := c.asm().take()
 	if c.stream == nil {
 		c.received, c.msg, c.compression, c.own = uint32(len(msg)), msg, compression, true
 	} else {
-		c.stream.deliver(item{data: msg, compression: compression, asm: c.asm})
+		c.stream.deliver(item{data: msg, compression: compression, asm: c.asm()})
 		c.stream.finish(io.EOF)
 	}
 	c.dispatch()
@@ -144,7 +173,7 @@ func (c *serverCall) partial(err error) error {
 // message of it was given up for want of memory.
 func (c *serverCall) exhausted(err *status.Error, lock func() error) error {
 	e := err
-	if c.asm != nil {
+	if c.asm() != nil {
 		e = err.WithNotRun() // it was the request
 	}
 	if err := lock(); err != nil {
@@ -250,7 +279,7 @@ func (c *serverCall) gone(err error) {
 // undispatched ends a call whose request has not become complete, so that its
 // handler never runs.
 func (c *serverCall) undispatched() {
-	if c.asm.cancel() {
+	if c.asm().cancel() {
 		c.returned()
 		c.finished()
 	}
@@ -288,7 +317,7 @@ func (c *serverCall) DecodeRequest(msg any) error {
 	}
 	err := c.s.decode(c.s.codec(c.codec), c.compression, c.msg, c.own, msg)
 	c.msg = nil
-	c.asm.release()
+	c.asm().release()
 	if err != nil {
 		return undecodable(err, status.InvalidArgument, "request")
 	}
@@ -297,10 +326,10 @@ func (c *serverCall) DecodeRequest(msg any) error {
 
 // RequestHeader implements dispatch.Wire.
 func (c *serverCall) RequestHeader() metadata.MD {
-	head := c.head
-	if head == nil {
+	if c.extra == nil || c.extra.head == nil {
 		return nil
 	}
+	head := c.extra.head
 	head.once.Do(func() {
 		head.md, _ = frame.ParseMetadata(head.block) // it has been checked
 		head.block = nil
@@ -325,12 +354,13 @@ func (c *serverCall) Send(msg any) error {
 
 // answer keeps the single answer until the call ends.
 func (c *serverCall) answer(msg any) error {
-	m, err := c.s.message(c.s.codec(c.codec), msg)
+	m := new(message)
+	err := m.prepare(&c.s.link, c.s.codec(c.codec), msg)
 	if err == nil {
 		err = m.encode() // it may be changed once this returns
 	}
 	if err == nil {
-		c.single = &m
+		c.extra.single = m
 	}
 	return err
 }

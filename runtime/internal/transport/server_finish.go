@@ -18,7 +18,7 @@ func (c *serverCall) Finish(res any, err *status.Error, header, trailer metadata
 		c.msg = nil
 	}
 	received = int(c.received)
-	c.asm.release() // if it was not decoded
+	c.asm().release() // if it was not decoded
 	if c.stream != nil {
 		c.stream.free()
 		sent, received = c.stream.moved()
@@ -77,15 +77,14 @@ func (c *serverCall) succeed(res any, header, trailer metadata.MD) (int, *status
 	var msg message
 	switch {
 	case c.stream == nil:
-		var err error
-		if msg, err = c.s.message(c.s.codec(c.codec), res); err != nil {
+		if err := msg.prepare(&c.s.link, c.s.codec(c.codec), res); err != nil {
 			return 0, status.FromError(err)
 		}
 	case !c.Method().Kind().CalleeStreams():
-		if c.single == nil {
+		if c.extra.single == nil {
 			return 0, status.New(status.Internal, fmt.Sprintf("handler of %s sent no response", c.Method().FullName()))
 		}
-		msg = *c.single
+		msg = *c.extra.single
 	default:
 		c.reply(func(w *writer) { w.buf = appendClose(w.buf, c.id, header, trailer, nil) })
 		return 0, nil
@@ -111,7 +110,7 @@ func (c *serverCall) succeedWhole(m *message, header, trailer metadata.MD) *stat
 	h := closeHeader(c.id, header, trailer)
 	h.Flags |= frame.FlagMessage
 	m.begin(&h)
-	buf := h.Append(w.buf)
+	buf := frame.Reserve(w.buf)
 	if header != nil || trailer != nil {
 		buf = appendMetadata(buf, header, trailer)
 	}
@@ -138,7 +137,7 @@ func (c *serverCall) succeedSplit(m *message, header metadata.MD) *status.Error 
 	c.returned()
 	mark := len(w.buf)
 	h := partHeader(c.id, m, true, header)
-	buf := h.Append(w.buf)
+	buf := frame.Reserve(w.buf)
 	if header != nil {
 		buf = frame.AppendMetadata(buf, header)
 	}

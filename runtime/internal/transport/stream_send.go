@@ -17,7 +17,7 @@ func (s *stream) send(v any) error {
 	}
 	m := message{codec: s.format, value: v, size: size}
 	if l := s.l; size > int(l.peer().MaxMessage) || l.cfg.Compressor != nil && size >= l.cfg.CompressFrom {
-		if m, err = l.sized(s.format, v, size); err != nil {
+		if err = m.sized(l, s.format, v, size); err != nil {
 			return err
 		}
 	}
