@@ -101,7 +101,9 @@ type link struct {
 
 	// received counts reads, for those who want to know whether the peer lives.
 	received atomic.Uint64
-	flood    flood
+	// unary tells when unary calls, or their answers, have come.
+	unary lately
+	flood flood
 	// accepted is the id of the last stream of the peer that was accepted, for GOAWAY.
 	accepted atomic.Uint64
 	// progress counts stream messages sent.

@@ -54,6 +54,7 @@ const mostAnswers = 64
 // what they send next goes together, too. It is called on that goroutine, which calls
 // signalAnswered before it waits for anything.
 func (c *Client) signalLater(p *pending) {
+	c.unary.came(c.received.Load())
 	c.answers = append(c.answers, p)
 	if len(c.answers) == mostAnswers {
 		c.signalAnswered()

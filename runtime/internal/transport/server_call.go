@@ -77,6 +77,8 @@ func (s *Server) newCall(h *frame.Header, sec *frame.Sections, m *dispatch.Metho
 		c.stream.init(&s.link, s, h.ID, h.Codec)
 		c.stream.takeHeader = c.TakeHeader
 		c.stream.badMessage = status.InvalidArgument
+	} else {
+		s.unary.came(s.received.Load())
 	}
 	if h.Flags.Has(frame.FlagMore) {
 		c.extra.asm = s.assemble(s, h.ID)

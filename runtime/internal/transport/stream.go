@@ -55,6 +55,7 @@ type stream struct {
 	grown   int64       // by how much that has for large messages
 	arrived int         // message bytes
 	growth  growth
+	dry     dryness
 	waiting bool  // the receiver waits for ready
 	end     error // set once nothing more arrives: io.EOF or why
 	aborted bool  // what is unread is discarded
@@ -113,6 +114,7 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 	}
 	s.l.flood.progressed()
 	s.held.Add(held)
+	s.usedLocked()
 	s.arrived += sec.MessageSize()
 	if h.Flags.Has(frame.FlagMore) || s.asm != nil {
 		a := s.partLocked(held, h.Flags.Has(frame.FlagMore))
@@ -130,6 +132,7 @@ func (s *stream) push(h *frame.Header, sec *frame.Sections) error {
 		s.mu.Unlock()
 		s.wake(wake)
 	}
+	s.growIfDry()
 	return s.l.countUnread(held)
 }
 
@@ -339,6 +342,7 @@ func (s *stream) refill() error {
 			return s.end
 		}
 		s.waiting = true
+		s.driedUpLocked()
 		s.mu.Unlock()
 		<-s.ready
 		s.mu.Lock()

@@ -117,6 +117,7 @@ func (s *stream) pushRun(h *frame.Header, payload []byte) (ok bool, err error) {
 		return false, nil
 	}
 	s.window -= held
+	s.usedLocked()
 	l.window.Add(-held)
 	s.held.Add(held)
 	s.arrived += arrived
@@ -124,6 +125,7 @@ func (s *stream) pushRun(h *frame.Header, payload []byte) (ok bool, err error) {
 	s.mu.Unlock()
 	l.flood.progressed()
 	s.wake(wake)
+	s.growIfDry()
 	return true, l.countUnread(held)
 }
 

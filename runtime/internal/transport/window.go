@@ -150,7 +150,7 @@ const largeWindow = 2 << 20
 // time.
 const largeStreams = 4
 
-// largeGrowth is by how much windows have grown for the sake of large messages.
+// largeGrowth is by how much windows have grown by growTo.
 type largeGrowth struct {
 	streams atomic.Int64 // those of streams that go on
 	conn    int64        // the connection's, which does not shrink; of the reading goroutine
@@ -163,13 +163,21 @@ type largeGrowth struct {
 // windows stay as they are, since what the peer may send is what the answers to
 // them may have to wait for. It is called on the reading goroutine.
 func (s *stream) growFor(message int64) {
+	if want := min(2*message, largeWindow); want > s.limit.Load() && s.l.w.quiet() {
+		s.growTo(want)
+	}
+}
+
+// growTo has the stream's window grow to want bytes, if it may, and the connection's
+// along with it. It is called on the reading goroutine.
+func (s *stream) growTo(want int64) {
 	l := s.l
-	want := min(2*message, largeWindow, int64(l.cfg.MaxStreamCredit))
+	want = min(want, int64(l.cfg.MaxStreamCredit))
 	more := want - s.limit.Load()
 	streams := l.large.streams.Load() + more
 	conn := max(streams-l.large.conn, 0)
 	switch {
-	case more <= 0, streams > largeStreams*largeWindow, !l.w.quiet(), l.budget.budget.tight():
+	case more <= 0, streams > largeStreams*largeWindow, l.budget.budget.tight():
 		return
 	case conn > 0 && l.limit.Load()+conn > int64(l.cfg.MaxConnCredit):
 		return

@@ -1,0 +1,65 @@
+package transport
+
+import "sync/atomic"
+
+// dryWindow is how far windows grow for receivers that run dry. They do so at once, as
+// even streams of many small messages are over soon.
+const dryWindow = 1 << 20
+
+// dryness finds out whether a stream is held up by its window where the round trip is
+// too short to be measured: its peer has used up the window, and still the receiver
+// has taken everything and waits. Both wait for one another then, again and again,
+// and a larger window lets both go on for longer. A receiver that does not keep up
+// never waits, so its window stays as it is.
+type dryness struct {
+	used bool        // the peer has used up the window since the receiver waited last
+	grow atomic.Bool // the receiver has waited since
+}
+
+// usedLocked looks at the window after something has drawn on it. A quarter of it
+// may be credit that has been granted and that the peer does not have yet.
+func (s *stream) usedLocked() {
+	if s.window <= s.limit.Load()/4 {
+		s.dry.used = true
+	}
+}
+
+// driedUpLocked says that the receiver has taken everything and waits.
+func (s *stream) driedUpLocked() {
+	if s.dry.used {
+		s.dry.used = false
+		s.dry.grow.Store(true)
+	}
+}
+
+// growIfDry has the stream's window grow if that has held it up, but not while unary
+// calls are made on the connection, as they and their answers may have to wait behind
+// what the peer may send. It is called on the reading goroutine.
+func (s *stream) growIfDry() {
+	if !s.dry.grow.Load() {
+		return
+	}
+	s.dry.grow.Store(false)
+	if !s.l.unary.comesOften(s.l.received.Load()) {
+		s.growTo(dryWindow)
+	}
+}
+
+// lately remembers when something came, in reads of the connection. Of the reading
+// goroutine.
+type lately struct {
+	soon  uint64 // before which it is often if it comes once more
+	often uint64 // before which it is held to come often
+}
+
+// oftenReads is within how many reads something comes twice that comes often.
+const oftenReads = 16
+
+func (t *lately) came(read uint64) {
+	if read < t.soon {
+		t.often = read + oftenReads
+	}
+	t.soon = read + oftenReads
+}
+
+func (t *lately) comesOften(read uint64) bool { return read < t.often }

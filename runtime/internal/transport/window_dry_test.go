@@ -1,0 +1,72 @@
+package transport
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+)
+
+// TestWindowsOfReceiversThatRunDry: windows grow where the peer uses up a stream's
+// and the receiver takes everything nevertheless, within what they may grow to, and
+// not while unary calls are made.
+func TestWindowsOfReceiversThatRunDry(t *testing.T) {
+	const stream, conn = 64 << 10, 128 << 10
+	for title, c := range map[string]struct {
+		burst, ready int    // how many messages of 1 KiB come at once, and how many more the receiver would take
+		growth       uint32 // how far the stream's window may grow
+		calls        int    // unary calls each round
+		want         int64
+	}{
+		"keeps up":                 {48, 1, 16 << 20, 0, dryWindow},
+		"beside calls":             {48, 1, 16 << 20, 2, stream},
+		"up to the limit":          {48, 1, 100_000, 0, 100_000},
+		"not to grow":              {48, 1, 0, 0, stream},
+		"does not keep up":         {48, -1, 16 << 20, 0, stream},
+		"the peer has credit left": {16, 1, 16 << 20, 0, stream},
+	} {
+		t.Run(title, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				may := make(chan struct{}, 1000) // one for each message that is taken
+				srv, p := settledServer(t, &service{stream: func(_ context.Context, s call.ServerStream) error {
+					for range may {
+						if _, err := recvText(s); err != nil {
+							return err
+						}
+					}
+					return nil
+				}}, windows(stream, conn), growing(c.growth, 64<<20))
+				p.raw(enc(frame.Header{Type: frame.TypeOpen, Flags: frame.FlagName | kindFlags(echo), ID: 1}, name(echo)))
+				defer close(may)
+				next := frame.StreamID(3)
+				for round := range 6 {
+					for range c.burst {
+						p.raw(data(1, credited, long(1000)))
+					}
+					synctest.Wait()
+					takes := c.burst
+					if round == 0 {
+						takes += c.ready
+					}
+					for range takes {
+						may <- struct{}{}
+					}
+					for range c.calls {
+						p.raw(open(next, say, 0, "x"))
+						next += 2
+					}
+					synctest.Wait()
+					p.sync()
+				}
+				if got := srv.calls.get(1).stream.limit.Load(); got != c.want {
+					t.Errorf("the stream's window is %d, want %d", got, c.want)
+				}
+				if got, want := srv.limit.Load(), conn+c.want-stream; got != want {
+					t.Errorf("the connection's window is %d, want %d", got, want)
+				}
+			})
+		})
+	}
+}
