@@ -16,7 +16,7 @@ type attempt struct{}
 
 func (*attempt) init() {}
 
-func (*attempt) write(syscall.RawConn, []byte) (int, error) { return 0, errors.ErrUnsupported }
+func (*attempt) write(syscall.RawConn, *batch) (int, error) { return 0, errors.ErrUnsupported }
 
 type receiver struct {
 	raw    syscall.RawConn

@@ -26,16 +26,17 @@ func rawConn(nc net.Conn) syscall.RawConn {
 // attempt writes to a socket without ever blocking. It is made once per
 // connection, so that an attempt allocates nothing.
 type attempt struct {
-	out []byte
-	n   int
-	err error
-	try func(fd uintptr) bool
+	out    batch
+	n      int
+	err    error
+	try    func(fd uintptr) bool
+	gather *gather // nil before the first batch that refers to parts
 }
 
 func (a *attempt) init() {
 	a.try = func(fd uintptr) bool {
 		for {
-			a.n, a.err = syscall.Write(int(fd), a.out)
+			a.n, a.err = a.once(fd)
 			if a.err != syscall.EINTR {
 				return true
 			}
@@ -43,11 +44,22 @@ func (a *attempt) init() {
 	}
 }
 
-// write writes as much of b as the socket takes at once, which may be nothing.
-func (a *attempt) write(raw syscall.RawConn, b []byte) (int, error) {
-	a.out = b
+func (a *attempt) once(fd uintptr) (int, error) {
+	if len(a.out.parts) == 0 {
+		return syscall.Write(int(fd), a.out.buf[a.out.sent:])
+	}
+	if a.gather == nil {
+		a.gather = new(gather)
+	}
+	return a.gather.write(fd, &a.out)
+}
+
+// write writes as much of the rest of b as the socket takes at once, which may be
+// nothing.
+func (a *attempt) write(raw syscall.RawConn, b *batch) (int, error) {
+	a.out = *b
 	err := raw.Write(a.try)
-	a.out = nil
+	a.out = batch{}
 	switch {
 	case err != nil:
 		return 0, err

@@ -100,8 +100,8 @@ func (o *opening) undefine(c *Client, defined uint16) {
 // heard of the call.
 func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan struct{}, late <-chan time.Time) error {
 	limit := int(c.peer().MaxFrame)
-	if beyond := o.room(m.size) - limit; beyond > 0 {
-		return c.openSplit(p, o, m, beyond, limit, done, late)
+	if whole := o.room(m.size) <= limit; !whole || m.referred(&c.w) {
+		return c.openLarge(p, o, m, whole, limit, done, late)
 	}
 	if err := c.reserveSlot(frame.HeaderSize+m.size, done, late); err != nil {
 		return err
@@ -130,54 +130,44 @@ func (c *Client) openSingle(p *pending, o *opening, m *message, done <-chan stru
 	return nil
 }
 
-// openSplit is openSingle for a message of which some does not fit OPEN, whose
-// limit that is: at most beyond bytes, if anything.
-func (c *Client) openSplit(p *pending, o *opening, m *message, beyond, limit int, done <-chan struct{}, late <-chan time.Time) error {
-	// It is marshalled beforehand, so that nobody waits for that; unless nobody
-	// would, and little is left for the frame behind it.
-	large := c.inFlight.Load() > 0 || partSize(beyond+totalSize) > 0
-	if large {
-		if err := m.encodePooled(); err != nil {
-			return err
-		}
-		defer m.free()
+// openLarge is openSingle for a message that is referred to, or does not fit OPEN,
+// whose limit that is, as a whole. It is marshalled beforehand, so that nobody
+// waits for that.
+func (c *Client) openLarge(p *pending, o *opening, m *message, whole bool, limit int, done <-chan struct{}, late <-chan time.Time) error {
+	if err := m.encodePooled(); err != nil {
+		return err
 	}
+	defer m.free()
 	if err := c.reserveSlot(frame.HeaderSize+min(m.size, limit), done, late); err != nil {
 		return err
 	}
 	w := &c.w
-	mark, defined := len(w.buf), c.defined
+	mark := len(w.buf)
 	h := o.header(c)
 	m.begin(&h)
-	h.Flags |= frame.FlagMessage | frame.FlagMore | frame.FlagTotal
-	buf := frame.AppendTotal(o.append(c, frame.Reserve(w.buf), &h), uint32(m.size))
-	head := len(buf) - mark - frame.HeaderSize
-	first := min(m.size-1, limit-head) // at least one byte is left for the frame that half-closes
-	h.Length = uint32(head + first)
-	var rest []byte
-	if large {
-		buf, rest = append(buf, m.encoded[:first]...), m.encoded[first:]
+	buf := o.append(c, frame.Reserve(w.buf), &h)
+	h.Flags |= frame.FlagMessage
+	first := m.size
+	if whole {
+		h.Flags |= frame.FlagHalfClose
 	} else {
-		cut := len(buf) + first
-		var err error
-		if buf, err = m.append(buf); err != nil {
-			c.withdraw(o, buf[:mark], defined)
-			return err
-		}
-		last := restHeader(h.ID, len(buf)-cut, true)
-		buf = insertHeader(buf, cut, &last)
+		h.Flags |= frame.FlagMore | frame.FlagTotal
+		buf = frame.AppendTotal(buf, uint32(m.size))
+		// At least one byte is left for the frame that half-closes.
+		first = min(m.size-1, limit-(len(buf)-mark-frame.HeaderSize))
 	}
+	h.Length = uint32(len(buf) - mark - frame.HeaderSize + first)
 	h.Put(buf[mark:])
 	w.buf = buf
+	w.appendPart(m, m.encoded[:first])
 	c.openedLocked(p, h.ID)
 	if p.stream != nil {
 		p.stream.sent = m.size
-	}
-	if rest == nil && p.stream == nil {
+	} else if whole {
 		w.unlockLead(c.inFlight.Load() > 1)
 		return nil
 	}
-	return c.sendRestLocked(h.ID, rest, done, late)
+	return c.sendRestLocked(p, m, first, done, late)
 }
 
 // withdraw takes back an OPEN that could not be appended, to what was in the buffer
@@ -187,16 +177,6 @@ func (c *Client) withdraw(o *opening, buf []byte, defined uint16) {
 	o.undefine(c, defined)
 	c.w.unlockAsync()
 	c.ended()
-}
-
-// insertHeader makes the bytes of b from cut on, which are few, those of a frame
-// of their own.
-func insertHeader(b []byte, cut int, h *frame.Header) []byte {
-	n := len(b) - cut
-	b = h.Append(b) // for the room
-	copy(b[len(b)-n:], b[cut:])
-	h.Put(b[cut:])
-	return b
 }
 
 // restHeader returns the header of a part of n bytes of a single message that is
@@ -209,26 +189,32 @@ func restHeader(id frame.StreamID, n int, last bool) frame.Header {
 	return h
 }
 
-// sendRestLocked sends the rest of a single message in DATA frames, the last of
-// which half-closes, and unlocks c.w.
-func (c *Client) sendRestLocked(id frame.StreamID, rest []byte, done <-chan struct{}, late <-chan time.Time) error {
+// sendRestLocked sends a single message, if there is more of it than the bytes that
+// were sent, in DATA frames, the last of which half-closes, and unlocks c.w.
+func (c *Client) sendRestLocked(p *pending, m *message, sent int, done <-chan struct{}, late <-chan time.Time) error {
 	w := &c.w
-	for len(rest) > 0 {
+	for sent < m.size {
+		rest := m.encoded[sent:]
 		part := rest[:min(len(rest), int(c.peer().MaxFrame))]
-		rest = rest[len(part):]
+		sent += len(part)
 		if size := partSize(len(part)); w.fullLocked(size, nil) != nil {
 			w.unlockLead(false)
 			if err := w.lockFor(size, done, late); err != nil {
 				return err
 			}
 		}
-		if c.calls.get(id) == nil { // it has ended already
+		if c.calls.get(p.id) == nil { // it has ended already
 			break
 		}
-		h := restHeader(id, len(part), len(rest) == 0)
-		w.buf = append(h.Append(w.buf), part...)
+		h := restHeader(p.id, len(part), sent == m.size)
+		w.buf = h.Append(w.buf)
+		w.appendPart(m, part)
 	}
-	w.unlockAsync()
+	if p.stream == nil && c.inFlight.Load() == 1 {
+		w.unlockLead(false)
+	} else {
+		w.unlockAsync() // others may join the batch
+	}
 	return nil
 }
 

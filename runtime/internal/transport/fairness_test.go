@@ -225,9 +225,9 @@ func TestSharedBatches(t *testing.T) {
 		}
 		frames := func() int {
 			synctest.Wait()
-			b := w.take(false, nil)
-			defer giveBuffer(b)
-			return len(b) / large
+			b := w.take(false, batch{})
+			defer b.free()
+			return b.rest() / large
 		}
 		want := func(frame string, wants ...int) {
 			t.Helper()

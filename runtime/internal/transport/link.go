@@ -187,6 +187,8 @@ func (l *link) settle() error {
 	l.sums = s.Checksum == 1 && l.cfg.Settings.Checksum == 1
 	if l.r.sums = l.sums; l.sums {
 		l.w.sum()
+	} else {
+		l.w.refer()
 	}
 	l.settled.happen()
 	return nil
@@ -349,7 +351,7 @@ func (l *link) seal(err error, drop bool) {
 		return
 	}
 	if drop {
-		l.w.buf, l.w.unsummed = l.w.buf[:0], 0
+		l.w.dropLocked()
 	}
 	if breach, ok := errors.AsType[*frame.Error](err); ok {
 		l.w.buf = frame.AppendGoAway(l.w.buf, frame.StreamID(l.accepted.Load()&^noMore), breach.Code, breach.Reason)

@@ -3,11 +3,9 @@ package transport
 import (
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/rpcx-go/rpcx/runtime/codec"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
-	"github.com/rpcx-go/rpcx/runtime/internal/pool"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
@@ -17,9 +15,9 @@ import (
 type message struct {
 	codec       codec.Codec
 	value       any
-	encoded     []byte // nil while value is to be marshalled
-	pooled      bool   // encoded is given back by free
-	size        int    // bytes as sent
+	encoded     []byte    // nil while value is to be marshalled
+	in          *encoding // what free releases, if encoded is in one
+	size        int       // bytes as sent
 	compression codec.CompressionID
 }
 
@@ -91,38 +89,27 @@ func (m *message) encodePooled() (err error) {
 	if m.encoded != nil {
 		return nil
 	}
-	pool.Took()
-	p := encodings.Get().(*[]byte)
-	if cap(*p) < m.size {
-		*p = make([]byte, 0, m.size)
-	}
-	if m.encoded, err = codec.Append(m.codec, (*p)[:0], m.value, m.size); err != nil {
-		m.encoded = nil
-		pool.Gave()
-		encodings.Put(p)
+	e := takeEncoding(m.size)
+	if e.b, err = codec.Append(m.codec, e.b, m.value, m.size); err != nil {
+		e.release()
 		return err
 	}
-	m.pooled = true
+	m.encoded, m.in = e.b, e
 	return nil
 }
 
-// free gives back what encodePooled took.
-func (m *message) free() {
-	if m.pooled {
-		b := m.encoded
-		m.encoded, m.pooled = nil, false
-		pool.Gave()
-		if cap(b) <= keepEncoded {
-			encodings.Put(&b)
-		}
-	}
+// referred reports whether w is to refer to m, which is marshalled beforehand then.
+func (m *message) referred(w *writer) bool {
+	return m.size >= leastReferred && w.refers.Load()
 }
 
-// keepEncoded is the largest buffer that is kept to marshal another message into.
-const keepEncoded = 8 << 20
-
-// encodings are buffers that large messages are marshalled into.
-var encodings = sync.Pool{New: func() any { return new([]byte) }}
+// free releases what encodePooled took.
+func (m *message) free() {
+	if m.in != nil {
+		m.in.release()
+		m.encoded, m.in = nil, nil
+	}
+}
 
 // append appends m's bytes to b; if it fails, b is as it was.
 func (m *message) append(b []byte) ([]byte, error) {

@@ -57,7 +57,7 @@ func (c *serverCall) reply(append func(*writer)) {
 // of handlers that ran on the reading goroutine wait for the end of the batch
 // that it reads, or until they are many.
 func (c *serverCall) unlock(w *writer) {
-	if c.inline && len(w.buf) < inlineBatch && w.bulk == 0 {
+	if c.inline && w.waitsLocked() < inlineBatch && w.bulk == 0 {
 		w.unlockLater()
 		return
 	}
@@ -89,19 +89,21 @@ func (c *serverCall) succeed(res any, header, trailer metadata.MD) (int, *status
 		c.reply(func(w *writer) { w.buf = appendClose(w.buf, c.id, header, trailer, nil) })
 		return 0, nil
 	}
-	switch beyond := closeRoom(header, trailer) + msg.size - int(c.s.peer().MaxFrame); {
-	case beyond <= 0:
+	if closeRoom(header, trailer)+msg.size <= int(c.s.peer().MaxFrame) {
 		return msg.size, c.succeedWhole(&msg, header, trailer)
-	case trailer == nil && partSize(beyond+totalSize) == 0 && c.s.running.Load() <= 1:
-		return msg.size, c.succeedSplit(&msg, header)
-	default:
-		return msg.size, c.succeedLarge(&msg, header, trailer)
 	}
+	return msg.size, c.succeedLarge(&msg, header, trailer)
 }
 
 // succeedWhole sends CLOSE with the message in it.
 func (c *serverCall) succeedWhole(m *message, header, trailer metadata.MD) *status.Error {
 	w := &c.s.w
+	if m.referred(w) {
+		if err := m.encodePooled(); err != nil {
+			return status.FromError(err)
+		}
+		defer m.free()
+	}
 	if w.lockFor(frame.HeaderSize+m.size, nil, nil) != nil {
 		return nil // nobody waits any more
 	}
@@ -114,48 +116,14 @@ func (c *serverCall) succeedWhole(m *message, header, trailer metadata.MD) *stat
 	if header != nil || trailer != nil {
 		buf = appendMetadata(buf, header, trailer)
 	}
-	buf, err := m.append(buf)
-	if err != nil {
-		w.buf = buf[:mark]
-		w.unlockAsync()
-		return status.FromError(err)
-	}
-	h.Length = uint32(len(buf) - mark - frame.HeaderSize)
+	h.Length = uint32(len(buf) - mark - frame.HeaderSize + m.size)
 	h.Put(buf[mark:])
 	w.buf = buf
-	c.unlock(w)
-	return nil
-}
-
-// succeedSplit sends a message of which little does not fit one frame: a DATA
-// frame, and CLOSE with the rest behind it.
-func (c *serverCall) succeedSplit(m *message, header metadata.MD) *status.Error {
-	w, limit := &c.s.w, int(c.s.peer().MaxFrame)
-	if w.lockFor(frame.HeaderSize+limit, nil, nil) != nil {
-		return nil // nobody waits any more
-	}
-	c.returned()
-	mark := len(w.buf)
-	h := partHeader(c.id, m, true, header)
-	buf := frame.Reserve(w.buf)
-	if header != nil {
-		buf = frame.AppendMetadata(buf, header)
-	}
-	buf = frame.AppendTotal(buf, uint32(m.size))
-	first := min(m.size-1, limit-(len(buf)-mark-frame.HeaderSize))
-	h.Length = uint32(len(buf) - mark - frame.HeaderSize + first)
-	cut := len(buf) + first
-	buf, err := m.append(buf)
-	if err != nil {
-		w.buf = buf[:mark]
+	if err := w.appendMessage(m); err != nil {
+		w.buf = w.buf[:mark]
 		w.unlockAsync()
 		return status.FromError(err)
 	}
-	h.Put(buf[mark:])
-	last := closeHeader(c.id, nil, nil)
-	last.Flags |= frame.FlagMessage
-	last.Length = uint32(len(buf) - cut)
-	w.buf = insertHeader(buf, cut, &last)
 	c.unlock(w)
 	return nil
 }
@@ -177,6 +145,7 @@ func partHeader(id frame.StreamID, m *message, first bool, header metadata.MD) f
 // CLOSE with the last part. It is marshalled beforehand, so that nobody waits
 // for that.
 func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *status.Error {
+	w, limit, locked := &c.s.w, int(c.s.peer().MaxFrame), false
 	if err := m.encodePooled(); err != nil {
 		return status.FromError(err)
 	}
@@ -185,7 +154,6 @@ func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *stat
 	// It can be cancelled until the last part has been sent.
 	c.s.calls.put(c.id, c)
 	defer c.s.calls.take(c.id)
-	w, limit, locked := &c.s.w, int(c.s.peer().MaxFrame), false
 	for first := true; len(data) > 0; first = false {
 		h := partHeader(c.id, m, first, header)
 		room := limit
@@ -238,11 +206,15 @@ func (c *serverCall) succeedLarge(m *message, header, trailer metadata.MD) *stat
 		if first {
 			w.buf = frame.AppendTotal(w.buf, uint32(m.size))
 		}
-		w.buf = append(w.buf, part...)
-		h.Length = uint32(len(w.buf) - mark - frame.HeaderSize)
+		h.Length = uint32(len(w.buf) - mark - frame.HeaderSize + len(part))
 		h.Put(w.buf[mark:])
+		w.appendPart(m, part)
 	}
-	w.unlockAsync()
+	if c.others() {
+		w.unlockAsync() // their replies may join the batch
+	} else {
+		c.unlock(w)
+	}
 	return nil
 }
 

@@ -30,10 +30,10 @@ func (s *stream) send(v any) error {
 			}
 		}
 	}
-	if m.size <= s.maxPart() {
-		return s.sendWhole(&m)
+	if m.size > s.maxPart() || m.referred(&s.l.w) {
+		return s.sendParts(&m)
 	}
-	return s.sendParts(&m)
+	return s.sendWhole(&m)
 }
 
 // maxPart is how many bytes of a message go into one frame: a quarter of the
@@ -57,21 +57,20 @@ func (s *stream) sendWhole(m *message) error {
 	mark := len(w.buf)
 	h := frame.Header{Type: frame.TypeData, Flags: small, ID: s.id, Length: uint32(m.size)}
 	m.begin(&h)
-	buf, err := m.append(h.Append(w.buf))
-	if err != nil {
+	w.buf = h.Append(w.buf)
+	if err := w.appendMessage(m); err != nil {
 		w.buf = w.buf[:mark]
 		s.unreserveLocked(frame.HeaderSize + m.size)
 		w.unlockAsync()
 		return err
 	}
-	w.buf = buf
 	s.sent += m.size
 	w.unlockAsync()
 	return nil
 }
 
-// sendParts sends a message that is larger than a frame or the credit. It is
-// marshalled beforehand, so that nobody waits for that.
+// sendParts sends a message that is larger than a frame or the credit, or that is
+// not to be copied. It is marshalled beforehand, so that nobody waits for that.
 func (s *stream) sendParts(m *message) error {
 	if err := m.encodePooled(); err != nil {
 		return err
@@ -84,12 +83,15 @@ func (s *stream) sendParts(m *message) error {
 		rest = rest[len(part):]
 		h.Length = uint32(len(part))
 		if first {
-			h.Flags |= frame.FlagTotal
 			m.begin(&h)
-			h.Length += totalSize
 		}
 		if len(rest) > 0 {
 			h.Flags |= frame.FlagMore
+		}
+		total := first && len(rest) > 0
+		if total {
+			h.Flags |= frame.FlagTotal
+			h.Length += totalSize
 		}
 		cost, size := frame.HeaderSize+int(h.Length), partSize(len(part))
 		if locked && (s.over() || s.takeLocked(cost, size, nil) != nil) {
@@ -103,10 +105,10 @@ func (s *stream) sendParts(m *message) error {
 			locked = true
 		}
 		w.buf = h.Append(w.buf)
-		if first {
+		if total {
 			w.buf = frame.AppendTotal(w.buf, uint32(m.size))
 		}
-		w.buf = append(w.buf, part...)
+		w.appendPart(m, part)
 		s.sent += len(part)
 	}
 	w.unlockQuiet()

@@ -3,6 +3,7 @@ package transport
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,7 +17,7 @@ const (
 	// bulkSize is from where a frame counts as bulk: of those only one waits at a
 	// time, or bulkTurns where nobody minds.
 	bulkSize  = 16 << 10
-	bulkTurns = 4
+	bulkTurns = 8
 	// smallPause is for how many batches after a small frame bulk frames go singly.
 	smallPause = 16
 	// maxControl is how many control replies may wait before the connection stops reading.
@@ -36,6 +37,9 @@ const (
 // callers that are ready to run add their frames to it; that is worth more than
 // anything else the writer does (see docs/performance.md).
 //
+// Parts of large messages are not copied where the connection can write from several
+// places at once: batches refer to the memory that they were marshalled into.
+//
 // Frames larger than bulkSize wait for their turn, so that at most one of them
 // stands before a small frame in each batch. There are more turns while the
 // connection takes batches as a whole, so that the frames of one would not
@@ -52,7 +56,8 @@ type writer struct {
 
 	mu      sync.Mutex
 	buf     []byte // whole frames that nobody has taken yet; nil while idle
-	spare   []byte // has been written, for the next batch; nil while idle
+	parts   []part // of these frames, which buf does not hold
+	spare   batch  // has been written, for the next one; empty while idle
 	batches uint64 // how many times buf has been taken
 	small   uint64 // until which batch bulk frames go singly
 	often   uint64 // until which batch small frames are held to come often
@@ -61,15 +66,17 @@ type writer struct {
 	// mostTurns is how many may have their turn: 1 or bulkTurns.
 	mostTurns int32
 	control   int32 // control replies in buf
+	referred  int   // bytes in parts
 	unsummed  int   // bytes at the front of buf that were appended before sums was set
 	err       error // why nothing can be sent any more
 	sealed    error // why nothing can be appended any more; what waits is still sent
 	room      waitlist
-	queue     waitlist  // bulk senders that wait for their turn
-	next      *waitlist // the first in it is woken when buf is taken; nil: nobody
-	idle      waitlist  // waits until everything has been written
-	flushing  bool      // somebody writes, or is about to
-	sums      bool      // frames get a checksum when they are taken
+	queue     waitlist    // bulk senders that wait for their turn
+	next      *waitlist   // the first in it is woken when buf is taken; nil: nobody
+	idle      waitlist    // waits until everything has been written
+	flushing  bool        // somebody writes, or is about to
+	sums      bool        // frames get a checksum when they are taken
+	refers    atomic.Bool // parts of large messages need not be copied
 
 	// Owned by whoever is flushing.
 	swift   bool // the connection took the last batch at once
@@ -105,7 +112,8 @@ func (w *writer) prepareLocked() {
 	if w.buf != nil {
 		return
 	}
-	if w.buf, w.spare = w.spare, nil; w.buf == nil {
+	w.buf, w.parts, w.spare = w.spare.buf, w.spare.parts, batch{}
+	if w.buf == nil {
 		w.buf = takeBuffer()
 	}
 }
@@ -117,6 +125,39 @@ func partSize(n int) int {
 		return 0
 	}
 	return n + frame.HeaderSize
+}
+
+// waitsLocked returns how many bytes nobody has taken yet.
+func (w *writer) waitsLocked() int { return len(w.buf) + w.referred }
+
+// appendPart appends data, which is part of m and the end of its frame so far. It may be
+// called while w is locked.
+func (w *writer) appendPart(m *message, data []byte) {
+	if !w.refers.Load() || len(data) < leastReferred {
+		w.buf = append(w.buf, data...)
+		return
+	}
+	if m.in != nil {
+		m.in.refs.Add(1)
+	}
+	w.parts = append(w.parts, part{len(w.buf), data, m.in})
+	w.referred += len(data)
+}
+
+// appendMessage is appendPart with all of m. If it fails, nothing is appended.
+func (w *writer) appendMessage(m *message) (err error) {
+	if m.encoded != nil {
+		w.appendPart(m, m.encoded)
+		return nil
+	}
+	w.buf, err = m.append(w.buf)
+	return err
+}
+
+// dropLocked drops what nobody has taken yet.
+func (w *writer) dropLocked() {
+	w.buf, w.parts = w.buf[:0], releaseParts(w.parts)
+	w.referred, w.unsummed = 0, 0
 }
 
 // lockFor locks w for appending a frame of size bytes, 0 for one that is nobody's
@@ -143,7 +184,7 @@ func (w *writer) lockFor(size int, done <-chan struct{}, late <-chan time.Time) 
 // fullLocked returns where a sender of size bytes must wait, or nil if there is
 // room for it now, which it then has. from is where it has waited, or nil.
 func (w *writer) fullLocked(size int, from *waitlist) *waitlist {
-	if len(w.buf) > highWater || from == nil && !w.room.empty() {
+	if w.waitsLocked() > highWater || from == nil && !w.room.empty() {
 		return &w.room
 	}
 	if size > bulkSize {
@@ -261,7 +302,6 @@ func (w *writer) close(err error) {
 	}
 	w.flushing = false
 	w.giveLocked()
-	w.unsummed = 0
 	w.queue.wakeAll()
 	w.room.wakeAll()
 	w.idle.wakeAll()

@@ -23,7 +23,7 @@ func (w *writer) unlockLead(yield bool) {
 	}
 	w.flushing = true
 	if w.raw == nil {
-		w.handOverLocked(nil)
+		w.handOverLocked(batch{})
 		w.mu.Unlock()
 		return
 	}
@@ -40,7 +40,7 @@ func (w *writer) unlockAsync() {
 		return
 	}
 	w.flushing = true
-	w.handOverLocked(nil)
+	w.handOverLocked(batch{})
 	w.mu.Unlock()
 }
 
@@ -68,17 +68,17 @@ func (w *writer) flush() {
 }
 
 // take takes the batch, or ends the flushing if there is none. With yield it lets
-// others add to a small one first. done is the buffer of the batch before, if it
-// has been written, which the writer keeps as long as it is busy.
-func (w *writer) take(yield bool, done []byte) []byte {
+// others add to a small one first. done is the batch before, if it has been
+// written, whose memory the writer keeps as long as it is busy.
+func (w *writer) take(yield bool, done batch) batch {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.spare == nil && cap(done) <= keepBuffer && w.err == nil {
-		w.spare = done[:0]
+	if w.spare.buf == nil && cap(done.buf) <= keepBuffer && w.err == nil {
+		w.spare = batch{buf: done.buf[:0], parts: releaseParts(done.parts)}
 	} else {
-		giveBuffer(done)
+		done.free()
 	}
-	if yield && len(w.buf) < worthWriting && w.err == nil {
+	if yield && w.waitsLocked() < worthWriting && w.err == nil {
 		w.mu.Unlock()
 		runtime.Gosched()
 		w.mu.Lock()
@@ -88,12 +88,12 @@ func (w *writer) take(yield bool, done []byte) []byte {
 		w.giveLocked()
 		w.wakeLocked()
 		w.idle.wakeAll()
-		return nil
+		return batch{}
 	}
-	out := w.buf
-	w.buf = nil
+	out := batch{buf: w.buf, parts: w.parts}
+	w.buf, w.parts, w.referred = nil, nil, 0
 	if w.sums {
-		out = w.summedLocked(out)
+		out.buf = w.summedLocked(out.buf)
 	}
 	w.batches++
 	w.wakeLocked()
@@ -102,9 +102,10 @@ func (w *writer) take(yield bool, done []byte) []byte {
 
 // giveLocked gives the buffers back.
 func (w *writer) giveLocked() {
+	w.dropLocked()
 	giveBuffer(w.buf)
-	giveBuffer(w.spare)
-	w.buf, w.spare = nil, nil
+	w.buf, w.parts = nil, nil
+	w.spare.free()
 }
 
 // sum has every frame that is appended from now on carry a checksum.
@@ -112,6 +113,11 @@ func (w *writer) sum() {
 	w.mu.Lock()
 	w.sums, w.unsummed = true, len(w.buf)
 	w.mu.Unlock()
+}
+
+// refer has parts of large messages not be copied from now on, where that can be.
+func (w *writer) refer() {
+	w.refers.Store(vectored && w.raw != nil)
 }
 
 // summedLocked returns the frames of batch with their checksums.
@@ -152,39 +158,38 @@ const worthWriting = 64 << 10
 // its share. It yields before the first one only: whoever appends while it writes
 // has had its turn.
 func (w *writer) lead(yield bool) {
-	var out []byte
+	var out batch
 	for round := 0; ; round++ {
 		if round == leaderRounds {
-			giveBuffer(out)
-			w.handOver(nil)
+			out.free()
+			w.handOver(batch{})
 			return
 		}
-		if out = w.take(yield && round == 0, out); out == nil {
+		if out = w.take(yield && round == 0, out); out.buf == nil {
 			return
 		}
-		n, err := w.attempt.write(w.raw, out)
-		w.swift = n == len(out)
+		err := w.try(&out)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			w.handOver(out) // the deadline is that of an earlier write: a goroutine sets a new one
 			return
 		case err != nil:
-			giveBuffer(out)
+			out.free()
 			w.fail(err)
 			return
-		case n < len(out):
-			w.handOver(out[n:])
+		case !w.swift:
+			w.handOver(out)
 			return
 		}
 	}
 }
 
 // handOver has a goroutine write rest and whatever waits, unless writing is over.
-func (w *writer) handOver(rest []byte) {
+func (w *writer) handOver(rest batch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
-		giveBuffer(rest)
+		rest.free()
 		return
 	}
 	w.handOverLocked(rest)
@@ -192,7 +197,7 @@ func (w *writer) handOver(rest []byte) {
 
 // handOverLocked starts the goroutine under the lock, where writing is not over
 // yet, so that whoever ended it and waits for the goroutines knows of this one.
-func (w *writer) handOverLocked(rest []byte) {
+func (w *writer) handOverLocked(rest batch) {
 	w.tasks.Add(1)
 	go func() {
 		defer w.tasks.Done()
@@ -201,49 +206,44 @@ func (w *writer) handOverLocked(rest []byte) {
 }
 
 // background writes rest and then batches until there are none, blocking.
-func (w *writer) background(rest []byte) {
-	err := w.writeAll(rest)
+func (w *writer) background(rest batch) {
+	err := w.writeAll(&rest)
 	for err == nil {
-		if rest = w.take(true, rest); rest == nil {
+		if rest = w.take(true, rest); rest.buf == nil {
 			return
 		}
-		var n int
-		if n, err = w.try(rest); err == nil {
-			err = w.writeAll(rest[n:])
+		// The deadline may be that of an earlier write.
+		if err = w.try(&rest); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			err = w.writeAll(&rest)
 		}
 	}
-	giveBuffer(rest)
+	rest.free()
 	w.fail(err)
 }
 
-// try writes what the connection takes of b at once. It is not for connections
-// where that cannot be told.
-func (w *writer) try(b []byte) (n int, err error) {
+// try writes what the connection takes of b at once, and notes whether that was all.
+// It is nothing where that cannot be told.
+func (w *writer) try(b *batch) error {
 	if w.raw == nil {
-		return 0, nil
+		return nil
 	}
-	n, err = w.attempt.write(w.raw, b)
-	if w.swift = n == len(b); errors.Is(err, os.ErrDeadlineExceeded) {
-		err = nil // it was that of an earlier write
-	}
-	return n, err
+	n, err := w.attempt.write(w.raw, b)
+	b.sent += n
+	w.swift = b.rest() == 0
+	return err
 }
 
-// writeAll writes b, blocking. It fails if the peer takes nothing for the
-// duration of stall.
-func (w *writer) writeAll(b []byte) error {
-	piece := len(b)
-	if w.raw == nil {
-		piece = safePiece
-	}
-	for len(b) > 0 {
+// writeAll writes the rest of b, blocking. It fails if the peer takes nothing for
+// the duration of stall.
+func (w *writer) writeAll(b *batch) error {
+	for b.rest() > 0 {
 		if w.stall > 0 {
 			if err := w.nc.SetWriteDeadline(time.Now().Add(w.stall)); err != nil {
 				return err
 			}
 		}
-		n, err := w.nc.Write(b[:min(len(b), piece)])
-		b = b[n:]
+		n, err := w.write(b)
+		b.sent += n
 		if err != nil {
 			timeout, ok := err.(net.Error)
 			switch stalled := ok && timeout.Timeout(); {
@@ -259,6 +259,20 @@ func (w *writer) writeAll(b []byte) error {
 		}
 	}
 	return nil
+}
+
+// write writes of the rest of b what it may at a time, blocking.
+func (w *writer) write(b *batch) (int, error) {
+	if len(b.parts) > 0 {
+		pieces := net.Buffers(b.appendRest(nil))
+		n, err := pieces.WriteTo(w.nc)
+		return int(n), err
+	}
+	rest := b.buf[b.sent:]
+	if w.raw == nil {
+		rest = rest[:min(len(rest), safePiece)]
+	}
+	return w.nc.Write(rest)
 }
 
 // safePiece is how much is written at a time where a write that has run out of

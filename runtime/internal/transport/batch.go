@@ -1,0 +1,105 @@
+package transport
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/rpcx-go/rpcx/runtime/internal/pool"
+)
+
+// leastReferred is from where a part of a message is worth a reference.
+const leastReferred = bulkSize
+
+// batch is whole frames that are written together: bytes of its own, and between
+// them parts of large messages, which are not copied.
+type batch struct {
+	buf   []byte // nil if there is no batch
+	parts []part // in the order of at
+	sent  int    // how many bytes, from the front, have been written
+}
+
+// part is bytes that a batch refers to.
+type part struct {
+	at   int // how many bytes of the batch's own stand before it
+	data []byte
+	of   *encoding // holds data; nil if the garbage collector does
+}
+
+// rest returns how many bytes have not been written.
+func (b *batch) rest() int {
+	n := len(b.buf) - b.sent
+	for i := range b.parts {
+		n += len(b.parts[i].data)
+	}
+	return n
+}
+
+// appendRest appends what has not been written to v, in pieces that are not empty.
+func (b *batch) appendRest(v [][]byte) [][]byte {
+	from, skip := 0, b.sent
+	add := func(piece []byte) {
+		n := min(len(piece), skip)
+		if skip -= n; n < len(piece) {
+			v = append(v, piece[n:])
+		}
+	}
+	for _, p := range b.parts {
+		add(b.buf[from:p.at])
+		add(p.data)
+		from = p.at
+	}
+	add(b.buf[from:])
+	return v
+}
+
+// free gives back what the batch holds, once nobody writes it any more.
+func (b *batch) free() {
+	giveBuffer(b.buf)
+	releaseParts(b.parts)
+	*b = batch{}
+}
+
+// releaseParts has parts refer to nothing any more, and returns them, empty.
+func releaseParts(parts []part) []part {
+	for i := range parts {
+		parts[i].of.release()
+	}
+	clear(parts)
+	return parts[:0]
+}
+
+// encoding is a buffer with a message in it. Its sender shares it with the
+// batches that refer to it; whoever is the last gives it back.
+type encoding struct {
+	b    []byte
+	refs atomic.Int32
+}
+
+// keepEncoded is the largest buffer that is kept to marshal another message into.
+const keepEncoded = 8 << 20
+
+// encodings are buffers that large messages are marshalled into.
+var encodings = sync.Pool{New: func() any { return new(encoding) }}
+
+// takeEncoding returns an empty buffer for size bytes, which the caller releases.
+func takeEncoding(size int) *encoding {
+	pool.Took()
+	e := encodings.Get().(*encoding)
+	if cap(e.b) < size {
+		e.b = make([]byte, 0, size)
+	}
+	e.refs.Store(1)
+	return e
+}
+
+// release takes back one reference. e may be nil.
+func (e *encoding) release() {
+	if e == nil || e.refs.Add(-1) > 0 {
+		return
+	}
+	pool.Gave()
+	if cap(e.b) <= keepEncoded {
+		e.b = e.b[:0]
+		encodings.Put(e)
+	}
+}
