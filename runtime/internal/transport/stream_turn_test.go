@@ -37,7 +37,7 @@ func TestTurn(t *testing.T) {
 		},
 		"the batch is taken": func(l *link, s *stream) bool {
 			l.w.buf = []byte("frame")
-			l.w.take(false, nil)
+			l.w.take(false, batch{})
 			if s.takeLocked(n, n, nil) != &l.waiting {
 				t.Fatal("its turn goes on")
 			}
