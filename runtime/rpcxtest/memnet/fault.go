@@ -63,7 +63,8 @@ func (f *Fault) Heal() {
 	}
 }
 
-// Offset returns how many bytes have passed in a direction.
+// Offset returns how many bytes have passed in a direction; those that are being
+// written have.
 func (f *Fault) Offset(in Direction) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -83,11 +84,12 @@ func (f *Fault) Write(p []byte) (int, error) {
 		}
 		f.mu.Lock()
 		piece := l.flipped(p[written : written+n])
+		l.offset += int64(n) // before the other side can answer
 		f.mu.Unlock()
 		n, err = f.conn.Write(piece)
 		written += n
 		f.mu.Lock()
-		l.offset += int64(n)
+		l.offset -= int64(len(piece) - n)
 		f.mu.Unlock()
 		if err != nil || written == len(p) {
 			return written, f.explain("write", err)
