@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"time"
@@ -88,8 +87,8 @@ func (cfg *Config) Name() string {
 	return cfg.Endpoint.Addr
 }
 
-// open makes a connection. Whoever opens it calls tend, which closes it.
-func (cfg *Config) open(ctx context.Context) (*connection, error) {
+// open makes a connection of line's. Whoever opens it calls Run with it.
+func (cfg *Config) open(ctx context.Context, line keeper) (*connection, error) {
 	nc, err := cfg.dial(ctx)
 	if err != nil {
 		return nil, err
@@ -98,6 +97,7 @@ func (cfg *Config) open(ctx context.Context) (*connection, error) {
 	c := &connection{
 		Client: transport.NewClient(nc, cfg.Transport, peer),
 		cfg:    cfg,
+		line:   line,
 		info:   call.ConnInfo{Side: call.Client, Local: nc.LocalAddr(), Remote: nc.RemoteAddr(), Protocol: "rpcx", Opened: time.Now()},
 	}
 	for _, o := range cfg.Observers {
@@ -106,119 +106,41 @@ func (cfg *Config) open(ctx context.Context) (*connection, error) {
 	return c, nil
 }
 
-// connection is a connection that somebody tends.
+// keeper is a line, as its connections know it.
+type keeper interface {
+	// settled is called when the server has said what it accepts.
+	settled(*connection)
+	// ended is called last, once.
+	ended(*connection)
+}
+
+// connection is a connection of a line. It pings the server, and drains when it is
+// old or idle. It is the holder of its client.
 type connection struct {
 	*transport.Client
-	cfg  *Config
-	info call.ConnInfo
+	cfg   *Config
+	line  keeper
+	info  call.ConnInfo
+	watch watch
 }
 
-// farewell is how long a server may take to close a connection that nobody uses
-// any more.
-const farewell = 5 * time.Second
+// run reads until the connection has ended or comes to rest.
+func (c *connection) run() { c.Run(c) }
 
-// tend keeps the connection until it is dead or stop is closed, pinging it, and
-// closes it. It has it drained when it is old, or idle, or retire is closed.
-func (c *connection) tend(stop, retire <-chan struct{}) {
-	w := c.watch()
-	defer w.timer.Stop()
-	left := c.Left()
-	for open := true; open; {
-		select {
-		case <-c.Dead():
-			open = false
-		case <-stop:
-			open = false
-		case <-left:
-			left = nil
-			w.late = time.Since(w.begun) + farewell
-			w.wait()
-		case <-retire:
-			retire = nil
-			c.Retire()
-		case <-w.timer.C:
-			open = w.look()
-		}
-	}
-	c.close()
+// Begun implements transport.Holder.
+func (c *connection) Begun() {
+	c.watch.begin(c)
+	c.line.settled(c)
 }
 
-// watch says when to look after a connection. Times are since it begun; never is
-// one that does not come.
-type watch struct {
-	c     *connection
-	begun time.Time
-	timer *time.Timer
-
-	ping, idle, old, late time.Duration // when each is due
-
-	heard, used uint64 // what had been received when the server was last heard of, and a call last used it
-	quiet       int    // for how many halves of the idle time none has
-}
-
-const never = 1<<63 - 1
-
-func (c *connection) watch() *watch {
-	w := &watch{c: c, begun: time.Now(), ping: never, idle: never, old: never, late: never, heard: c.Received()}
-	if c.cfg.Keepalive > 0 {
-		w.ping = c.cfg.Keepalive
+// Ended implements transport.Holder.
+func (c *connection) Ended() {
+	defer c.line.ended(c) // whatever the observers do
+	c.watch.end()
+	err := c.Err()
+	if errors.Is(err, transport.ErrClosed) || isDone(c.Left()) {
+		err = nil
 	}
-	if c.cfg.IdleTimeout/2 > 0 {
-		w.idle = c.cfg.IdleTimeout / 2
-	}
-	if c.cfg.MaxAge > 0 {
-		w.old = time.Duration(float64(c.cfg.MaxAge) * (0.9 + rand.Float64()/5))
-	}
-	w.timer = time.NewTimer(w.next())
-	return w
-}
-
-// next returns when the first thing is due.
-func (w *watch) next() time.Duration { return min(w.ping, w.idle, w.old, w.late) }
-
-// wait has the timer fire at what is due next.
-func (w *watch) wait() { w.timer.Reset(w.next() - time.Since(w.begun)) }
-
-// look does what is due. It returns false if the connection is to be closed.
-func (w *watch) look() bool {
-	now := time.Since(w.begun)
-	if w.late <= now {
-		return false
-	}
-	if w.old <= now {
-		w.old = never
-		w.c.Retire()
-	}
-	if w.idle <= now {
-		w.idle = now + w.c.cfg.IdleTimeout/2
-		w.quiet++
-		if n := w.c.Received(); n != w.used || w.c.InFlight() > 0 {
-			w.used, w.quiet = n, 0
-		}
-		if w.quiet == 2 { // both halves of the time
-			w.c.Retire()
-		}
-	}
-	if w.ping <= now {
-		w.ping = now + w.c.cfg.Keepalive
-		n := w.c.Received()
-		if n == w.heard && w.c.InFlight() > 0 {
-			w.c.CheckAlive(w.c.cfg.KeepaliveTimeout)
-			n = w.c.Received()
-		}
-		w.heard = n
-	}
-	w.wait()
-	return true
-}
-
-// close closes the connection and tells the observers.
-func (c *connection) close() {
-	var err error
-	if isDone(c.Dead()) && !isDone(c.Left()) {
-		err = c.Err()
-	}
-	c.Close()
 	if err != nil {
 		c.cfg.Log.Debug("connection lost", "peer", c.info.Remote, "error", err)
 	}

@@ -75,15 +75,15 @@ func (l *lanes) retire() { each(l.end(), Line.Retire) }
 // close closes all connections.
 func (l *lanes) close() { each(l.end(), func(line Line) { line.Close() }) }
 
-// each calls f for all lines at once and returns when all have returned.
-func each(lines []Line, f func(Line)) {
-	if len(lines) == 1 {
-		f(lines[0])
+// each calls f for all at once and returns when all calls have returned.
+func each[T any](all []T, f func(T)) {
+	if len(all) == 1 {
+		f(all[0])
 		return
 	}
-	var all sync.WaitGroup
-	for _, line := range lines {
-		all.Go(func() { f(line) })
+	var calls sync.WaitGroup
+	for _, one := range all {
+		calls.Go(func() { f(one) })
 	}
-	all.Wait()
+	calls.Wait()
 }

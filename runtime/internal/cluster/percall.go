@@ -22,9 +22,9 @@ type PerCall struct {
 
 	mu      sync.Mutex
 	closed  bool
-	idle    []*transport.Client // the one that ended last is used first
-	stop    map[*transport.Client]chan struct{}
-	failing bool // the last attempt to connect failed, or the server never answered
+	idle    []*transport.Client            // the one that ended last is used first
+	open    map[*transport.Client]struct{} // those that this side has not closed
+	failing bool                           // the last attempt to connect failed, or the server never answered
 	// failures are those in a row, of attempts of different times; next is when the next
 	// attempt may be made; err is of the last one.
 	failures int
@@ -34,7 +34,7 @@ type PerCall struct {
 
 // NewPerCall returns a line that keeps at most keep idle connections.
 func NewPerCall(cfg Config, keep int) *PerCall {
-	p := &PerCall{cfg: cfg, keep: keep, stop: map[*transport.Client]chan struct{}{}}
+	p := &PerCall{cfg: cfg, keep: keep, open: map[*transport.Client]struct{}{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -150,7 +150,7 @@ func (p *PerCall) take() *transport.Client {
 	return nil
 }
 
-// dial makes a connection and a goroutine that tends it.
+// dial makes a connection and a goroutine that reads it.
 func (p *PerCall) dial(ctx context.Context) (*transport.Client, error) {
 	p.mu.Lock()
 	if p.closed {
@@ -159,24 +159,19 @@ func (p *PerCall) dial(ctx context.Context) (*transport.Client, error) {
 	}
 	p.tasks.Add(1) // before Close waits
 	p.mu.Unlock()
-	c, err := p.cfg.open(ctx)
+	c, err := p.cfg.open(ctx, p)
 	if err != nil {
 		p.tasks.Done()
 		return nil, err
 	}
-	stop := make(chan struct{})
 	p.mu.Lock()
-	p.stop[c.Client] = stop
+	p.open[c.Client] = struct{}{}
 	if p.closed {
 		p.closeLocked(c.Client)
 	}
 	careful := p.failing
 	p.mu.Unlock()
-	go func() {
-		defer p.tasks.Done()
-		c.tend(stop, nil)
-		p.forget(c.Client)
-	}()
+	go c.run()
 	if careful {
 		if err := p.answered(ctx, c.Client); err != nil {
 			return nil, err
@@ -204,22 +199,27 @@ func (p *PerCall) answered(ctx context.Context, c *transport.Client) error {
 	}
 }
 
-// forget is told that a connection is no more.
-func (p *PerCall) forget(c *transport.Client) {
+// settled implements keeper.
+func (p *PerCall) settled(*connection) {}
+
+// ended implements keeper.
+func (p *PerCall) ended(c *connection) {
+	defer p.tasks.Done()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, own := p.stop[c]; own && !isDone(c.Settled()) { // it was not this side that closed it
+	if _, own := p.open[c.Client]; own && !isDone(c.Settled()) { // it was not this side that closed it
 		p.failedLocked(c.Err())
 	}
-	delete(p.stop, c)
-	p.idle = slices.DeleteFunc(p.idle, func(o *transport.Client) bool { return o == c })
+	delete(p.open, c.Client)
+	p.idle = slices.DeleteFunc(p.idle, func(o *transport.Client) bool { return o == c.Client })
 }
 
-// closeLocked has the connection closed by the goroutine that tends it.
+// closeLocked has the connection closed, by a goroutine: on TLS that may have to wait
+// for the peer.
 func (p *PerCall) closeLocked(c *transport.Client) {
-	if stop, ok := p.stop[c]; ok {
-		delete(p.stop, c)
-		close(stop)
+	if _, open := p.open[c]; open {
+		delete(p.open, c)
+		p.tasks.Go(c.End)
 	}
 }
 
@@ -255,7 +255,7 @@ func (p *PerCall) Close() error {
 	p.cancel()
 	p.mu.Lock()
 	p.closed = true
-	for c := range p.stop {
+	for c := range p.open {
 		p.closeLocked(c)
 	}
 	p.mu.Unlock()

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,8 +24,9 @@ type Single struct {
 	noDial  context.CancelFunc
 
 	mu        sync.Mutex
-	attempt   *attempt // in progress, or nil
-	failures  int      // in a row
+	attempt   *attempt      // in progress, or nil
+	live      []*connection // those that have not ended
+	failures  int           // in a row
 	next      time.Time
 	err       error             // of the last attempt
 	lost      *transport.Client // the last one that was found lost
@@ -191,7 +193,7 @@ func (s *Single) join() (a *attempt, pause time.Duration, err error) {
 	}
 	s.attempt = &attempt{dialed: make(chan struct{}), over: make(chan struct{})}
 	s.tasks.Add(1)
-	go s.connect(s.attempt)
+	go s.connect(s.attempt, true)
 	return s.attempt, 0, nil
 }
 
@@ -229,48 +231,70 @@ func (s *Single) expired(err error) *status.Error {
 
 func (s *Single) failed(err error) *status.Error { return Unavailable(err) }
 
-// connect makes one connection and tends it until it is over. A second one takes
-// its place at once if the first ends unanswered, as happens when a server stops
-// listening whose successor listens already.
-func (s *Single) connect(a *attempt) {
-	defer s.tasks.Done()
-	if s.connectOnce(a, true) {
-		s.connectOnce(a, false)
-	}
-}
-
-// connectOnce reports whether to try again, which only the first one may do.
-func (s *Single) connectOnce(a *attempt, first bool) (again bool) {
-	c, err := s.cfg.open(s.dialing)
+// connect makes one connection and reads it until it is over or rests. A second one
+// takes its place at once if the first ends unanswered, as happens when a server
+// stops listening whose successor listens already.
+func (s *Single) connect(a *attempt, first bool) {
+	c, err := s.cfg.open(s.dialing, &trial{s, a, first})
 	if err != nil {
+		defer s.tasks.Done()
 		s.conclude(a, err)
-		return false
+		return
 	}
 	s.mu.Lock()
 	s.client.Store(c.Client)
+	s.live = append(s.live, c)
+	over := isDone(s.over)
 	s.mu.Unlock()
+	if over {
+		c.End()
+	}
 	if first {
 		// Calls that may be sent before the server's settings need not wait for them.
 		close(a.dialed)
 	}
-	select {
-	case <-c.Settled():
-	case <-c.Dead():
-	case <-s.over:
+	c.run()
+}
+
+// trial keeps a connection of a Single, and what is to be made of its end if the
+// server never answers.
+type trial struct {
+	*Single
+	a     *attempt
+	first bool
+}
+
+// settled implements keeper. It ends the attempt: the server speaks our protocol.
+func (t *trial) settled(c *connection) {
+	s := t.Single
+	s.mu.Lock()
+	s.settledAt = time.Now()
+	s.attempt, s.failures, s.err = nil, 0, nil
+	close(t.a.over)
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		c.Retire()
 	}
-	switch {
-	case isDone(c.Settled()): // it may be over since
-		s.settled(a)
-	case isDone(c.Dead()):
-		if again = first && c.Unanswered(); !again {
-			s.conclude(a, c.Err())
+}
+
+// ended implements keeper.
+func (t *trial) ended(c *connection) {
+	s, again := t.Single, false
+	if !isDone(c.Settled()) && !isDone(s.over) {
+		if again = t.first && c.Unanswered(); !again {
+			s.conclude(t.a, c.Err())
 		}
 	}
-	c.tend(s.over, s.dialing.Done())
 	s.mu.Lock()
+	s.live = slices.DeleteFunc(s.live, func(o *connection) bool { return o == c })
 	s.noteLossLocked()
 	s.mu.Unlock()
-	return again
+	if again {
+		go s.connect(t.a, false)
+		return
+	}
+	s.tasks.Done()
 }
 
 func isDone(c <-chan struct{}) bool {
@@ -280,15 +304,6 @@ func isDone(c <-chan struct{}) bool {
 	default:
 		return false
 	}
-}
-
-// settled ends the attempt: the server speaks our protocol.
-func (s *Single) settled(a *attempt) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settledAt = time.Now()
-	s.attempt, s.failures, s.err = nil, 0, nil
-	close(a.over)
 }
 
 // conclude ends the attempt as failed.
@@ -313,20 +328,31 @@ func (s *Single) Done(Client) {}
 
 // Retire implements Line.
 func (s *Single) Retire() {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
+	for _, c := range s.stop(false) {
+		if isDone(c.Settled()) { // else when it is
+			c.Retire()
+		}
+	}
 	s.noDial()
 	s.tasks.Wait()
 }
 
 // Close implements Line.
 func (s *Single) Close() error {
+	each(s.stop(true), func(c *connection) { c.End() })
+	s.noDial()
+	s.tasks.Wait()
+	return nil
+}
+
+// stop has no connection made any more and returns those that are left. With over
+// no call goes on either.
+func (s *Single) stop(over bool) []*connection {
 	s.mu.Lock()
-	if !isDone(s.over) {
+	defer s.mu.Unlock()
+	s.closed = true
+	if over && !isDone(s.over) {
 		close(s.over)
 	}
-	s.mu.Unlock()
-	s.Retire()
-	return nil
+	return slices.Clone(s.live)
 }

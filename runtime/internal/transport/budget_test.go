@@ -134,7 +134,7 @@ func TestBudgetOfAnswers(t *testing.T) {
 				dialed, accepted := pipe(t, 64<<10)
 				srv := NewServer(t.Context(), accepted, config(), d, &call.Peer{})
 				go srv.Serve()
-				c := NewClient(dialed, config(budget(b)), call.Peer{})
+				c := startClient(dialed, config(budget(b)), call.Peer{})
 				defer d.Wait()
 				defer srv.Close()
 				defer c.Close()
@@ -260,7 +260,7 @@ func traffic(t *testing.T, r *rand.Rand, b *Budget, exhausted *atomic.Int64) {
 	srv := NewServer(context.Background(), accepted, config(budget(b), windows(256<<10, 512<<10)), d, &call.Peer{})
 	var served, calls sync.WaitGroup
 	served.Go(func() { srv.Serve() })
-	c := NewClient(dialed, config(budget(b), windows(256<<10, 512<<10)), call.Peer{})
+	c := startClient(dialed, config(budget(b), windows(256<<10, 512<<10)), call.Peer{})
 	for range 15 {
 		size, pause := r.IntN(150_000), time.Duration(r.IntN(1000))*time.Millisecond
 		patience := time.Duration(r.IntN(2)) * time.Duration(r.IntN(300)) * time.Millisecond

@@ -26,6 +26,8 @@ type Client struct {
 	leaving  sync.Once   // guards the half-close of a drained connection
 	left     chan struct{}
 	peerInfo call.Peer
+	holder   Holder
+	reading  sync.WaitGroup // the reading goroutine, or what waits in its place
 
 	// Guarded by w.mu.
 	nextID  frame.StreamID
@@ -47,21 +49,35 @@ type Client struct {
 	answers []*pending
 }
 
-// NewClient speaks the native protocol on nc, which it owns from then on. It
-// returns at once; what the peer accepts is known when its settings have
-// arrived.
+// Holder is told how a client connection goes. It is called on the goroutine that
+// reads it.
+type Holder interface {
+	// Begun is called when the peer's settings have arrived.
+	Begun()
+	// Ended is called last, once, when nothing of the connection runs any more.
+	Ended()
+}
+
+// NewClient begins to speak the native protocol on nc, which it owns from then on.
+// Whoever makes one calls Run. What the peer accepts is known when its settings
+// have arrived; calls wait for them, but for those that may be sent before.
 func NewClient(nc net.Conn, cfg *Config, peer call.Peer) *Client {
 	c := &Client{nextID: 1, peerInfo: peer, goneTo: frame.Undecided, left: make(chan struct{})}
 	c.init(nc, cfg)
+	c.reading.Add(1)
 	c.greet()
-	c.tasks.Add(1)
-	go c.attend(c, true)
 	return c
+}
+
+// Run reads. It returns when the connection has ended or comes to rest.
+func (c *Client) Run(h Holder) {
+	c.holder = h
+	c.attend(c, true)
 }
 
 // over implements role.
 func (c *Client) over(err error) {
-	defer c.tasks.Done()
+	defer c.reading.Done()
 	switch over := c.reason(); {
 	case over != nil: // something else came first, and had the reading end
 		err = over
@@ -74,6 +90,8 @@ func (c *Client) over(err error) {
 	c.failAll(&ConnError{Addr: c.addr(), Err: err})
 	c.budget.close()
 	c.hangUp(err)
+	c.tasks.Wait()
+	c.holder.Ended()
 }
 
 // rest implements role.
@@ -98,6 +116,7 @@ func (c *Client) handshake() error {
 		return c.tooSlow(err)
 	}
 	c.wakeSlots()
+	c.holder.Begun()
 	return c.nc.SetReadDeadline(time.Time{})
 }
 
@@ -124,7 +143,7 @@ func (c *Client) InFlight() int { return int(c.inFlight.Load()) }
 func (c *Client) Settled() <-chan struct{} { return c.settled.done() }
 
 // Left is closed when the connection drains and the last call on it has ended.
-// The peer closes the connection then, if it is there.
+// The peer closes the connection then; if it does not, this side does after a while.
 func (c *Client) Left() <-chan struct{} { return c.left }
 
 // Draining reports whether no calls may be started any more because one side
@@ -160,10 +179,12 @@ func (c *Client) Served() bool { return c.served.Load() }
 // Err returns why the connection is over. It may be called once Dead is closed.
 func (c *Client) Err() error { return &ConnError{Addr: c.addr(), Err: c.err} }
 
-// Close ends the connection. Calls in flight fail with UNAVAILABLE. It returns
-// when all goroutines of the connection have ended.
+// End ends the connection. Calls in flight fail with UNAVAILABLE.
+func (c *Client) End() { c.end(ErrClosed) }
+
+// Close is End, and returns when all goroutines of the connection have ended.
 func (c *Client) Close() error {
-	c.end(ErrClosed)
-	c.tasks.Wait()
+	c.End()
+	c.reading.Wait()
 	return nil
 }

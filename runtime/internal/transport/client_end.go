@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"time"
+
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
@@ -17,6 +19,10 @@ func (c *Client) ended() {
 	}
 }
 
+// farewell is how long a server may take to close a connection that nobody uses
+// any more.
+const farewell = 5 * time.Second
+
 // leave half-closes a drained connection that no call uses any more. The server
 // closes it then.
 func (c *Client) leave() {
@@ -32,6 +38,13 @@ func (c *Client) leave() {
 		go func() {
 			defer c.tasks.Done()
 			c.closeWrite()
+			late := time.NewTimer(farewell)
+			defer late.Stop()
+			select {
+			case <-c.dead.done():
+			case <-late.C:
+				c.end(ErrClosed)
+			}
 		}()
 	})
 }

@@ -27,7 +27,7 @@ func connectedWith(t *testing.T, d *dispatch.Dispatcher, edit ...func(*Config)) 
 	s := NewServer(context.Background(), accepted, config(edit...), d, &call.Peer{Addr: accepted.RemoteAddr()})
 	var served sync.WaitGroup
 	served.Go(func() { s.Serve() })
-	c := NewClient(dialed, config(edit...), call.Peer{Addr: dialed.RemoteAddr()})
+	c := startClient(dialed, config(edit...), call.Peer{Addr: dialed.RemoteAddr()})
 	t.Cleanup(func() {
 		c.Close()
 		s.Close()

@@ -48,7 +48,7 @@ func over(t *testing.T, dialed, accepted net.Conn, v *service, edit ...func(*Con
 	s := NewServer(context.Background(), accepted, config(edit...), d, &call.Peer{Addr: accepted.RemoteAddr()})
 	var served sync.WaitGroup
 	served.Go(func() { s.Serve() })
-	c := NewClient(dialed, config(edit...), call.Peer{Addr: dialed.RemoteAddr()})
+	c := startClient(dialed, config(edit...), call.Peer{Addr: dialed.RemoteAddr()})
 	t.Cleanup(func() {
 		c.Close()
 		s.Close()

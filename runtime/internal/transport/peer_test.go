@@ -407,10 +407,22 @@ func dialing(t *testing.T, edit ...func(*Config)) (*Client, *peer) {
 func dialingWith(t *testing.T, buffer int, edit ...func(*Config)) (*Client, *peer) {
 	t.Helper()
 	dialed, accepted := pipe(t, buffer)
-	c := NewClient(dialed, config(edit...), call.Peer{Addr: dialed.RemoteAddr()})
+	c := startClient(dialed, config(edit...), call.Peer{Addr: dialed.RemoteAddr()})
 	t.Cleanup(func() { c.Close() })
 	return c, newPeer(t, accepted)
 }
+
+// startClient returns a client that nobody is told of. Whoever starts it closes it.
+func startClient(nc net.Conn, cfg *Config, peer call.Peer) *Client {
+	c := NewClient(nc, cfg, peer)
+	go c.Run(nobody{})
+	return c
+}
+
+type nobody struct{}
+
+func (nobody) Begun() {}
+func (nobody) Ended() {}
 
 // settledClient is dialing after both sides' settings.
 func settledClient(t *testing.T, edit ...func(*Config)) (*Client, *peer) {

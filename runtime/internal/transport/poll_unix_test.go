@@ -152,7 +152,7 @@ func TestPollCalls(t *testing.T) {
 			s.r.receiver.poller.begin(true)
 			var served sync.WaitGroup
 			served.Go(func() { s.Serve() })
-			c := NewClient(dialed, config(polls), call.Peer{Addr: dialed.RemoteAddr()})
+			c := startClient(dialed, config(polls), call.Peer{Addr: dialed.RemoteAddr()})
 			for i := range 300 {
 				want := fmt.Sprint(i, long(i%10*10_000))
 				wantRes(t, <-calling(t.Context(), c, []*call.Method{say, get, inline}[i%3], want), want)

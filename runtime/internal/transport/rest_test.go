@@ -171,7 +171,7 @@ func TestRestEnds(t *testing.T) {
 			s := NewServer(context.Background(), accepted, config(restless), d, &call.Peer{Addr: accepted.RemoteAddr()})
 			ended := make(alone, 1)
 			go s.Run(time.Now(), ended)
-			c := NewClient(dialed, config(restless), call.Peer{Addr: dialed.RemoteAddr()})
+			c := startClient(dialed, config(restless), call.Peer{Addr: dialed.RemoteAddr()})
 			wantRes(t, <-calling(t.Context(), c, say, "x"), "x")
 			atRest(2)
 			test.end(c, s)

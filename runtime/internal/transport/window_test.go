@@ -72,7 +72,7 @@ func distant(t *testing.T, v *service, rate int, edit ...func(*Config)) (*Client
 	all.Go(func() { w.carry(near, far) })
 	all.Go(func() { w.carry(far, near) })
 	all.Go(func() { s.Serve() })
-	c := NewClient(dialed, config(edit...), call.Peer{Addr: dialed.RemoteAddr()})
+	c := startClient(dialed, config(edit...), call.Peer{Addr: dialed.RemoteAddr()})
 	t.Cleanup(func() {
 		c.Close()
 		s.Close()
