@@ -69,9 +69,11 @@ func NewClient(nc net.Conn, cfg *Config, peer call.Peer) *Client {
 	return c
 }
 
-// Run reads. It returns when the connection has ended or comes to rest.
+// Run reads. It returns when the connection has ended or comes to rest. Calls that
+// are ready to be sent early go along with the greeting.
 func (c *Client) Run(h Holder) {
 	c.holder = h
+	c.w.flush(true)
 	c.attend(c, true)
 }
 

@@ -143,14 +143,15 @@ func (l *link) peerRole() string {
 	return "server"
 }
 
-// greet sends the preface and this side's settings.
+// greet appends the preface and this side's settings. The caller promises to call
+// w.flush soon.
 func (l *link) greet() {
 	if l.w.lock() != nil {
 		return
 	}
 	l.w.buf = append(l.w.buf, frame.Preface...)
 	l.w.buf = frame.AppendSettings(l.w.buf, l.cfg.Settings)
-	l.w.unlockLead(false)
+	l.w.unlockLater()
 }
 
 // settle reads the peer's SETTINGS, which must come first.

@@ -34,6 +34,7 @@ type Server struct {
 	goneTo  frame.StreamID     // the id of the last GOAWAY
 	methods []*dispatch.Method // by id on this connection, 1 first; nil if not served
 	inline  bool               // replies of inline handlers wait to be flushed
+	greeted bool               // the greeting waits for the answers to early calls
 	queue   *dispatch.Queue    // nil while no call has come since the connection rested
 	origin  *dispatch.Origin   // of the next call; nil before the first and after a rest
 
@@ -165,11 +166,17 @@ func (s *Server) handshake() error {
 	}
 	s.owner.Begun()
 	s.greet()
+	if !s.r.buffered() {
+		s.w.flush(false)
+	}
 	if err := s.settle(); err != nil {
 		if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
 			err = &frame.Error{Code: frame.TimeoutError, Reason: fmt.Sprintf("no SETTINGS within %v (option WithHandshakeTimeout)", s.cfg.HandshakeTimeout)}
 		}
 		return err
+	}
+	if s.greeted = s.r.buffered(); !s.greeted {
+		s.w.flush(false)
 	}
 	return s.nc.SetReadDeadline(time.Time{})
 }
@@ -244,12 +251,13 @@ func (s *Server) stray(h *frame.Header) error {
 	return s.late(h)
 }
 
-// batchEnd sends the replies of handlers that ran on this goroutine.
+// batchEnd sends the replies of handlers that ran on this goroutine, and the greeting
+// unless that is done.
 func (s *Server) batchEnd() {
 	*s.sections = frame.Sections{}
-	if s.inline {
-		s.inline = false
-		s.w.flush()
+	if s.inline || s.greeted {
+		s.w.flush(s.greeted && s.running.Load() > 0)
+		s.inline, s.greeted = false, false
 	}
 }
 

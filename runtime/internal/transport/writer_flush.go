@@ -57,14 +57,15 @@ func (w *writer) unlockQuiet() {
 // unlockLater unlocks w. The caller promises to call flush soon.
 func (w *writer) unlockLater() { w.mu.Unlock() }
 
-// flush writes what waits unless somebody writes already.
-func (w *writer) flush() {
+// flush writes what waits unless somebody writes already. yield says that others are
+// about to append.
+func (w *writer) flush(yield bool) {
 	w.mu.Lock()
 	if w.err != nil {
 		w.mu.Unlock()
 		return
 	}
-	w.unlockLead(false)
+	w.unlockLead(yield)
 }
 
 // take takes the batch, or ends the flushing if there is none. With yield it lets
