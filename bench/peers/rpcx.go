@@ -9,8 +9,9 @@ import (
 	"github.com/rpcx-go/rpcx/runtime/rpcx"
 )
 
-// rpcx with its defaults; with a handler that is marked non-blocking; and with
-// several connections where messages are large.
+// rpcx with its defaults; with a handler that is marked non-blocking; with a method
+// that is declared free of side effects where connections are short; and with several
+// connections where messages are large.
 func init() {
 	workload.Register(workload.Peer{
 		Name:  "rpcx",
@@ -27,6 +28,13 @@ func init() {
 		Kinds: []workload.Kind{workload.Unary},
 		Serve: serveRPCX,
 		Dial:  dialRPCXInline,
+	})
+	workload.Register(workload.Peer{
+		Name:  "rpcx-early",
+		Order: orderRPCX,
+		Kinds: []workload.Kind{workload.Short},
+		Serve: serveRPCX,
+		Dial:  dialRPCXEarly,
 	})
 	workload.Register(workload.Peer{
 		Name:  "rpcx-4conns",
@@ -51,6 +59,7 @@ func serveRPCXWith(lis workload.Listener, opts ...rpcx.ServerOption) error {
 	srv := rpcx.NewServer(opts...)
 	echorpcx.RegisterEchoSvcServer(srv, rpcxServer{})
 	echorpcx.RegisterEchoInlineServer(srv, rpcxServer{})
+	echorpcx.RegisterEchoPureServer(srv, rpcxServer{})
 	return srv.Serve(lis)
 }
 
@@ -86,11 +95,24 @@ func dialRPCX(to workload.Target, opts ...rpcx.DialOption) (workload.Client, err
 }
 
 func dialRPCXInline(to workload.Target) (workload.Client, error) {
+	return dialRPCXUnary(to, func(conn *rpcx.Conn) unaryStub { return echorpcx.NewEchoInlineClient(conn) })
+}
+
+func dialRPCXEarly(to workload.Target) (workload.Client, error) {
+	return dialRPCXUnary(to, func(conn *rpcx.Conn) unaryStub { return echorpcx.NewEchoPureClient(conn) })
+}
+
+// unaryStub is the stub of a service that has the unary method only.
+type unaryStub interface {
+	Unary(ctx context.Context, in *echo.Echo, opts ...rpcx.CallOption) (*echo.Echo, error)
+}
+
+func dialRPCXUnary(to workload.Target, stubOf func(*rpcx.Conn) unaryStub) (workload.Client, error) {
 	conn, err := connectRPCX(to)
 	if err != nil {
 		return nil, err
 	}
-	stub := echorpcx.NewEchoInlineClient(conn)
+	stub := stubOf(conn)
 	return client{
 		close: conn.Close,
 		unary: func(ctx context.Context, in *echo.Echo) (*echo.Echo, error) {

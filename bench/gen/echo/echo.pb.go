@@ -163,7 +163,11 @@ const file_echo_echo_proto_rawDesc = "" +
 	"EchoInline\x12'\n" +
 	"\x05Unary\x12\n" +
 	".echo.Echo\x1a\n" +
-	".echo.Echo\"\x06\xd2\xfc\x1b\x02\b\x01B(Z&github.com/rpcx-go/rpcx/bench/gen/echob\x06proto3"
+	".echo.Echo\"\x06\xd2\xfc\x1b\x02\b\x0120\n" +
+	"\bEchoPure\x12$\n" +
+	"\x05Unary\x12\n" +
+	".echo.Echo\x1a\n" +
+	".echo.Echo\"\x03\x90\x02\x01B(Z&github.com/rpcx-go/rpcx/bench/gen/echob\x06proto3"
 
 var (
 	file_echo_echo_proto_rawDescOnce sync.Once
@@ -187,12 +191,14 @@ var file_echo_echo_proto_depIdxs = []int32{
 	1, // 1: echo.EchoSvc.ServerStream:input_type -> echo.StreamReq
 	0, // 2: echo.EchoSvc.Bidi:input_type -> echo.Echo
 	0, // 3: echo.EchoInline.Unary:input_type -> echo.Echo
-	0, // 4: echo.EchoSvc.Unary:output_type -> echo.Echo
-	0, // 5: echo.EchoSvc.ServerStream:output_type -> echo.Echo
-	0, // 6: echo.EchoSvc.Bidi:output_type -> echo.Echo
-	0, // 7: echo.EchoInline.Unary:output_type -> echo.Echo
-	4, // [4:8] is the sub-list for method output_type
-	0, // [0:4] is the sub-list for method input_type
+	0, // 4: echo.EchoPure.Unary:input_type -> echo.Echo
+	0, // 5: echo.EchoSvc.Unary:output_type -> echo.Echo
+	0, // 6: echo.EchoSvc.ServerStream:output_type -> echo.Echo
+	0, // 7: echo.EchoSvc.Bidi:output_type -> echo.Echo
+	0, // 8: echo.EchoInline.Unary:output_type -> echo.Echo
+	0, // 9: echo.EchoPure.Unary:output_type -> echo.Echo
+	5, // [5:10] is the sub-list for method output_type
+	0, // [0:5] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -211,7 +217,7 @@ func file_echo_echo_proto_init() {
 			NumEnums:      0,
 			NumMessages:   2,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_echo_echo_proto_goTypes,
 		DependencyIndexes: file_echo_echo_proto_depIdxs,

@@ -338,3 +338,82 @@ func (x *drpcEchoInline_UnaryStream) SendAndClose(m *Echo) error {
 	}
 	return x.CloseSend()
 }
+
+type DRPCEchoPureClient interface {
+	DRPCConn() drpc.Conn
+
+	Unary(ctx context.Context, in *Echo) (*Echo, error)
+}
+
+type drpcEchoPureClient struct {
+	cc drpc.Conn
+}
+
+func NewDRPCEchoPureClient(cc drpc.Conn) DRPCEchoPureClient {
+	return &drpcEchoPureClient{cc}
+}
+
+func (c *drpcEchoPureClient) DRPCConn() drpc.Conn { return c.cc }
+
+func (c *drpcEchoPureClient) Unary(ctx context.Context, in *Echo) (*Echo, error) {
+	out := new(Echo)
+	err := c.cc.Invoke(ctx, "/echo.EchoPure/Unary", drpcEncoding_File_echo_echo_proto{}, in, out)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+type DRPCEchoPureServer interface {
+	Unary(context.Context, *Echo) (*Echo, error)
+}
+
+type DRPCEchoPureUnimplementedServer struct{}
+
+func (s *DRPCEchoPureUnimplementedServer) Unary(context.Context, *Echo) (*Echo, error) {
+	return nil, drpcerr.WithCode(errors.New("Unimplemented"), drpcerr.Unimplemented)
+}
+
+type DRPCEchoPureDescription struct{}
+
+func (DRPCEchoPureDescription) NumMethods() int { return 1 }
+
+func (DRPCEchoPureDescription) Method(n int) (string, drpc.Encoding, drpc.Receiver, interface{}, bool) {
+	switch n {
+	case 0:
+		return "/echo.EchoPure/Unary", drpcEncoding_File_echo_echo_proto{},
+			func(srv interface{}, ctx context.Context, in1, in2 interface{}) (drpc.Message, error) {
+				return srv.(DRPCEchoPureServer).
+					Unary(
+						ctx,
+						in1.(*Echo),
+					)
+			}, DRPCEchoPureServer.Unary, true
+	default:
+		return "", nil, nil, nil, false
+	}
+}
+
+func DRPCRegisterEchoPure(mux drpc.Mux, impl DRPCEchoPureServer) error {
+	return mux.Register(impl, DRPCEchoPureDescription{})
+}
+
+type DRPCEchoPure_UnaryStream interface {
+	drpc.Stream
+	SendAndClose(*Echo) error
+}
+
+type drpcEchoPure_UnaryStream struct {
+	drpc.Stream
+}
+
+func (x *drpcEchoPure_UnaryStream) GetStream() drpc.Stream {
+	return x.Stream
+}
+
+func (x *drpcEchoPure_UnaryStream) SendAndClose(m *Echo) error {
+	if err := x.MsgSend(m, drpcEncoding_File_echo_echo_proto{}); err != nil {
+		return err
+	}
+	return x.CloseSend()
+}

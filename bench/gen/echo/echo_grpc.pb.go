@@ -315,3 +315,113 @@ var EchoInline_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "echo/echo.proto",
 }
+
+const (
+	EchoPure_Unary_FullMethodName = "/echo.EchoPure/Unary"
+)
+
+// EchoPureClient is the client API for EchoPure service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// EchoPure has the same unary method, declared free of side effects as an echo is, so
+// that rpcx may send it before the server has said what it accepts.
+type EchoPureClient interface {
+	// Unary returns what it is sent.
+	Unary(ctx context.Context, in *Echo, opts ...grpc.CallOption) (*Echo, error)
+}
+
+type echoPureClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewEchoPureClient(cc grpc.ClientConnInterface) EchoPureClient {
+	return &echoPureClient{cc}
+}
+
+func (c *echoPureClient) Unary(ctx context.Context, in *Echo, opts ...grpc.CallOption) (*Echo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Echo)
+	err := c.cc.Invoke(ctx, EchoPure_Unary_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// EchoPureServer is the server API for EchoPure service.
+// All implementations must embed UnimplementedEchoPureServer
+// for forward compatibility.
+//
+// EchoPure has the same unary method, declared free of side effects as an echo is, so
+// that rpcx may send it before the server has said what it accepts.
+type EchoPureServer interface {
+	// Unary returns what it is sent.
+	Unary(context.Context, *Echo) (*Echo, error)
+	mustEmbedUnimplementedEchoPureServer()
+}
+
+// UnimplementedEchoPureServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedEchoPureServer struct{}
+
+func (UnimplementedEchoPureServer) Unary(context.Context, *Echo) (*Echo, error) {
+	return nil, status.Error(codes.Unimplemented, "method Unary not implemented")
+}
+func (UnimplementedEchoPureServer) mustEmbedUnimplementedEchoPureServer() {}
+func (UnimplementedEchoPureServer) testEmbeddedByValue()                  {}
+
+// UnsafeEchoPureServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to EchoPureServer will
+// result in compilation errors.
+type UnsafeEchoPureServer interface {
+	mustEmbedUnimplementedEchoPureServer()
+}
+
+func RegisterEchoPureServer(s grpc.ServiceRegistrar, srv EchoPureServer) {
+	// If the following call panics, it indicates UnimplementedEchoPureServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&EchoPure_ServiceDesc, srv)
+}
+
+func _EchoPure_Unary_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Echo)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EchoPureServer).Unary(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EchoPure_Unary_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EchoPureServer).Unary(ctx, req.(*Echo))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// EchoPure_ServiceDesc is the grpc.ServiceDesc for EchoPure service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var EchoPure_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "echo.EchoPure",
+	HandlerType: (*EchoPureServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Unary",
+			Handler:    _EchoPure_Unary_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "echo/echo.proto",
+}

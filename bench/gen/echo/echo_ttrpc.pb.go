@@ -204,3 +204,39 @@ func (c *ttrpcechoinlineClient) Unary(ctx context.Context, req *Echo) (*Echo, er
 	}
 	return &resp, nil
 }
+
+type TTRPCEchoPureService interface {
+	Unary(context.Context, *Echo) (*Echo, error)
+}
+
+func RegisterTTRPCEchoPureService(srv *ttrpc.Server, svc TTRPCEchoPureService) {
+	srv.RegisterService("echo.EchoPure", &ttrpc.ServiceDesc{
+		Methods: map[string]ttrpc.Method{
+			"Unary": func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
+				var req Echo
+				if err := unmarshal(&req); err != nil {
+					return nil, err
+				}
+				return svc.Unary(ctx, &req)
+			},
+		},
+	})
+}
+
+type ttrpcechopureClient struct {
+	client *ttrpc.Client
+}
+
+func NewTTRPCEchoPureClient(client *ttrpc.Client) TTRPCEchoPureService {
+	return &ttrpcechopureClient{
+		client: client,
+	}
+}
+
+func (c *ttrpcechopureClient) Unary(ctx context.Context, req *Echo) (*Echo, error) {
+	var resp Echo
+	if err := c.client.Call(ctx, "echo.EchoPure", "Unary", req, &resp); err != nil {
+		return nil, err
+	}
+	return &resp, nil
+}

@@ -18,6 +18,8 @@ const (
 	EchoSvcName = "echo.EchoSvc"
 	// EchoInlineName is the fully-qualified name of the EchoInline service.
 	EchoInlineName = "echo.EchoInline"
+	// EchoPureName is the fully-qualified name of the EchoPure service.
+	EchoPureName = "echo.EchoPure"
 )
 
 // These constants are the procedure names of the RPCs defined in this package. They're exposed at
@@ -36,6 +38,8 @@ const (
 	EchoSvcBidiProcedure = "/echo.EchoSvc/Bidi"
 	// EchoInlineUnaryProcedure is the procedure name of the EchoInline's Unary RPC.
 	EchoInlineUnaryProcedure = "/echo.EchoInline/Unary"
+	// EchoPureUnaryProcedure is the procedure name of the EchoPure's Unary RPC.
+	EchoPureUnaryProcedure = "/echo.EchoPure/Unary"
 )
 
 var (
@@ -320,6 +324,76 @@ func (c *echoInlineClient) Unary(ctx context.Context, req *echo.Echo) (*echo.Ech
 type echoInlineHandler struct{ svc EchoInlineHandler }
 
 func (h echoInlineHandler) unary(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req echo.Echo
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Unary(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+var (
+	echoPureUnarySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           echo.File_echo_echo_proto.Services().ByName("EchoPure").Methods().ByName("Unary"),
+			Procedure:        EchoPureUnaryProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+)
+
+// EchoPureClient is a client for the echo.EchoPure service.
+type EchoPureClient interface {
+	// Unary returns what it is sent.
+	Unary(context.Context, *echo.Echo) (*echo.Echo, error)
+}
+
+// NewEchoPureClient constructs a client for the echo.EchoPure service. Multiple service clients may
+// share a single connect.Client.
+func NewEchoPureClient(client *connect.Client) EchoPureClient {
+	return &echoPureClient{client: client}
+}
+
+// EchoPureHandler is an implementation of the echo.EchoPure service.
+type EchoPureHandler interface {
+	// Unary returns what it is sent.
+	Unary(context.Context, *echo.Echo) (*echo.Echo, error)
+}
+
+// RegisterEchoPureHandler registers svc as the echo.EchoPure implementation on server.
+func RegisterEchoPureHandler(server *connect.Server, svc EchoPureHandler) {
+	adapter := echoPureHandler{svc: svc}
+	server.Register(
+		connect.Method{Spec: echoPureUnarySpec(), Handler: adapter.unary},
+	)
+}
+
+// UnimplementedEchoPureHandler returns CodeUnimplemented from all methods.
+type UnimplementedEchoPureHandler struct{}
+
+func (UnimplementedEchoPureHandler) Unary(context.Context, *echo.Echo) (*echo.Echo, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "echo.EchoPure.Unary is not implemented")
+}
+
+type echoPureClient struct {
+	client *connect.Client
+}
+
+func (c *echoPureClient) Unary(ctx context.Context, req *echo.Echo) (*echo.Echo, error) {
+	var res echo.Echo
+	if err := c.client.CallUnary(ctx, echoPureUnarySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+type echoPureHandler struct{ svc EchoPureHandler }
+
+func (h echoPureHandler) unary(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
 	var req echo.Echo
 	if err := stream.Receive(&req); err != nil {
 		return err

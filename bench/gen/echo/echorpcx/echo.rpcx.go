@@ -150,3 +150,56 @@ type echoInlineClient struct{ conn rpcx.Caller }
 func (c echoInlineClient) Unary(ctx context.Context, req *echo.Echo, opts ...rpcx.CallOption) (*echo.Echo, error) {
 	return rpcx.CallUnary(ctx, c.conn, echoInlineUnary, req, opts...)
 }
+
+// The full names of echo.EchoPure and its methods, as requests carry them.
+const (
+	EchoPureName           = "echo.EchoPure"
+	EchoPureUnaryProcedure = "/echo.EchoPure/Unary"
+)
+
+// EchoPureClient is a client for echo.EchoPure. Its methods may be called concurrently.
+//
+// EchoPure has the same unary method, declared free of side effects as an echo is, so
+// that rpcx may send it before the server has said what it accepts.
+type EchoPureClient interface {
+	// Unary returns what it is sent.
+	Unary(ctx context.Context, req *echo.Echo, opts ...rpcx.CallOption) (*echo.Echo, error)
+}
+
+// NewEchoPureClient returns a client that calls echo.EchoPure through conn.
+func NewEchoPureClient(conn rpcx.Caller) EchoPureClient { return echoPureClient{conn} }
+
+// EchoPureServer is the server side of echo.EchoPure. Its methods are called concurrently.
+//
+// EchoPure has the same unary method, declared free of side effects as an echo is, so
+// that rpcx may send it before the server has said what it accepts.
+type EchoPureServer interface {
+	// Unary returns what it is sent.
+	Unary(ctx context.Context, req *echo.Echo) (*echo.Echo, error)
+}
+
+// RegisterEchoPureServer makes impl answer the calls of echo.EchoPure on srv.
+// It panics if the service is registered already.
+func RegisterEchoPureServer(srv rpcx.Registrar, impl EchoPureServer) {
+	srv.Register(
+		rpcx.UnaryHandler(echoPureUnary, impl.Unary),
+	)
+}
+
+// UnimplementedEchoPureServer answers every method with UNIMPLEMENTED. Embed it in
+// an implementation to have that compile when the service gains methods.
+type UnimplementedEchoPureServer struct{}
+
+func (UnimplementedEchoPureServer) Unary(context.Context, *echo.Echo) (*echo.Echo, error) {
+	return nil, rpcx.ErrUnimplemented(echoPureUnary)
+}
+
+var (
+	echoPureUnary = rpcx.NewMethod[echo.Echo, echo.Echo](rpcx.MethodSpec{Service: EchoPureName, Name: "Unary", Idempotency: rpcx.NoSideEffects})
+)
+
+type echoPureClient struct{ conn rpcx.Caller }
+
+func (c echoPureClient) Unary(ctx context.Context, req *echo.Echo, opts ...rpcx.CallOption) (*echo.Echo, error) {
+	return rpcx.CallUnary(ctx, c.conn, echoPureUnary, req, opts...)
+}
