@@ -47,7 +47,7 @@ func (m *Multi) take(at uint64) (Client, *Single) {
 		s := m.lines[(at+i)%n]
 		if c := s.Take(); c != nil {
 			if first != nil {
-				_, _, _ = first.join() // it is there for a later call
+				_, _, _ = first.join(false) // it is there for a later call
 			}
 			return c, nil
 		}

@@ -35,23 +35,6 @@ type Single struct {
 	closed    bool
 }
 
-// attempt is one attempt to connect.
-type attempt struct {
-	dialed chan struct{} // closed when there is a connection, or it has failed
-	over   chan struct{} // closed when the server's settings are there, or it has failed
-	err    error         // set before over is closed
-}
-
-// failed returns why the attempt failed, or nil if it has not.
-func (a *attempt) failed() error {
-	select {
-	case <-a.over:
-		return a.err
-	default:
-		return nil
-	}
-}
-
 // NewSingle returns a line that has not connected yet.
 func NewSingle(cfg Config) *Single {
 	s := &Single{cfg: cfg, over: make(chan struct{})}
@@ -148,7 +131,7 @@ func (s *Single) pick(ctx context.Context, deadline time.Time, wait, settled boo
 		late = t.C
 	}
 	for {
-		a, pause, err := s.join()
+		a, pause, err := s.join(s.patient(ctx, deadline))
 		if err != nil && (!wait || err == transport.ErrClosed) || isDone(s.over) {
 			return nil, s.failed(err)
 		}
@@ -157,6 +140,9 @@ func (s *Single) pick(ctx context.Context, deadline time.Time, wait, settled boo
 				return c, nil
 			}
 			continue
+		}
+		if c := s.usable(settled); c != nil { // it was this caller that dialed
+			return c, nil
 		}
 		if err := s.await(ctx, late, a, pause, settled); err != nil {
 			return nil, err
@@ -171,30 +157,6 @@ func (s *Single) pick(ctx context.Context, deadline time.Time, wait, settled boo
 			return c, nil
 		}
 	}
-}
-
-// join returns the attempt in progress, starting one if it is time, or how long
-// it is until then and why the last one failed.
-func (s *Single) join() (a *attempt, pause time.Duration, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, 0, transport.ErrClosed
-	}
-	if s.attempt != nil {
-		return s.attempt, 0, nil
-	}
-	if c := s.client.Load(); c != nil && c.Usable() {
-		return nil, 0, nil
-	}
-	s.noteLossLocked()
-	if pause := time.Until(s.next); s.failures > 0 && pause > 0 {
-		return nil, pause, s.err
-	}
-	s.attempt = &attempt{dialed: make(chan struct{}), over: make(chan struct{})}
-	s.tasks.Add(1)
-	go s.connect(s.attempt, true)
-	return s.attempt, 0, nil
 }
 
 func (s *Single) await(ctx context.Context, late <-chan time.Time, a *attempt, pause time.Duration, settled bool) *status.Error {
@@ -231,95 +193,12 @@ func (s *Single) expired(err error) *status.Error {
 
 func (s *Single) failed(err error) *status.Error { return Unavailable(err) }
 
-// connect makes one connection and reads it until it is over or rests. A second one
-// takes its place at once if the first ends unanswered, as happens when a server
-// stops listening whose successor listens already.
-func (s *Single) connect(a *attempt, first bool) {
-	c, err := s.cfg.open(s.dialing, &trial{s, a, first})
-	if err != nil {
-		defer s.tasks.Done()
-		s.conclude(a, err)
-		return
-	}
-	s.mu.Lock()
-	s.client.Store(c.Client)
-	s.live = append(s.live, c)
-	over := isDone(s.over)
-	s.mu.Unlock()
-	if over {
-		c.End()
-	}
-	if first {
-		// Calls that may be sent before the server's settings need not wait for them.
-		close(a.dialed)
-	}
-	c.run()
-}
-
-// trial keeps a connection of a Single, and what is to be made of its end if the
-// server never answers.
-type trial struct {
-	*Single
-	a     *attempt
-	first bool
-}
-
-// settled implements keeper. It ends the attempt: the server speaks our protocol.
-func (t *trial) settled(c *connection) {
-	s := t.Single
-	s.mu.Lock()
-	s.settledAt = time.Now()
-	s.attempt, s.failures, s.err = nil, 0, nil
-	close(t.a.over)
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
-		c.Retire()
-	}
-}
-
-// ended implements keeper.
-func (t *trial) ended(c *connection) {
-	s, again := t.Single, false
-	if !isDone(c.Settled()) && !isDone(s.over) {
-		if again = t.first && c.Unanswered(); !again {
-			s.conclude(t.a, c.Err())
-		}
-	}
-	s.mu.Lock()
-	s.live = slices.DeleteFunc(s.live, func(o *connection) bool { return o == c })
-	s.noteLossLocked()
-	s.mu.Unlock()
-	if again {
-		go s.connect(t.a, false)
-		return
-	}
-	s.tasks.Done()
-}
-
 func isDone(c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true
 	default:
 		return false
-	}
-}
-
-// conclude ends the attempt as failed.
-func (s *Single) conclude(a *attempt, err error) {
-	s.cfg.Log.Debug("cannot connect", "target", s.cfg.Endpoint, "error", err)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failures++
-	s.next = time.Now().Add(s.cfg.Backoff.Delay(s.failures))
-	s.err, s.attempt = err, nil
-	a.err = err
-	close(a.over)
-	select {
-	case <-a.dialed: // calls wait for the server's settings already
-	default:
-		close(a.dialed)
 	}
 }
 
