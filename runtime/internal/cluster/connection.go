@@ -87,7 +87,7 @@ func (cfg *Config) Name() string {
 	return cfg.Endpoint.Addr
 }
 
-// open makes a connection of line's. Whoever opens it calls Run with it.
+// open makes a connection of line's. Whoever opens it calls run.
 func (cfg *Config) open(ctx context.Context, line keeper) (*connection, error) {
 	nc, err := cfg.dial(ctx)
 	if err != nil {
