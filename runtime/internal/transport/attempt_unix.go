@@ -26,11 +26,10 @@ func rawConn(nc net.Conn) syscall.RawConn {
 // attempt writes to a socket without ever blocking. It is made once per
 // connection, so that an attempt allocates nothing.
 type attempt struct {
-	out    batch
-	n      int
-	err    error
-	try    func(fd uintptr) bool
-	gather *gather // nil before the first batch that refers to parts
+	out batch
+	n   int
+	err error
+	try func(fd uintptr) bool
 }
 
 func (a *attempt) init() {
@@ -45,13 +44,10 @@ func (a *attempt) init() {
 }
 
 func (a *attempt) once(fd uintptr) (int, error) {
-	if len(a.out.parts) == 0 {
+	if a.out.refs == nil {
 		return syscall.Write(int(fd), a.out.buf[a.out.sent:])
 	}
-	if a.gather == nil {
-		a.gather = new(gather)
-	}
-	return a.gather.write(fd, &a.out)
+	return a.out.refs.gather.write(fd, &a.out)
 }
 
 // write writes as much of the rest of b as the socket takes at once, which may be

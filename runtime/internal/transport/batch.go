@@ -13,9 +13,17 @@ const leastReferred = bulkSize
 // batch is whole frames that are written together: bytes of its own, and between
 // them parts of large messages, which are not copied.
 type batch struct {
-	buf   []byte // nil if there is no batch
-	parts []part // in the order of at
-	sent  int    // how many bytes, from the front, have been written
+	buf  []byte      // nil if there is no batch
+	refs *references // nil if there are none
+	sent int         // how many bytes, from the front, have been written
+}
+
+// references are the parts of messages that belong between the bytes of a batch. They
+// are used again for other batches.
+type references struct {
+	parts  []part // in the order of at
+	size   int    // bytes of all parts
+	gather gather
 }
 
 // part is bytes that a batch refers to.
@@ -25,14 +33,28 @@ type part struct {
 	of   *encoding // holds data; nil if the garbage collector does
 }
 
-// rest returns how many bytes have not been written.
-func (b *batch) rest() int {
-	n := len(b.buf) - b.sent
-	for i := range b.parts {
-		n += len(b.parts[i].data)
+// total returns how many bytes the parts are. r may be nil.
+func (r *references) total() int {
+	if r == nil {
+		return 0
 	}
-	return n
+	return r.size
 }
+
+// release has r, which may be nil, refer to nothing any more.
+func (r *references) release() {
+	if r == nil {
+		return
+	}
+	for i := range r.parts {
+		r.parts[i].of.release()
+	}
+	clear(r.parts)
+	r.parts, r.size = r.parts[:0], 0
+}
+
+// rest returns how many bytes have not been written.
+func (b *batch) rest() int { return len(b.buf) + b.refs.total() - b.sent }
 
 // appendRest appends what has not been written to v, in pieces that are not empty.
 func (b *batch) appendRest(v [][]byte) [][]byte {
@@ -43,10 +65,12 @@ func (b *batch) appendRest(v [][]byte) [][]byte {
 			v = append(v, piece[n:])
 		}
 	}
-	for _, p := range b.parts {
-		add(b.buf[from:p.at])
-		add(p.data)
-		from = p.at
+	if b.refs != nil {
+		for _, p := range b.refs.parts {
+			add(b.buf[from:p.at])
+			add(p.data)
+			from = p.at
+		}
 	}
 	add(b.buf[from:])
 	return v
@@ -55,17 +79,8 @@ func (b *batch) appendRest(v [][]byte) [][]byte {
 // free gives back what the batch holds, once nobody writes it any more.
 func (b *batch) free() {
 	giveBuffer(b.buf)
-	releaseParts(b.parts)
+	b.refs.release()
 	*b = batch{}
-}
-
-// releaseParts has parts refer to nothing any more, and returns them, empty.
-func releaseParts(parts []part) []part {
-	for i := range parts {
-		parts[i].of.release()
-	}
-	clear(parts)
-	return parts[:0]
 }
 
 // encoding is a buffer with a message in it. Its sender shares it with the

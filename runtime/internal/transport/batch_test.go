@@ -10,7 +10,7 @@ import (
 func TestBatchRest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		var b batch
+		b := batch{refs: new(references)}
 		var all []byte
 		for range r.IntN(5) {
 			for range r.IntN(3) {
@@ -20,7 +20,8 @@ func TestBatchRest(t *testing.T) {
 			for i := range data {
 				data[i] = byte(len(all) + i)
 			}
-			b.parts, all = append(b.parts, part{at: len(b.buf), data: data}), append(all, data...)
+			b.refs.parts, all = append(b.refs.parts, part{at: len(b.buf), data: data}), append(all, data...)
+			b.refs.size += len(data)
 		}
 		b.buf, all = append(b.buf, 'x'), append(all, 'x')
 		for b.sent = range len(all) + 1 {

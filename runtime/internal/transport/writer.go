@@ -55,18 +55,17 @@ type writer struct {
 	fail  func(error)     // told, once, that writing failed; called without the lock
 
 	mu      sync.Mutex
-	buf     []byte // whole frames that nobody has taken yet; nil while idle
-	parts   []part // of these frames, which buf does not hold
-	spare   batch  // has been written, for the next one; empty while idle
-	batches uint64 // how many times buf has been taken
-	small   uint64 // until which batch bulk frames go singly
-	often   uint64 // until which batch small frames are held to come often
-	turns   int32  // how many bulk senders have their turn, until their frames have been taken
-	bulk    int32  // how many of their frames buf holds
+	buf     []byte      // whole frames that nobody has taken yet; nil while idle
+	refs    *references // what of them buf does not hold; nil if there is nothing
+	spare   batch       // has been written, for the next one; empty while idle
+	batches uint64      // how many times buf has been taken
+	small   uint64      // until which batch bulk frames go singly
+	often   uint64      // until which batch small frames are held to come often
+	turns   int32       // how many bulk senders have their turn, until their frames have been taken
+	bulk    int32       // how many of their frames buf holds
 	// mostTurns is how many may have their turn: 1 or bulkTurns.
 	mostTurns int32
 	control   int32 // control replies in buf
-	referred  int   // bytes in parts
 	unsummed  int   // bytes at the front of buf that were appended before sums was set
 	err       error // why nothing can be sent any more
 	sealed    error // why nothing can be appended any more; what waits is still sent
@@ -112,8 +111,7 @@ func (w *writer) prepareLocked() {
 	if w.buf != nil {
 		return
 	}
-	w.buf, w.parts, w.spare = w.spare.buf, w.spare.parts, batch{}
-	if w.buf == nil {
+	if w.buf, w.spare.buf = w.spare.buf, nil; w.buf == nil {
 		w.buf = takeBuffer()
 	}
 }
@@ -128,7 +126,7 @@ func partSize(n int) int {
 }
 
 // waitsLocked returns how many bytes nobody has taken yet.
-func (w *writer) waitsLocked() int { return len(w.buf) + w.referred }
+func (w *writer) waitsLocked() int { return len(w.buf) + w.refs.total() }
 
 // appendPart appends data, which is part of m and the end of its frame so far. It may be
 // called while w is locked.
@@ -140,8 +138,13 @@ func (w *writer) appendPart(m *message, data []byte) {
 	if m.in != nil {
 		m.in.refs.Add(1)
 	}
-	w.parts = append(w.parts, part{len(w.buf), data, m.in})
-	w.referred += len(data)
+	if w.refs == nil {
+		if w.refs, w.spare.refs = w.spare.refs, nil; w.refs == nil {
+			w.refs = new(references)
+		}
+	}
+	w.refs.parts = append(w.refs.parts, part{len(w.buf), data, m.in})
+	w.refs.size += len(data)
 }
 
 // appendMessage is appendPart with all of m. If it fails, nothing is appended.
@@ -156,8 +159,8 @@ func (w *writer) appendMessage(m *message) (err error) {
 
 // dropLocked drops what nobody has taken yet.
 func (w *writer) dropLocked() {
-	w.buf, w.parts = w.buf[:0], releaseParts(w.parts)
-	w.referred, w.unsummed = 0, 0
+	w.refs.release()
+	w.buf, w.refs, w.unsummed = w.buf[:0], nil, 0
 }
 
 // lockFor locks w for appending a frame of size bytes, 0 for one that is nobody's

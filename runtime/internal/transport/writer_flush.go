@@ -74,11 +74,7 @@ func (w *writer) flush(yield bool) {
 func (w *writer) take(yield bool, done batch) batch {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.spare.buf == nil && cap(done.buf) <= keepBuffer && w.err == nil {
-		w.spare = batch{buf: done.buf[:0], parts: releaseParts(done.parts)}
-	} else {
-		done.free()
-	}
+	w.keepLocked(done)
 	if yield && w.waitsLocked() < worthWriting && w.err == nil {
 		w.mu.Unlock()
 		runtime.Gosched()
@@ -91,8 +87,8 @@ func (w *writer) take(yield bool, done batch) batch {
 		w.idle.wakeAll()
 		return batch{}
 	}
-	out := batch{buf: w.buf, parts: w.parts}
-	w.buf, w.parts, w.referred = nil, nil, 0
+	out := batch{buf: w.buf, refs: w.refs}
+	w.buf, w.refs = nil, nil
 	if w.sums {
 		out.buf = w.summedLocked(out.buf)
 	}
@@ -101,11 +97,29 @@ func (w *writer) take(yield bool, done batch) batch {
 	return out
 }
 
+// keepLocked keeps the memory of a batch that has been written for the next one, if it
+// may, and else gives it back.
+func (w *writer) keepLocked(done batch) {
+	if w.err != nil {
+		done.free()
+		return
+	}
+	if done.refs != nil {
+		done.refs.release()
+		w.spare.refs = done.refs
+	}
+	if w.spare.buf == nil && cap(done.buf) <= keepBuffer {
+		w.spare.buf = done.buf[:0]
+	} else {
+		giveBuffer(done.buf)
+	}
+}
+
 // giveLocked gives the buffers back.
 func (w *writer) giveLocked() {
 	w.dropLocked()
 	giveBuffer(w.buf)
-	w.buf, w.parts = nil, nil
+	w.buf = nil
 	w.spare.free()
 }
 
@@ -264,7 +278,7 @@ func (w *writer) writeAll(b *batch) error {
 
 // write writes of the rest of b what it may at a time, blocking.
 func (w *writer) write(b *batch) (int, error) {
-	if len(b.parts) > 0 {
+	if b.refs != nil {
 		pieces := net.Buffers(b.appendRest(nil))
 		n, err := pieces.WriteTo(w.nc)
 		return int(n), err
