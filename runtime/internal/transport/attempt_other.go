@@ -12,11 +12,7 @@ import (
 // keep a small buffer.
 func rawConn(net.Conn) syscall.RawConn { return nil }
 
-type attempt struct{}
-
-func (*attempt) init() {}
-
-func (*attempt) write(syscall.RawConn, *batch) (int, error) { return 0, errors.ErrUnsupported }
+func writeSome(syscall.RawConn, *batch) (int, error) { return 0, errors.ErrUnsupported }
 
 type receiver struct {
 	raw    syscall.RawConn

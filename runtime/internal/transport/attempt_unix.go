@@ -5,6 +5,7 @@ package transport
 import (
 	"io"
 	"net"
+	"sync"
 	"syscall"
 )
 
@@ -23,8 +24,7 @@ func rawConn(nc net.Conn) syscall.RawConn {
 	return nil
 }
 
-// attempt writes to a socket without ever blocking. It is made once per
-// connection, so that an attempt allocates nothing.
+// attempt writes to a socket without ever blocking.
 type attempt struct {
 	out batch
 	n   int
@@ -32,7 +32,10 @@ type attempt struct {
 	try func(fd uintptr) bool
 }
 
-func (a *attempt) init() {
+// attempts are used again, so that one allocates nothing, by all connections, so
+// that one which is idle has none.
+var attempts = sync.Pool{New: func() any {
+	a := new(attempt)
 	a.try = func(fd uintptr) bool {
 		for {
 			a.n, a.err = a.once(fd)
@@ -41,7 +44,8 @@ func (a *attempt) init() {
 			}
 		}
 	}
-}
+	return a
+}}
 
 func (a *attempt) once(fd uintptr) (int, error) {
 	if a.out.refs == nil {
@@ -50,9 +54,11 @@ func (a *attempt) once(fd uintptr) (int, error) {
 	return a.out.refs.gather.write(fd, &a.out)
 }
 
-// write writes as much of the rest of b as the socket takes at once, which may be
+// writeSome writes as much of the rest of b as the socket takes at once, which may be
 // nothing.
-func (a *attempt) write(raw syscall.RawConn, b *batch) (int, error) {
+func writeSome(raw syscall.RawConn, b *batch) (int, error) {
+	a := attempts.Get().(*attempt)
+	defer attempts.Put(a)
 	a.out = *b
 	err := raw.Write(a.try)
 	a.out = batch{}

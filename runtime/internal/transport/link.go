@@ -80,7 +80,7 @@ type link struct {
 	// turn are guarded by w.mu.
 	credit  int64
 	waiting waitlist
-	turn    turn // of those that have waited
+	turn    *turn // of those that have waited; nil before the first
 	// window is what the peer may still send, owed what was consumed and has
 	// not been granted again.
 	window atomic.Int64

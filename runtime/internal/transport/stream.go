@@ -397,7 +397,7 @@ func (s *stream) stop(err error, discard bool) {
 	s.mu.Lock()
 	if s.end == nil {
 		s.end = err
-		s.l.large.streams.Add(-s.grown)
+		s.l.large.streams.Add(int32(-s.grown))
 	}
 	var held int64
 	var unread []*assembly

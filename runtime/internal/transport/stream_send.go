@@ -193,7 +193,9 @@ func (s *stream) takeLocked(n, size int, from *waitlist) *waitlist {
 	}
 	s.credit -= int64(n)
 	l.credit -= int64(n)
-	l.turn.left -= int64(n) // whoever draws it
+	if l.turn != nil {
+		l.turn.left -= int64(n) // whoever draws it
+	}
 	l.progress.Add(1)
 	return nil
 }

@@ -22,19 +22,22 @@ type turn struct {
 // beginTurnLocked gives s the turn, of which its first frame takes n bytes. That
 // frame is appended before the lock is given up.
 func (l *link) beginTurnLocked(s *stream, n int64) {
-	l.turn = turn{id: s.id, batch: l.w.batches, left: sendTurn - n}
+	if l.turn == nil {
+		l.turn = new(turn)
+	}
+	*l.turn = turn{id: s.id, batch: l.w.batches, left: sendTurn - n}
 	l.w.next = &l.waiting
 }
 
 // inTurnLocked reports whether s may draw n bytes before those that wait.
 func (l *link) inTurnLocked(s *stream, n int64) bool {
-	t := &l.turn
-	return t.id == s.id && t.batch == l.w.batches && t.left >= n
+	t := l.turn
+	return t != nil && t.id == s.id && t.batch == l.w.batches && t.left >= n
 }
 
 // endTurnLocked wakes the next stream if it is the turn of s, which is over.
 func (l *link) endTurnLocked(s *stream) {
-	if l.turn.id != s.id {
+	if l.turn == nil || l.turn.id != s.id {
 		return
 	}
 	l.turn.id = 0

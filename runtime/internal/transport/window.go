@@ -152,8 +152,8 @@ const largeStreams = 4
 
 // largeGrowth is by how much windows have grown by growTo.
 type largeGrowth struct {
-	streams atomic.Int64 // those of streams that go on
-	conn    int64        // the connection's, which does not shrink; of the reading goroutine
+	streams atomic.Int32 // those of streams that go on
+	conn    int32        // the connection's, which does not shrink; of the reading goroutine
 }
 
 // growFor lets the peer have as much of the stream's credit as it can use for
@@ -174,8 +174,8 @@ func (s *stream) growTo(want int64) {
 	l := s.l
 	want = min(want, int64(l.cfg.MaxStreamCredit))
 	more := want - s.limit.Load()
-	streams := l.large.streams.Load() + more
-	conn := max(streams-l.large.conn, 0)
+	streams := int64(l.large.streams.Load()) + more
+	conn := max(streams-int64(l.large.conn), 0)
 	switch {
 	case more <= 0, streams > largeStreams*largeWindow, l.budget.budget.tight():
 		return
@@ -191,9 +191,9 @@ func (s *stream) growTo(want int64) {
 	s.limit.Store(want)
 	s.window += more
 	s.grown += more
-	l.large.streams.Add(more)
+	l.large.streams.Add(int32(more))
 	s.mu.Unlock()
-	l.large.conn += conn
+	l.large.conn += int32(conn)
 	l.window.Add(conn)
 	l.limit.Add(conn)
 	if l.w.lock() != nil {

@@ -45,7 +45,7 @@ const (
 // connection takes batches as a whole, so that the frames of one would not
 // wait here for long, and nobody has sent a small frame lately.
 //
-// No sender ever blocks in a system call: the attempt of unlockLead does not
+// No sender ever blocks in a system call: what unlockLead writes does not
 // block, and what the socket does not take is left to a goroutine.
 type writer struct {
 	nc    net.Conn
@@ -54,15 +54,17 @@ type writer struct {
 	tasks *sync.WaitGroup // counts the goroutines that write
 	fail  func(error)     // told, once, that writing failed; called without the lock
 
-	mu      sync.Mutex
-	buf     []byte      // whole frames that nobody has taken yet; nil while idle
-	refs    *references // what of them buf does not hold; nil if there is nothing
-	spare   batch       // has been written, for the next one; empty while idle
-	batches uint64      // how many times buf has been taken
-	small   uint64      // until which batch bulk frames go singly
-	often   uint64      // until which batch small frames are held to come often
-	turns   int32       // how many bulk senders have their turn, until their frames have been taken
-	bulk    int32       // how many of their frames buf holds
+	mu   sync.Mutex
+	buf  []byte      // whole frames that nobody has taken yet; nil while idle
+	refs *references // what of them buf does not hold; nil if there is nothing
+	// What belonged to batches that have been written, for the next one; nil while idle.
+	spare     []byte
+	spareRefs *references
+	batches   uint64 // how many times buf has been taken
+	small     uint64 // until which batch bulk frames go singly
+	often     uint64 // until which batch small frames are held to come often
+	turns     int32  // how many bulk senders have their turn, until their frames have been taken
+	bulk      int32  // how many of their frames buf holds
 	// mostTurns is how many may have their turn: 1 or bulkTurns.
 	mostTurns int32
 	control   int32 // control replies in buf
@@ -78,14 +80,12 @@ type writer struct {
 	refers    atomic.Bool // parts of large messages need not be copied
 
 	// Owned by whoever is flushing.
-	swift   bool // the connection took the last batch at once
-	attempt attempt
+	swift bool // the connection took the last batch at once
 }
 
 func (w *writer) init(nc net.Conn, raw syscall.RawConn, stall time.Duration, tasks *sync.WaitGroup, fail func(error)) {
 	w.nc, w.raw, w.stall, w.tasks, w.fail = nc, raw, stall, tasks, fail
 	w.mostTurns = 1
-	w.attempt.init()
 }
 
 // lock locks w for appending. It fails, unlocked, if the connection is over.
@@ -111,7 +111,7 @@ func (w *writer) prepareLocked() {
 	if w.buf != nil {
 		return
 	}
-	if w.buf, w.spare.buf = w.spare.buf, nil; w.buf == nil {
+	if w.buf, w.spare = w.spare, nil; w.buf == nil {
 		w.buf = takeBuffer()
 	}
 }
@@ -139,7 +139,7 @@ func (w *writer) appendPart(m *message, data []byte) {
 		m.in.refs.Add(1)
 	}
 	if w.refs == nil {
-		if w.refs, w.spare.refs = w.spare.refs, nil; w.refs == nil {
+		if w.refs, w.spareRefs = w.spareRefs, nil; w.refs == nil {
 			w.refs = new(references)
 		}
 	}

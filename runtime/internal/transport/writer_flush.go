@@ -106,10 +106,10 @@ func (w *writer) keepLocked(done batch) {
 	}
 	if done.refs != nil {
 		done.refs.release()
-		w.spare.refs = done.refs
+		w.spareRefs = done.refs
 	}
-	if w.spare.buf == nil && cap(done.buf) <= keepBuffer {
-		w.spare.buf = done.buf[:0]
+	if w.spare == nil && cap(done.buf) <= keepBuffer {
+		w.spare = done.buf[:0]
 	} else {
 		giveBuffer(done.buf)
 	}
@@ -119,8 +119,8 @@ func (w *writer) keepLocked(done batch) {
 func (w *writer) giveLocked() {
 	w.dropLocked()
 	giveBuffer(w.buf)
-	w.buf = nil
-	w.spare.free()
+	giveBuffer(w.spare)
+	w.buf, w.spare, w.spareRefs = nil, nil, nil
 }
 
 // sum has every frame that is appended from now on carry a checksum.
@@ -242,7 +242,7 @@ func (w *writer) try(b *batch) error {
 	if w.raw == nil {
 		return nil
 	}
-	n, err := w.attempt.write(w.raw, b)
+	n, err := writeSome(w.raw, b)
 	b.sent += n
 	w.swift = b.rest() == 0
 	return err
