@@ -72,15 +72,15 @@ type writer struct {
 	err       error // why nothing can be sent any more
 	sealed    error // why nothing can be appended any more; what waits is still sent
 	room      waitlist
-	queue     waitlist    // bulk senders that wait for their turn
-	next      *waitlist   // the first in it is woken when buf is taken; nil: nobody
-	idle      waitlist    // waits until everything has been written
-	flushing  bool        // somebody writes, or is about to
-	sums      bool        // frames get a checksum when they are taken
-	refers    atomic.Bool // parts of large messages need not be copied
-
-	// Owned by whoever is flushing.
-	swift bool // the connection took the last batch at once
+	queue     waitlist  // bulk senders that wait for their turn
+	next      *waitlist // the first in it is woken when buf is taken; nil: nobody
+	idle      waitlist  // waits until everything has been written
+	flushing  bool      // somebody writes, or is about to
+	sums      bool      // frames get a checksum when they are taken
+	// swift says that the connection took the last batch at once. Of whoever is flushing.
+	swift bool
+	// refers says that parts of large messages need not be copied.
+	refers atomic.Bool
 }
 
 func (w *writer) init(nc net.Conn, raw syscall.RawConn, stall time.Duration, tasks *sync.WaitGroup, fail func(error)) {
