@@ -87,9 +87,9 @@ type link struct {
 	owed   atomic.Int64
 	// limit is the connection's window: what the peer may have outstanding at
 	// most. It grows.
-	limit atomic.Int64
-	large largeGrowth
-	probe atomic.Pointer[probe] // nil before the first
+	limit      atomic.Int64
+	unmeasured unmeasured
+	probe      atomic.Pointer[probe] // nil before the first
 	// budget is what this connection holds of the receive budget, charged what
 	// of that is for unread messages of streams.
 	budget  account

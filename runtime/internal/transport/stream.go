@@ -52,7 +52,7 @@ type stream struct {
 	parts   int64       // credit of fragments that hold none any more, not granted again
 	large   []*assembly // complete, and not taken
 	window  int64       // what the peer may still send on this stream
-	grown   int64       // by how much that has for large messages
+	grown   int64       // by how much that has by growTo
 	arrived int         // message bytes
 	growth  growth
 	dry     dryness
@@ -397,7 +397,7 @@ func (s *stream) stop(err error, discard bool) {
 	s.mu.Lock()
 	if s.end == nil {
 		s.end = err
-		s.l.large.streams.Add(int32(-s.grown))
+		s.l.unmeasured.streams.Add(int32(-s.grown))
 	}
 	var held int64
 	var unread []*assembly

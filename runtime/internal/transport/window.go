@@ -150,8 +150,9 @@ const largeWindow = 2 << 20
 // time.
 const largeStreams = 4
 
-// largeGrowth is by how much windows have grown by growTo.
-type largeGrowth struct {
+// unmeasured is by how much windows have grown by growTo, for which no round trip is
+// measured.
+type unmeasured struct {
 	streams atomic.Int32 // those of streams that go on
 	conn    int32        // the connection's, which does not shrink; of the reading goroutine
 }
@@ -174,8 +175,8 @@ func (s *stream) growTo(want int64) {
 	l := s.l
 	want = min(want, int64(l.cfg.MaxStreamCredit))
 	more := want - s.limit.Load()
-	streams := int64(l.large.streams.Load()) + more
-	conn := max(streams-int64(l.large.conn), 0)
+	streams := int64(l.unmeasured.streams.Load()) + more
+	conn := max(streams-int64(l.unmeasured.conn), 0)
 	switch {
 	case more <= 0, streams > largeStreams*largeWindow, l.budget.budget.tight():
 		return
@@ -191,9 +192,9 @@ func (s *stream) growTo(want int64) {
 	s.limit.Store(want)
 	s.window += more
 	s.grown += more
-	l.large.streams.Add(int32(more))
+	l.unmeasured.streams.Add(int32(more))
 	s.mu.Unlock()
-	l.large.conn += int32(conn)
+	l.unmeasured.conn += int32(conn)
 	l.window.Add(conn)
 	l.limit.Add(conn)
 	if l.w.lock() != nil {

@@ -128,8 +128,9 @@ func partSize(n int) int {
 // waitsLocked returns how many bytes nobody has taken yet.
 func (w *writer) waitsLocked() int { return len(w.buf) + w.refs.total() }
 
-// appendPart appends data, which is part of m and the end of its frame so far. It may be
-// called while w is locked.
+// appendPart appends data, a part of m, behind the header in buf: by reference where
+// that can be and is worth it, which keeps m's encoding alive, and else as a copy. w is
+// locked.
 func (w *writer) appendPart(m *message, data []byte) {
 	if !w.refers.Load() || len(data) < leastReferred {
 		w.buf = append(w.buf, data...)
