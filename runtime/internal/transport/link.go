@@ -74,7 +74,9 @@ type link struct {
 	endOnce sync.Once
 	accepts bool // this is the accepting side
 	sums    bool // frames may carry checksums; set with settled
-	err     error
+	// dry says that the streams of this connection run dry; see dryness.
+	dry atomic.Bool
+	err error
 
 	// credit is what this side may send of credited frames; it, waiting and
 	// turn are guarded by w.mu.

@@ -397,6 +397,7 @@ func (s *stream) stop(err error, discard bool) {
 	s.mu.Lock()
 	if s.end == nil {
 		s.end = err
+		s.dry.endedLocked(s)
 		s.l.unmeasured.streams.Add(int32(-s.grown))
 	}
 	var held int64

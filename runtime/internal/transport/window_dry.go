@@ -11,16 +11,33 @@ const dryWindow = 1 << 20
 // has taken everything and waits. Both wait for one another then, again and again,
 // and a larger window lets both go on for longer. A receiver that does not keep up
 // never waits, so its window stays as it is.
+//
+// The streams of a connection are often alike: once one has run dry, the windows of
+// those behind it grow as soon as something comes, until one gets along without that.
 type dryness struct {
-	used bool        // the peer has used up the window since the receiver waited last
-	grow atomic.Bool // the receiver has waited since
+	used  bool        // the peer has used up the window since the receiver waited last
+	grow  atomic.Bool // the receiver has waited since
+	begun bool        // something has come; of the reading goroutine
+	worth bool        // the peer would have used up the window of the beginning
 }
 
 // usedLocked looks at the window after something has drawn on it. A quarter of it
 // may be credit that has been granted and that the peer does not have yet.
 func (s *stream) usedLocked() {
-	if s.window <= s.limit.Load()/4 {
+	limit, least := s.limit.Load(), int64(s.l.cfg.Settings.StreamCredit)
+	if s.window <= limit/4 {
 		s.dry.used = true
+	}
+	if s.window <= limit-least*3/4 {
+		s.dry.worth = true
+	}
+}
+
+// endedLocked says that nothing more comes. Of a stream that was shorter than the
+// window of the beginning nothing can be learned.
+func (d *dryness) endedLocked(s *stream) {
+	if !d.worth && s.arrived >= int(s.l.cfg.Settings.StreamCredit) {
+		s.l.dry.Store(false)
 	}
 }
 
@@ -36,10 +53,16 @@ func (s *stream) driedUpLocked() {
 // calls are made on the connection, as they and their answers may have to wait behind
 // what the peer may send. It is called on the reading goroutine.
 func (s *stream) growIfDry() {
-	if !s.dry.grow.Load() {
+	switch first := !s.dry.begun; {
+	case s.dry.grow.Load():
+		s.dry.grow.Store(false)
+		s.l.dry.Store(true)
+	case first && s.l.dry.Load():
+	default:
+		s.dry.begun = true
 		return
 	}
-	s.dry.grow.Store(false)
+	s.dry.begun = true
 	if !s.l.unary.comesOften(s.l.received.Load()) {
 		s.growTo(dryWindow)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rpcx-go/rpcx/runtime/call"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
+	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
 // TestWindowsOfReceiversThatRunDry: windows grow where the peer uses up a stream's
@@ -69,4 +70,58 @@ func TestWindowsOfReceiversThatRunDry(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWindowsOfStreamsAlike: behind a stream that has run dry, windows grow with the
+// first message, until a stream gets along without that. Short streams teach nothing.
+func TestWindowsOfStreamsAlike(t *testing.T) {
+	const stream, conn = 64 << 10, 128 << 10
+	// How streams send: so many messages of 1 KiB in each of so many bursts.
+	type way struct{ bursts, burst int }
+	dry, calm, short := way{6, 48}, way{16, 8}, way{1, 3}
+	synctest.Test(t, func(t *testing.T) {
+		srv, p := settledServer(t, &service{stream: func(_ context.Context, s call.ServerStream) error {
+			for {
+				if _, err := recvText(s); err != nil {
+					return err
+				}
+			}
+		}}, windows(stream, conn), growing(16<<20, 64<<20))
+		for i, step := range []struct {
+			way
+			first int64 // the window behind the first message
+			calls int   // unary calls before it
+		}{
+			{calm, stream, 0},
+			{dry, stream, 0},
+			{dry, dryWindow, 0},
+			{short, dryWindow, 0},
+			{dry, stream, 2}, // they would wait behind it
+			{calm, dryWindow, 0},
+			{calm, stream, 0},
+			{short, stream, 0},
+		} {
+			id := frame.StreamID(100*i + 1)
+			for n := range step.calls {
+				p.raw(open(id-10+frame.StreamID(2*n), say, 0, "x"))
+				p.sync()
+			}
+			p.raw(enc(frame.Header{Type: frame.TypeOpen, Flags: frame.FlagName | kindFlags(echo), ID: id}, name(echo)))
+			for n := range step.bursts * step.burst {
+				p.raw(data(id, credited, long(1000)))
+				if n == 0 {
+					synctest.Wait()
+					if got := srv.calls.get(id).stream.limit.Load(); got != step.first {
+						t.Errorf("stream %d: the window is %d, want %d", i, got, step.first)
+					}
+				}
+				if (n+1)%step.burst == 0 {
+					synctest.Wait()
+					p.sync()
+				}
+			}
+			p.raw(frame.AppendCancel(nil, id, status.Canceled))
+			p.sync()
+		}
+	})
 }
