@@ -161,7 +161,7 @@ func nextPart(held, n int) int {
 // growLocked adds n bytes of memory, as sizeFor says.
 func (a *assembly) growLocked(n int) {
 	if held := a.heldLocked(); held+n == a.total {
-		a.whole = make([]byte, 0, a.total)
+		a.whole = uncleared(a.total)
 		for _, p := range a.parts {
 			a.whole = append(a.whole, p...)
 		}

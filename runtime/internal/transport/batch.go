@@ -90,16 +90,27 @@ type encoding struct {
 	refs atomic.Int32
 }
 
-// keepEncoded is the largest buffer that is kept to marshal another message into.
-const keepEncoded = 8 << 20
+// keepEncoded is the largest buffer that is kept to marshal another message into, and
+// keepAlive the largest of those that garbage collections leave alone.
+const (
+	keepEncoded = 8 << 20
+	keepAlive   = 128 << 10
+)
 
-// encodings are buffers that large messages are marshalled into.
-var encodings = sync.Pool{New: func() any { return new(encoding) }}
+// encodings are buffers that large messages are marshalled into. Those up to
+// keepAlive are in encoded, as long as there is room.
+var (
+	encodings = sync.Pool{New: func() any { return new(encoding) }}
+	encoded   kept[encoding]
+)
 
 // takeEncoding returns an empty buffer for size bytes, which the caller releases.
 func takeEncoding(size int) *encoding {
 	pool.Took()
-	e := encodings.Get().(*encoding)
+	e := encoded.take(func(e *encoding) bool { return cap(e.b) >= size })
+	if e == nil {
+		e = encodings.Get().(*encoding)
+	}
 	if cap(e.b) < size {
 		e.b = make([]byte, 0, size)
 	}
@@ -113,8 +124,11 @@ func (e *encoding) release() {
 		return
 	}
 	pool.Gave()
-	if cap(e.b) <= keepEncoded {
-		e.b = e.b[:0]
+	if cap(e.b) > keepEncoded {
+		return
+	}
+	e.b = e.b[:0]
+	if cap(e.b) > keepAlive || !encoded.give(e) {
 		encodings.Put(e)
 	}
 }

@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/rpcx-go/rpcx/runtime/internal/pool"
 )
@@ -82,4 +84,14 @@ func roomFor(b []byte, n int) []byte {
 		return bigger
 	}
 	return b
+}
+
+// uncleared returns an empty buffer for n bytes, n > 0, that holds whatever was in its
+// memory before: only strings.Builder has such memory to give. Nobody else has its
+// string.
+func uncleared(n int) []byte {
+	var b strings.Builder
+	b.Grow(n)
+	b.WriteByte(0) // the address of an empty string is not specified
+	return unsafe.Slice(unsafe.StringData(b.String()), n)[:0]
 }
