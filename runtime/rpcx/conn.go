@@ -166,9 +166,9 @@ func tried(n int) uint8 { return uint8(min(n, call.MaxAttempt)) }
 // unary makes one attempt, which is repeated only while it provably never left
 // this process or never ran because the connection was on its end.
 //
-// Its frame and attempt's lie on the stack of everybody who waits for an answer,
-// and are scanned there by each garbage collection: what only some calls need is
-// in the frames of others.
+// Everybody waits here for an answer, with no more frames on the stack than must be:
+// each garbage collection scans those of all who wait, and many callers together have
+// more of them than a cache holds. What only some calls need is in frames of its own.
 func (c *Conn) unary(ctx context.Context, u *unaryCall, o *call.Options) *status.Error {
 	st := c.stats.Method(u.Method)
 	st.Start()
@@ -181,8 +181,22 @@ func (c *Conn) unary(ctx context.Context, u *unaryCall, o *call.Options) *status
 		u.Class, u.Route, u.Routed = u.pick.Class, u.pick.Hash, u.pick.HasKey
 		u.pick.Metadata, u.pick.Deadline = base, u.Deadline
 		for n := 0; ; n++ {
-			var picked bool
-			if picked, err = c.attempt(ctx, u, base, o, n); !picked || !resend(err, n, o) {
+			u.Class.Attempt = tried(n)
+			var client cluster.Client
+			if client, err = c.cluster.Pick(ctx, &u.pick); err != nil {
+				break
+			}
+			u.Sent = 0
+			if o.Credentials != nil || len(c.cfg.observers) > 0 {
+				err = c.attempt(ctx, client, u, base, o, n)
+			} else {
+				if answered := client.StartUnary(ctx, &u.Unary); answered != nil {
+					<-answered
+				}
+				err = client.FinishUnary(ctx, &u.Unary)
+				c.attempted(u, client, err)
+			}
+			if !resend(err, n, o) {
 				break
 			}
 			u.pick.Failed()
@@ -223,28 +237,25 @@ func connectionLost(err *status.Error) bool {
 	return lost && err.NotRun() && err.Code() == status.Unavailable
 }
 
-// attempt sends the call once. picked reports whether there was a connection to
-// send it over.
-func (c *Conn) attempt(ctx context.Context, u *unaryCall, base metadata.MD, o *call.Options, n int) (picked bool, err *status.Error) {
-	u.Class.Attempt = tried(n)
-	client, err := c.cluster.Pick(ctx, &u.pick)
-	if err != nil {
-		return false, err
-	}
-	defer func() {
-		u.pick.Unsent = err.NotRun() && (u.Sent == 0 || err.Code() == status.Unavailable)
-		c.cluster.Done(&u.pick, client, err)
-	}()
-	u.Sent = 0
+// attempted tells the cluster what came of sending the call to client.
+func (c *Conn) attempted(u *unaryCall, client cluster.Client, err *status.Error) {
+	u.pick.Unsent = err.NotRun() && (u.Sent == 0 || err.Code() == status.Unavailable)
+	c.cluster.Done(&u.pick, client, err)
+}
+
+// attempt sends the call once where credentials or observers have a part in it, which
+// may panic.
+func (c *Conn) attempt(ctx context.Context, client cluster.Client, u *unaryCall, base metadata.MD, o *call.Options, n int) (err *status.Error) {
+	defer func() { c.attempted(u, client, err) }()
 	if o.Credentials != nil {
 		if u.Metadata, err = c.authorize(ctx, client, u.Method, base, o.Credentials); err != nil {
-			return true, err
+			return err
 		}
 	}
 	if len(c.cfg.observers) > 0 {
-		return true, c.observedAttempt(ctx, client, u, n)
+		return c.observedAttempt(ctx, client, u, n)
 	}
-	return true, client.Unary(ctx, &u.Unary)
+	return client.Unary(ctx, &u.Unary)
 }
 
 // observedAttempt sends the call to client and tells the observers.

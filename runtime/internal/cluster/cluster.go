@@ -103,6 +103,10 @@ func connect(ctx context.Context, line Line, deadline time.Time, wait bool) (Cli
 type Client interface {
 	// Unary makes a unary call and waits for its end.
 	Unary(ctx context.Context, u *transport.Unary) *status.Error
+	// StartUnary and FinishUnary are its halves. What the first returns is received
+	// from in between, unless it is nil.
+	StartUnary(ctx context.Context, u *transport.Unary) (answered <-chan struct{})
+	FinishUnary(ctx context.Context, u *transport.Unary) *status.Error
 	// OpenStream opens a call that streams. Its life is bounded by ctx.
 	OpenStream(ctx context.Context, sc *transport.StreamCall) (call.ClientStream, *status.Error)
 	// Peer returns the server.

@@ -47,6 +47,14 @@ func (l *lent) begin(ctx context.Context, m *call.Method, md metadata.MD, class 
 	return x, cs, nil
 }
 
+// StartUnary implements cluster.Client: FinishUnary does everything.
+func (l *lent) StartUnary(context.Context, *transport.Unary) <-chan struct{} { return nil }
+
+// FinishUnary implements cluster.Client.
+func (l *lent) FinishUnary(ctx context.Context, u *transport.Unary) *status.Error {
+	return l.Unary(ctx, u)
+}
+
 // Unary implements cluster.Client.
 func (l *lent) Unary(ctx context.Context, u *transport.Unary) *status.Error {
 	if ctx.Err() != nil || u.Timed && !time.Now().Before(u.Deadline) {

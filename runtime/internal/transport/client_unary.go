@@ -53,37 +53,55 @@ func (u *Unary) Reset() {
 
 // Unary makes a unary call and waits for its end.
 func (c *Client) Unary(ctx context.Context, u *Unary) *status.Error {
+	if answered := c.StartUnary(ctx, u); answered != nil {
+		<-answered
+	}
+	return c.FinishUnary(ctx, u)
+}
+
+// StartUnary is the first half of Unary: it sends the call. Its caller receives from
+// answered, unless that is nil, and calls FinishUnary then. So it waits with few frames
+// on its stack.
+func (c *Client) StartUnary(ctx context.Context, u *Unary) (answered <-chan struct{}) {
+	p := &u.pending
+	p.phase = status.PhaseSend
 	if ctx.Err() != nil || u.Timed && !time.Now().Before(u.Deadline) {
-		return ended(ctx, u.late(), status.PhaseSend).WithNotRun()
+		p.cause = u.late()
+		return nil
 	}
 	u.Peer = &c.peerInfo
-	p := &u.pending
-	defer p.reset()
 	if p.done == nil {
 		p.done = make(chan struct{}, 1)
 	}
 	late := p.startTimer(u)
-	phase := status.PhaseSend
 	err := c.sendUnary(ctx, p, u, late)
-	switch done := ctx.Done(); {
-	case err != nil:
+	if err != nil {
+		p.cause = err
 		if p.id != 0 && !c.giveUp(ctx, p, err) {
 			<-p.done
 		}
-	case done == nil && late == nil:
-		phase = status.PhaseHandler
-		<-p.done
-	default:
-		phase = status.PhaseHandler
-		err = c.await(ctx, p, done, late)
+	} else {
+		p.phase = status.PhaseHandler
+		done := ctx.Done()
+		if done == nil && late == nil {
+			return p.done
+		}
+		p.cause = c.await(ctx, p, done, late)
 	}
 	if late != nil {
 		p.timer.Stop()
 	}
-	result := c.outcome(ctx, p, u, err, phase)
+	return nil
+}
+
+// FinishUnary returns how the call that StartUnary sent has ended.
+func (c *Client) FinishUnary(ctx context.Context, u *Unary) *status.Error {
+	p := &u.pending
+	result := c.outcome(ctx, p, u, p.cause, p.phase)
 	if p.id != 0 {
 		c.ended()
 	}
+	p.reset()
 	return result
 }
 

@@ -19,6 +19,9 @@ type pending struct {
 	result result
 	asm    *assembly // the answer, if it comes in parts
 
+	cause error        // why the unary call was given up here, nil if it was not
+	phase status.Phase // that it was in then
+
 	head   bool          // headers have arrived, or can no more
 	stream *ClientStream // not nil for calls that stream
 }
