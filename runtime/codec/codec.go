@@ -86,7 +86,10 @@ func (protoCodec) AppendMarshal(dst []byte, msg any, size int) ([]byte, error) {
 
 func (protoCodec) Unmarshal(data []byte, msg any) error {
 	if m, ok := msg.(wire.Message); ok {
-		return parse(wire.UnmarshalOptions{Merge: true}, data, m)
+		if err := (wire.UnmarshalOptions{Merge: true}).Unmarshal(data, m); err != nil {
+			return explain(err, data, m)
+		}
+		return nil
 	}
 	m, ok := msg.(proto.Message)
 	if !ok {
@@ -100,17 +103,18 @@ func (protoCodec) Unmarshal(data []byte, msg any) error {
 
 func (c protoCodec) UnmarshalOwned(data []byte, msg any) error {
 	if m, ok := msg.(wire.Message); ok {
-		return parse(wire.UnmarshalOptions{Merge: true, Alias: true}, data, m)
+		if err := (wire.UnmarshalOptions{Merge: true, Alias: true}).Unmarshal(data, m); err != nil {
+			return explain(err, data, m)
+		}
+		return nil
 	}
 	return c.Unmarshal(data, msg)
 }
 
-// parse has errors name the field.
-func parse(o wire.UnmarshalOptions, data []byte, m wire.Message) error {
-	err := o.Unmarshal(data, m)
-	if err == nil {
-		return nil
-	}
+// explain has an error of parsing m name the field.
+//
+//go:noinline
+func explain(err error, data []byte, m wire.Message) error {
 	if p, ok := m.(proto.Message); ok {
 		return foreign.ExplainParse(err, data, p)
 	}

@@ -127,24 +127,30 @@ func (m *message) begin(h *frame.Header) {
 // decode fills v from a message that arrived in the codec in. v may refer to data
 // afterwards if own says that nobody else will use it. Its errors carry no code,
 // except RESOURCE_EXHAUSTED for one that is too large once it is decompressed.
+//
+// It is on the stack of every handler's goroutine, which stays small while no more than
+// that is there.
 func (l *link) decode(in codec.Codec, compression uint8, data []byte, own bool, v any) error {
 	if compression != 0 {
-		c := l.cfg.Compressors.ByID(codec.CompressionID(compression))
-		var err error
-		data, err = c.Decompress(data, int(l.cfg.Settings.MaxMessage))
-		if errors.Is(err, codec.ErrTooLarge) {
-			return status.Errorf(status.ResourceExhausted, "%w (option WithMaxMessageSize)", err)
-		}
-		if err != nil {
-			return fmt.Errorf("decompress: %w", err)
-		}
-		own = true
+		return l.decodeCompressed(in, compression, data, v)
 	}
 	// What refers to data keeps all of it alive, so not more than it is worth.
 	if own && cap(data) <= 2*len(data) {
 		return codec.DecodeOwned(in, data, v)
 	}
 	return codec.Decode(in, data, v)
+}
+
+func (l *link) decodeCompressed(in codec.Codec, compression uint8, data []byte, v any) error {
+	c := l.cfg.Compressors.ByID(codec.CompressionID(compression))
+	data, err := c.Decompress(data, int(l.cfg.Settings.MaxMessage))
+	if errors.Is(err, codec.ErrTooLarge) {
+		return status.Errorf(status.ResourceExhausted, "%w (option WithMaxMessageSize)", err)
+	}
+	if err != nil {
+		return fmt.Errorf("decompress: %w", err)
+	}
+	return l.decode(in, 0, data, true, v)
 }
 
 // undecodable gives an error of decode the given code unless it has one.

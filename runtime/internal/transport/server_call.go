@@ -315,7 +315,7 @@ func (c *serverCall) DecodeRequest(msg any) error {
 		return c.stream.recv(msg)
 	}
 	if c.used.Swap(true) {
-		return status.New(status.Internal, "the call is over, or its request has been decoded")
+		return errUsed()
 	}
 	err := c.s.decode(c.s.codec(c.codec), c.compression, c.msg, c.own, msg)
 	c.msg = nil
@@ -324,6 +324,11 @@ func (c *serverCall) DecodeRequest(msg any) error {
 		return undecodable(err, status.InvalidArgument, "request")
 	}
 	return nil
+}
+
+//go:noinline
+func errUsed() error {
+	return status.New(status.Internal, "the call is over, or its request has been decoded")
 }
 
 // RequestHeader implements dispatch.Wire.

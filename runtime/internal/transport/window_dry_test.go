@@ -80,12 +80,14 @@ func TestWindowsOfStreamsAlike(t *testing.T) {
 	type way struct{ bursts, burst int }
 	dry, calm, short := way{6, 48}, way{16, 8}, way{1, 3}
 	synctest.Test(t, func(t *testing.T) {
+		var may chan struct{} // one for each message that is taken
 		srv, p := settledServer(t, &service{stream: func(_ context.Context, s call.ServerStream) error {
-			for {
+			for range may {
 				if _, err := recvText(s); err != nil {
 					return err
 				}
 			}
+			return nil
 		}}, windows(stream, conn), growing(16<<20, 64<<20))
 		for i, step := range []struct {
 			way
@@ -102,6 +104,8 @@ func TestWindowsOfStreamsAlike(t *testing.T) {
 			{short, stream, 0},
 		} {
 			id := frame.StreamID(100*i + 1)
+			may = make(chan struct{}, 1000)
+			may <- struct{}{} // so that the receiver waits once it has taken everything
 			for n := range step.calls {
 				p.raw(open(id-10+frame.StreamID(2*n), say, 0, "x"))
 				p.sync()
@@ -111,17 +115,24 @@ func TestWindowsOfStreamsAlike(t *testing.T) {
 				p.raw(data(id, credited, long(1000)))
 				if n == 0 {
 					synctest.Wait()
+					p.sync()
 					if got := srv.calls.get(id).stream.limit.Load(); got != step.first {
 						t.Errorf("stream %d: the window is %d, want %d", i, got, step.first)
 					}
 				}
 				if (n+1)%step.burst == 0 {
 					synctest.Wait()
+					for range step.burst {
+						may <- struct{}{}
+					}
+					synctest.Wait()
 					p.sync()
 				}
 			}
 			p.raw(frame.AppendCancel(nil, id, status.Canceled))
 			p.sync()
+			close(may)
+			synctest.Wait()
 		}
 	})
 }
