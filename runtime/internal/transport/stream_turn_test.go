@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/dispatch"
 	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 )
 
@@ -65,11 +66,12 @@ func TestTurn(t *testing.T) {
 }
 
 // TestTurnsAreFair: streams that compete for the connection's credit get about the
-// same share of it, whatever the size of their messages.
+// same share of it, whatever the size of their messages, while batches are not taken
+// faster than they fill.
 func TestTurnsAreFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const grant, rounds = 64 << 10, 20
-		_, p := serving(t, &service{stream: func(_ context.Context, s call.ServerStream) error {
+		_, p := servingWith(t, (&service{stream: func(_ context.Context, s call.ServerStream) error {
 			req, err := recvText(s)
 			if err != nil {
 				return err
@@ -77,7 +79,7 @@ func TestTurnsAreFair(t *testing.T) {
 			for s.Send(str(long(100*len(req)*len(req)))) == nil {
 			}
 			return nil
-		}})
+		}}).dispatcher(dispatch.Config{}), 1<<10)
 		p.hello(func(s *frame.Settings) { s.StreamCredit, s.ConnCredit = 16<<20, grant })
 		p.welcome()
 		p.raw(open(1, up, 1, "x"), again(3, up, 1, "xx"), again(5, up, 1, "xxxx"), again(7, up, 1, "xxxxxxxx"))
