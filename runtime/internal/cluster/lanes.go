@@ -29,6 +29,11 @@ func (l *lanes) line(lane uint8) (Line, error) {
 	if line := l.lines[lane&call.MaxLane].Load(); line != nil {
 		return *line, nil
 	}
+	return l.begin(lane)
+}
+
+// begin is line for a lane that may have no way yet.
+func (l *lanes) begin(lane uint8) (Line, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if line := l.lines[lane&call.MaxLane].Load(); line != nil {
