@@ -180,9 +180,14 @@ func (c *Conn) unary(ctx context.Context, u *unaryCall, o *call.Options) *status
 	if err == nil {
 		u.Class, u.Route, u.Routed = u.pick.Class, u.pick.Hash, u.pick.HasKey
 		u.pick.Metadata, u.pick.Deadline = base, u.Deadline
+		var client cluster.Client // nil where the cluster has been told the outcome
+		defer func() {
+			if client != nil { // what is the user's has panicked
+				c.attempted(u, client, err)
+			}
+		}()
 		for n := 0; ; n++ {
 			u.Class.Attempt = tried(n)
-			var client cluster.Client
 			if client, err = c.cluster.Pick(ctx, &u.pick); err != nil {
 				break
 			}
@@ -194,8 +199,10 @@ func (c *Conn) unary(ctx context.Context, u *unaryCall, o *call.Options) *status
 					<-answered
 				}
 				err = client.FinishUnary(ctx, &u.Unary)
-				c.attempted(u, client, err)
 			}
+			used := client
+			client = nil
+			c.attempted(u, used, err)
 			if !resend(err, n, o) {
 				break
 			}
@@ -243,10 +250,8 @@ func (c *Conn) attempted(u *unaryCall, client cluster.Client, err *status.Error)
 	c.cluster.Done(&u.pick, client, err)
 }
 
-// attempt sends the call once where credentials or observers have a part in it, which
-// may panic.
+// attempt sends the call once where credentials or observers have a part in it.
 func (c *Conn) attempt(ctx context.Context, client cluster.Client, u *unaryCall, base metadata.MD, o *call.Options, n int) (err *status.Error) {
-	defer func() { c.attempted(u, client, err) }()
 	if o.Credentials != nil {
 		if u.Metadata, err = c.authorize(ctx, client, u.Method, base, o.Credentials); err != nil {
 			return err

@@ -100,12 +100,19 @@ func (d *Dispatcher) Run(c *Call) {
 	finished := false
 	defer func() {
 		if !finished {
-			d.done(c, nil, d.broken(c, recover()))
+			d.endBroken(c, recover())
 		}
 	}()
 	res, err := d.invoke(c)
 	finished = true
 	d.done(c, res, status.FromError(err))
+}
+
+// endBroken finishes a call whose handler has not returned, even if the log panics.
+func (d *Dispatcher) endBroken(c *Call, panicked any) {
+	err := status.New(status.Internal, "the handler panicked")
+	defer func() { d.done(c, nil, err) }()
+	err = d.broken(c, panicked)
 }
 
 // broken returns the error of a call whose handler has panicked, or, if that is nil,

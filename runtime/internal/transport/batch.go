@@ -107,7 +107,12 @@ var (
 // takeEncoding returns an empty buffer for size bytes, which the caller releases.
 func takeEncoding(size int) *encoding {
 	pool.Took()
-	e := encoded.take(func(e *encoding) bool { return cap(e.b) >= size })
+	var e *encoding
+	if size <= keepAlive {
+		if e = encoded.take(func(e *encoding) bool { return cap(e.b) >= size }); e == nil {
+			e = encoded.take(func(*encoding) bool { return true }) // it will be larger from now on
+		}
+	}
 	if e == nil {
 		e = encodings.Get().(*encoding)
 	}

@@ -97,12 +97,13 @@ func (c *Client) StartUnary(ctx context.Context, u *Unary) (answered <-chan stru
 // FinishUnary returns how the call that StartUnary sent has ended.
 func (c *Client) FinishUnary(ctx context.Context, u *Unary) *status.Error {
 	p := &u.pending
-	result := c.outcome(ctx, p, u, p.cause, p.phase)
-	if p.id != 0 {
-		c.ended()
-	}
-	p.reset()
-	return result
+	defer func() {
+		if p.id != 0 {
+			c.ended()
+		}
+		p.reset()
+	}()
+	return c.outcome(ctx, p, u, p.cause, p.phase)
 }
 
 // earlyMessage is the largest message that is sent before the peer has said

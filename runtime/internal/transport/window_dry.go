@@ -13,12 +13,14 @@ const dryWindow = 1 << 20
 // never waits, so its window stays as it is.
 //
 // The streams of a connection are often alike: once one has run dry, the windows of
-// those behind it grow as soon as something comes, until one gets along without that.
+// those behind it grow as soon as a quarter of them has been drawn, which is also when
+// credit is granted otherwise, until a stream gets along without that.
 type dryness struct {
 	used  bool        // the peer has used up the window since the receiver waited last
 	grow  atomic.Bool // the receiver has waited since
-	begun bool        // something has come; of the reading goroutine
-	worth bool        // the peer would have used up the window of the beginning
+	some  bool        // a quarter of the window of the beginning was drawn at once
+	seen  bool        // that has been looked at; of the reading goroutine
+	worth bool        // most of the window of the beginning was drawn at once
 }
 
 // usedLocked looks at the window after something has drawn on it. A quarter of it
@@ -28,7 +30,11 @@ func (s *stream) usedLocked() {
 	if s.window <= limit/4 {
 		s.dry.used = true
 	}
-	if s.window <= limit-least*3/4 {
+	drawn := limit - s.window
+	if drawn >= least/4 {
+		s.dry.some = true
+	}
+	if drawn >= least*3/4 {
 		s.dry.worth = true
 	}
 }
@@ -36,7 +42,7 @@ func (s *stream) usedLocked() {
 // endedLocked says that nothing more comes. Of a stream that was shorter than the
 // window of the beginning nothing can be learned.
 func (d *dryness) endedLocked(s *stream) {
-	if !d.worth && s.arrived >= int(s.l.cfg.Settings.StreamCredit) {
+	if d.some && !d.worth && s.arrived >= int(s.l.cfg.Settings.StreamCredit) {
 		s.l.dry.Store(false)
 	}
 }
@@ -53,16 +59,16 @@ func (s *stream) driedUpLocked() {
 // calls are made on the connection, as they and their answers may have to wait behind
 // what the peer may send. It is called on the reading goroutine.
 func (s *stream) growIfDry() {
-	switch first := !s.dry.begun; {
+	early := s.dry.some && !s.dry.seen
+	s.dry.seen = s.dry.some
+	switch {
 	case s.dry.grow.Load():
 		s.dry.grow.Store(false)
 		s.l.dry.Store(true)
-	case first && s.l.dry.Load():
+	case early && s.l.dry.Load():
 	default:
-		s.dry.begun = true
 		return
 	}
-	s.dry.begun = true
 	if !s.l.unary.comesOften(s.l.received.Load()) {
 		s.growTo(dryWindow)
 	}

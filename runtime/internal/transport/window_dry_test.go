@@ -72,13 +72,14 @@ func TestWindowsOfReceiversThatRunDry(t *testing.T) {
 	}
 }
 
-// TestWindowsOfStreamsAlike: behind a stream that has run dry, windows grow with the
-// first message, until a stream gets along without that. Short streams teach nothing.
+// TestWindowsOfStreamsAlike: behind a stream that has run dry, windows grow once a
+// quarter of them has been drawn, until a stream gets along without that. Short streams
+// teach nothing, and cause no credit.
 func TestWindowsOfStreamsAlike(t *testing.T) {
 	const stream, conn = 64 << 10, 128 << 10
 	// How streams send: so many messages of 1 KiB in each of so many bursts.
 	type way struct{ bursts, burst int }
-	dry, calm, short := way{6, 48}, way{16, 8}, way{1, 3}
+	dry, calm, short := way{6, 48}, way{6, 20}, way{1, 3}
 	synctest.Test(t, func(t *testing.T) {
 		var may chan struct{} // one for each message that is taken
 		srv, p := settledServer(t, &service{stream: func(_ context.Context, s call.ServerStream) error {
@@ -91,13 +92,13 @@ func TestWindowsOfStreamsAlike(t *testing.T) {
 		}}, windows(stream, conn), growing(16<<20, 64<<20))
 		for i, step := range []struct {
 			way
-			first int64 // the window behind the first message
+			first int64 // the window behind the first 20 messages
 			calls int   // unary calls before it
 		}{
 			{calm, stream, 0},
 			{dry, stream, 0},
 			{dry, dryWindow, 0},
-			{short, dryWindow, 0},
+			{short, stream, 0},
 			{dry, stream, 2}, // they would wait behind it
 			{calm, dryWindow, 0},
 			{calm, stream, 0},
@@ -113,9 +114,17 @@ func TestWindowsOfStreamsAlike(t *testing.T) {
 			p.raw(enc(frame.Header{Type: frame.TypeOpen, Flags: frame.FlagName | kindFlags(echo), ID: id}, name(echo)))
 			for n := range step.bursts * step.burst {
 				p.raw(data(id, credited, long(1000)))
-				if n == 0 {
+				if n == min(step.burst, calm.burst)-1 {
 					synctest.Wait()
-					p.sync()
+					credits := 0
+					for _, g := range p.sync() {
+						if isCredit(g) {
+							credits++
+						}
+					}
+					if step.way == short && credits > 0 {
+						t.Errorf("stream %d causes %d CREDITs", i, credits)
+					}
 					if got := srv.calls.get(id).stream.limit.Load(); got != step.first {
 						t.Errorf("stream %d: the window is %d, want %d", i, got, step.first)
 					}
