@@ -112,8 +112,12 @@ func (s *Server) stop() {
 	s.mu.Lock()
 	serving := s.grpc
 	s.mu.Unlock()
+	// Close alone would wait for whoever watches, for seconds; Stop alone, over TLS, for
+	// whoever watches anew meanwhile, which only Close keeps from it.
+	var stopping sync.WaitGroup
 	for _, g := range serving {
-		g.Stop() // Close alone would wait for whoever watches, for seconds
+		stopping.Go(g.Stop)
 	}
 	s.etcd.Close()
+	stopping.Wait()
 }
