@@ -179,6 +179,8 @@ func (d *Dispatcher) invoke(c *Call) (res any, err error) {
 	return c.method.Unary(c, req)
 }
 
+// errLate is not inlined, so that the frame of invoke stays small.
+//
 //go:noinline
 func errLate() error {
 	return status.New(status.DeadlineExceeded, "the deadline passed before the handler could start").WithNotRun()

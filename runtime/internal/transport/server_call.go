@@ -326,6 +326,8 @@ func (c *serverCall) DecodeRequest(msg any) error {
 	return nil
 }
 
+// errUsed is not inlined, so that the frame of DecodeRequest stays small.
+//
 //go:noinline
 func errUsed() error {
 	return status.New(status.Internal, "the call is over, or its request has been decoded")
