@@ -47,6 +47,8 @@ type Client struct {
 	// answers are calls that have been answered, whose callers have not been woken yet; of the
 	// reading goroutine.
 	answers []*pending
+
+	duty duty
 }
 
 // Holder is told how a client connection goes. It is called on the goroutine that

@@ -227,6 +227,9 @@ func (c *Client) openedLocked(p *pending, id frame.StreamID) {
 		p.stream.badMessage = status.Internal
 	}
 	c.calls.put(id, p)
+	if p.stream != nil {
+		c.callBack()
+	}
 }
 
 // reserveSlot locks the writer for an OPEN of n bytes and counts the call,

@@ -74,9 +74,11 @@ func (c *Client) streamCredit(h *frame.Header) error {
 	return nil
 }
 
-func (c *Client) batchEnd() {
+func (c *Client) batchEnd() (relieved bool) {
 	*c.sections = frame.Sections{}
+	lone := len(c.answers) == 1 && c.inFlight.Load() == 1
 	c.signalAnswered()
+	return c.relieved(lone)
 }
 
 // run takes in a small message of a stream and those behind it, and reports whether

@@ -82,6 +82,7 @@ func (c *Client) StartUnary(ctx context.Context, u *Unary) (answered <-chan stru
 		}
 	} else {
 		p.phase = status.PhaseHandler
+		c.readAlone(p, u.Deadline)
 		done := ctx.Done()
 		if done == nil && late == nil {
 			return p.done

@@ -206,34 +206,38 @@ type role interface {
 	// streamCredit handles CREDIT for a stream.
 	streamCredit(h *frame.Header) error
 	// batchEnd is called when all frames received so far have been handled, and
-	// before one whose handling may wait.
-	batchEnd()
+	// before one whose handling may wait. It reports whether somebody else is to
+	// read on.
+	batchEnd() (relieved bool)
+	// serve reads until the connection ends or rests, and returns why.
+	serve() error
 	// rest is called when nothing has come for a while, to give back memory.
 	rest()
 	// over is called last, once, when the reading has ended because of err.
 	over(err error)
 }
 
-// serve reads frames until the connection ends and returns why.
+// serve reads frames until the connection ends, it rests, or somebody else is to read
+// on, and returns which.
 func (l *link) serve(r role) error {
-	var h frame.Header
+	h := &l.r.header
 	for {
-		payload, err := l.r.next(&h)
+		payload, err := l.r.next(h)
 		if err != nil {
 			return err
 		}
 		switch h.Type {
 		case frame.TypePing:
 			r.batchEnd() // the answer may have to wait
-			err = l.ping(&h, payload)
+			err = l.ping(h, payload)
 		case frame.TypeCredit:
 			if err = l.idle(); err == nil {
-				err = l.granted(r, &h)
+				err = l.granted(r, h)
 			}
 		case frame.TypeSettings:
 			err = protocolErrorf("SETTINGS twice")
 		case frame.TypeGoAway, frame.TypeOpen, frame.TypeData, frame.TypeClose, frame.TypeCancel:
-			err = r.frame(&h, payload)
+			err = r.frame(h, payload)
 		default:
 			err = l.idle() // it may be ignored
 		}
@@ -242,7 +246,9 @@ func (l *link) serve(r role) error {
 		}
 		if !l.r.buffered() {
 			l.received.Add(1)
-			r.batchEnd()
+			if r.batchEnd() {
+				return errRelieved
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -57,7 +58,13 @@ type reader struct {
 	restAfter time.Duration // how long to wait for input before errRest; 0: for ever
 	limited   bool          // reads have a deadline because of that
 
-	sections frame.Sections // of the frame that is being handled
+	lent bool // to a caller: it waits only where somebody else can go on
+	// interrupted has a read that waits return errRelieved. Set by any goroutine, which
+	// lets the deadline of reads pass then.
+	interrupted atomic.Bool
+
+	header   frame.Header   // of the frame that is being handled
+	sections frame.Sections // and what it consists of
 }
 
 // readers are those of links that do not read.
@@ -197,6 +204,9 @@ func (d *reader) next(h *frame.Header) (payload []byte, err error) {
 		whole += frame.ChecksumSize
 	}
 	if d.lazy && whole == size && size > bulkSize && h.Flags.Has(frame.FlagMore) {
+		if d.lent {
+			return nil, errRelieved
+		}
 		if payload, err := d.begun(h, size); payload != nil || err != nil {
 			return payload, err
 		}

@@ -35,7 +35,7 @@ func (l *link) attend(r role, begins bool) {
 			return
 		}
 	}
-	err := l.serve(r)
+	err := r.serve()
 	if err != errRest {
 		why = err
 		return
@@ -116,12 +116,19 @@ func (d *reader) limit(left time.Duration) error {
 // should be tried again, because it has only waited for long, and errRest if
 // the connection is to rest.
 func (d *reader) waitedLong(err error) error {
+	if d.interrupted.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+		return errRelieved
+	}
 	if !d.limited || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
 	// The deadline is set once in a while, not before each read.
-	if silent := time.Since(d.now); silent < d.restAfter {
-		return d.limit(d.restAfter - silent)
+	left := d.restAfter - time.Since(d.now)
+	if d.lent {
+		left = d.restAfter // a caller does not rest
+	}
+	if left > 0 {
+		return d.limit(left)
 	}
 	d.limited = false
 	if err := d.nc.SetReadDeadline(time.Time{}); err != nil || d.r < d.w || d.missing > 0 {
@@ -135,4 +142,14 @@ func (d *reader) waitedLong(err error) error {
 func (d *reader) giveBack() {
 	giveReadBuffer(d.buf)
 	d.buf, d.r, d.w = nil, 0, 0
+}
+
+// resume has reads wait for as long as before they were interrupted.
+func (d *reader) resume() error {
+	d.interrupted.Store(false)
+	if d.restAfter > 0 {
+		return d.limit(d.restAfter)
+	}
+	d.limited = false
+	return d.nc.SetReadDeadline(time.Time{})
 }

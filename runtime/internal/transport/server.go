@@ -253,13 +253,17 @@ func (s *Server) stray(h *frame.Header) error {
 
 // batchEnd sends the replies of handlers that ran on this goroutine, and the greeting
 // unless that is done.
-func (s *Server) batchEnd() {
+func (s *Server) batchEnd() bool {
 	*s.sections = frame.Sections{}
 	if s.inline || s.greeted {
 		s.w.flush(s.greeted && s.running.Load() > 0)
 		s.inline, s.greeted = false, false
 	}
+	return false
 }
+
+// serve implements role.
+func (s *Server) serve() error { return s.link.serve(s) }
 
 // data takes in a DATA frame.
 func (s *Server) data(c *serverCall, h *frame.Header, sec *frame.Sections) error {
