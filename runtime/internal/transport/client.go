@@ -102,6 +102,7 @@ func (c *Client) over(err error) {
 func (c *Client) rest() {
 	c.calls.trim()
 	c.answers = nil
+	c.duty.back, c.duty.timer = nil, nil
 }
 
 // handshake implements role.

@@ -174,11 +174,12 @@ func (c *Client) readAlone(p *pending, deadline time.Time) {
 // readEnough ends a caller's reading, which has ended with err.
 func (c *Client) readEnough(err error) {
 	d := &c.duty
+	c.signalAnswered()
 	d.caller, c.r.lent = nil, false
 	switch {
 	case err != errRelieved:
 		d.err = err
-	case d.of.CompareAndSwap(dutyCaller, dutyFree):
+	case !c.r.buffered() && d.of.CompareAndSwap(dutyCaller, dutyFree):
 		if c.calls.len() > 0 {
 			c.callBack()
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rpcx-go/rpcx/runtime/call"
+	"github.com/rpcx-go/rpcx/runtime/internal/frame"
 	"github.com/rpcx-go/rpcx/runtime/status"
 )
 
@@ -266,6 +267,43 @@ func TestLoneCallerTrapped(t *testing.T) {
 	}
 }
 
+// TestLent: while a caller reads, frames whose handling may wait are left to the
+// goroutine that reads otherwise.
+func TestLent(t *testing.T) {
+	dialed, accepted := sockets(t)
+	defer dialed.Close()
+	defer accepted.Close()
+	var d reader
+	defer d.giveBack()
+	d.init(dialed, rawConn(dialed), 1<<20)
+	part := frame.Header{Type: frame.TypeData, Flags: frame.FlagMessage | frame.FlagMore, ID: 1}
+	for _, sent := range [][]byte{frame.AppendPing(nil, 7), enc(part, long(bulkSize)), frame.AppendPing(nil, 8)} {
+		if _, err := accepted.Write(sent); err != nil {
+			t.Fatal(err)
+		}
+		var h frame.Header
+		d.lent = true
+		if _, err := d.next(&h); err != errRelieved {
+			t.Fatalf("got %v and %v, want errRelieved", &h, err)
+		}
+		d.lent = false
+		if _, err := d.next(&h); err != nil {
+			t.Fatal(err)
+		}
+		if len(sent) < bulkSize && h.Type != frame.TypePing || len(sent) > bulkSize && h.Type != frame.TypeData {
+			t.Errorf("got %v", &h)
+		}
+	}
+	d.lent = true
+	var h frame.Header
+	if _, err := accepted.Write(answer(1, "hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.next(&h); err != nil || h.Type != frame.TypeClose {
+		t.Errorf("got %v and %v, want CLOSE", &h, err)
+	}
+}
+
 // TestLoneAndTogether: callers that come and go lose no call, and mix up none.
 func TestLoneAndTogether(t *testing.T) {
 	v := &service{}
@@ -279,6 +317,9 @@ func TestLoneAndTogether(t *testing.T) {
 					}
 				}
 				c, _ := over(t, dialed, accepted, v, edit)
+				for c.duty.turns.Load() == 0 {
+					sayOf(t, c, "hello")
+				}
 				for round := range 10 {
 					for i := range 40 {
 						sayOf(t, c, fmt.Sprint(round, " alone ", i))

@@ -58,7 +58,9 @@ type reader struct {
 	restAfter time.Duration // how long to wait for input before errRest; 0: for ever
 	limited   bool          // reads have a deadline because of that
 
-	lent bool // to a caller: it waits only where somebody else can go on
+	// lent has next return errRelieved instead of a frame whose handling may wait where
+	// that cannot be interrupted: a caller reads.
+	lent bool
 	// interrupted has a read that waits return errRelieved. Set by any goroutine, which
 	// lets the deadline of reads pass then.
 	interrupted atomic.Bool
@@ -203,10 +205,10 @@ func (d *reader) next(h *frame.Header) (payload []byte, err error) {
 	if h.Flags.Has(frame.FlagChecksum) {
 		whole += frame.ChecksumSize
 	}
+	if d.lent && (h.Type == frame.TypePing || size > bulkSize && h.Flags.Has(frame.FlagMore)) {
+		return nil, errRelieved
+	}
 	if d.lazy && whole == size && size > bulkSize && h.Flags.Has(frame.FlagMore) {
-		if d.lent {
-			return nil, errRelieved
-		}
 		if payload, err := d.begun(h, size); payload != nil || err != nil {
 			return payload, err
 		}
