@@ -54,8 +54,13 @@ func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, client := newFake(t)
 		f.set("a:1")
+		var mu sync.Mutex
 		var reported []error
-		s, stop := watch(t, New(client, WithErrorHandler(func(err error) { reported = append(reported, err) })))
+		s, stop := watch(t, New(client, WithErrorHandler(func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			reported = append(reported, err)
+		})))
 		defer stop()
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -73,9 +78,11 @@ func TestSilence(t *testing.T) {
 		if _, got, err := s.get(); got != "[tcp://b:1]" || err != nil {
 			t.Errorf("deaf: got %s, %v", got, err)
 		}
+		mu.Lock()
 		if len(reported) == 0 || !contains(reported[0], "etcd is silent") {
 			t.Errorf("reported %v", reported)
 		}
+		mu.Unlock()
 		f.do(func() { f.err = errDown })
 		time.Sleep(2 * (silence + timeout))
 		synctest.Wait()
