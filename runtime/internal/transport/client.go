@@ -44,11 +44,11 @@ type Client struct {
 	answered atomic.Bool    // something has come from the peer
 	served   atomic.Bool    // a call has been answered
 
-	// answers are calls that have been answered, whose callers have not been woken yet; of the
-	// reading goroutine.
+	// answers are calls that have been answered, whose callers have not been woken yet; of
+	// whoever is on duty.
 	answers []*pending
 
-	duty duty
+	duty duty // who reads
 }
 
 // Holder is told how a client connection goes. It is called on the goroutine that

@@ -56,6 +56,9 @@ type duty struct {
 // errRelieved ends a stretch of reading because somebody else goes on.
 var errRelieved = errors.New("somebody else reads")
 
+// errDropped ends a connection whose reading was broken off with its caller's goroutine.
+var errDropped = errors.New("a panic, or Goexit, ended the caller that read the connection")
+
 // longPast is a deadline that interrupts a read.
 var longPast = time.Unix(1, 0)
 
@@ -166,7 +169,7 @@ func (c *Client) readAlone(p *pending, deadline time.Time) {
 	}
 	d.turns.Add(1)
 	d.caller, c.r.lent = p, true
-	err := errGoexit
+	err := errDropped
 	defer func() { c.readEnough(err) }()
 	err = c.link.serve(c)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
 	"runtime"
 	"sync"
@@ -122,23 +121,7 @@ func TestLoneCallerDetained(t *testing.T) {
 			}
 		},
 		"stream": func(t detained) {
-			s, err := t.c.Stream(t.Context(), &StreamCall{Method: echo})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := range 10 {
-				want := fmt.Sprint(i)
-				if err := s.Send(str(want)); err != nil {
-					t.Error(err)
-				}
-				if got, err := recvText(s); err != nil || got != want {
-					t.Errorf("got %q, %v, want %q", got, err, want)
-				}
-			}
-			s.CloseSend()
-			if _, err := recvText(s); err != io.EOF {
-				t.Errorf("got %v, want EOF", err)
-			}
+			echoed(t.T, t.c, func(i int) string { return fmt.Sprint(i) })
 		},
 	}
 	for name, test := range tests {

@@ -61,8 +61,8 @@ type reader struct {
 	// lent has next return errRelieved instead of a frame whose handling may wait where
 	// that cannot be interrupted: a caller reads.
 	lent bool
-	// interrupted has a read that waits return errRelieved. Set by any goroutine, which
-	// lets the deadline of reads pass then.
+	// interrupted has a read that waits return errRelieved once its deadline has passed.
+	// The goroutine that stands by sets both.
 	interrupted atomic.Bool
 
 	header   frame.Header   // of the frame that is being handled

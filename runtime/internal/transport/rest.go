@@ -113,8 +113,8 @@ func (d *reader) limit(left time.Duration) error {
 }
 
 // waitedLong is called when a read has failed with err. It returns nil if that
-// should be tried again, because it has only waited for long, and errRest if
-// the connection is to rest.
+// should be tried again, because it has only waited for long, errRest if the
+// connection is to rest, and errRelieved if somebody else is to read on.
 func (d *reader) waitedLong(err error) error {
 	if d.interrupted.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 		return errRelieved

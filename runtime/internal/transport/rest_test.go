@@ -66,27 +66,34 @@ func TestRest(t *testing.T) {
 				})
 			}
 			all.Go(func() {
-				s, err := c.Stream(t.Context(), &StreamCall{Method: echo})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				for i := range 12 {
-					want := fmt.Sprint(i, long(i%4*40_000))
-					if err := s.Send(str(want)); err != nil {
-						t.Error(err)
-					}
-					if got, err := recvText(s); err != nil || got != want {
-						t.Errorf("got %.20q, %v, want %.20q", got, err, want)
-					}
-				}
-				s.CloseSend()
-				if _, err := recvText(s); err != io.EOF {
-					t.Errorf("got %v, want EOF", err)
-				}
+				echoed(t, c, func(i int) string { return fmt.Sprint(i, long(i%4*40_000)) })
 			})
 			all.Wait()
 		})
+	}
+}
+
+// echoed sends messages on a stream of c, each when the one before has come back. It
+// may be called on any goroutine.
+func echoed(t *testing.T, c *Client, message func(i int) string) {
+	t.Helper()
+	s, err := c.Stream(t.Context(), &StreamCall{Method: echo})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for i := range 12 {
+		want := message(i)
+		if err := s.Send(str(want)); err != nil {
+			t.Error(err)
+		}
+		if got, err := recvText(s); err != nil || got != want {
+			t.Errorf("got %.20q, %v, want %.20q", got, err, want)
+		}
+	}
+	s.CloseSend()
+	if _, err := recvText(s); err != io.EOF {
+		t.Errorf("got %v, want EOF", err)
 	}
 }
 
